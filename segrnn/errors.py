@@ -1,0 +1,21 @@
+"""The errors that a user can mend. The commands print them without a traceback and exit with code 2."""
+
+
+class SegrnnError(Exception):
+    """Something in the user's hands is wrong; the message says what was found, what was wanted and the fix."""
+
+
+class DataError(SegrnnError):
+    """A dataset, an image or a label file is missing or broken."""
+
+
+class ConfigError(SegrnnError):
+    """The configuration asks for something that does not exist or can't work."""
+
+
+class CheckpointError(SegrnnError):
+    """A checkpoint is missing, broken, or does not belong to the data."""
+
+
+class OutputError(SegrnnError):
+    """A result can't be written, or would overwrite an earlier one."""

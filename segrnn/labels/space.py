@@ -1,0 +1,150 @@
+"""Label tables and the look-ups that follow from them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segrnn.errors import DataError
+
+IGNORE_INDEX = 255
+"""The train id of pixels that are neither trained on nor scored (void)."""
+
+_FOREIGN = 254
+"""Marks, in the encoding table, the ids that the label table does not have."""
+
+ByteArray = npt.NDArray[np.uint8]
+
+
+class ForeignIdError(DataError):
+    """A label holds ids that its table does not have."""
+
+    def __init__(self, space: str, foreign: Sequence[int], present: Sequence[int]) -> None:
+        super().__init__(f"ids {list(foreign)} are not in the {space} label table")
+        self.foreign = tuple(foreign)
+        self.present = tuple(present)
+
+
+@dataclass(frozen=True)
+class Label:
+    """One row of a label table: ``id`` is what the files on disk hold, ``train_id`` what the network predicts."""
+
+    name: str
+    id: int
+    train_id: int
+    color: tuple[int, int, int]
+    category: str = ""
+    has_instances: bool = False
+
+
+class LabelSpace:
+    """A dataset's label table with the look-ups derived from it.
+
+    Args:
+        name: what error messages call the table.
+        labels: the rows. Train ids are 0 to K-1 without gaps, or ``IGNORE_INDEX``; ids are unique.
+
+    Raises:
+        ValueError: train ids with gaps or repeats, repeated ids, or more than 254 classes.
+
+    Example:
+        >>> space = LabelSpace("toy", [Label("void", 0, 255, (0, 0, 0)), Label("road", 7, 0, (128, 64, 128))])
+        >>> space.encode(np.array([[0, 7]], dtype=np.uint8)).tolist()
+        [[255, 0]]
+        >>> space.decode(np.array([[255, 0]], dtype=np.uint8)).tolist()
+        [[0, 7]]
+    """
+
+    def __init__(self, name: str, labels: Sequence[Label]) -> None:
+        self.name = name
+        self.labels = tuple(labels)
+        self.classes = tuple(
+            sorted((label for label in labels if label.train_id != IGNORE_INDEX), key=lambda label: label.train_id)
+        )
+        if [label.train_id for label in self.classes] != list(range(len(self.classes))):
+            raise ValueError(f"{name}: train ids must be 0..K-1, each once, got {[c.train_id for c in self.classes]}")
+        if not 0 < len(self.classes) < _FOREIGN:
+            raise ValueError(f"{name}: 1 to {_FOREIGN - 1} classes can be held in a byte, got {len(self.classes)}")
+        ids = [label.id for label in labels]
+        if len(set(ids)) != len(ids):
+            raise ValueError(f"{name}: label ids must be unique, got {ids}")
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes that are trained and scored."""
+        return len(self.classes)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, by train id."""
+        return tuple(label.name for label in self.classes)
+
+    @cached_property
+    def _encoding(self) -> ByteArray:
+        table = np.full(256, _FOREIGN, np.uint8)
+        for label in self.labels:
+            if label.id >= 0:  # Cityscapes' licence plate is -1: it exists in polygons, never in a mask
+                table[label.id] = IGNORE_INDEX if label.train_id == IGNORE_INDEX else label.train_id
+        return table
+
+    @cached_property
+    def _decoding(self) -> ByteArray:
+        void = [label.id for label in self.labels if label.train_id == IGNORE_INDEX and label.id >= 0]
+        table = np.full(256, min(void, default=0), np.uint8)
+        for label in self.classes:
+            table[label.train_id] = label.id
+        return table
+
+    @cached_property
+    def palette(self) -> ByteArray:
+        """The colour of each train id, ``(256, 3)``; what is not a class is black."""
+        table = np.zeros((256, 3), np.uint8)
+        for label in self.classes:
+            table[label.train_id] = label.color
+        return table
+
+    def encode(self, ids: ByteArray) -> ByteArray:
+        """Map the ids on disk to train ids, shape kept.
+
+        Raises:
+            ForeignIdError: an id that the table does not have.
+        """
+        mask = self._encoding[ids]
+        if (mask == _FOREIGN).any():
+            foreign = np.unique(ids[mask == _FOREIGN])
+            raise ForeignIdError(self.name, foreign.tolist(), np.unique(ids).tolist())
+        return mask
+
+    def decode(self, mask: ByteArray) -> ByteArray:
+        """Map train ids back to the ids on disk, shape kept; ``IGNORE_INDEX`` becomes the table's first void id."""
+        return self._decoding[mask]
+
+    def colorize(self, mask: ByteArray) -> ByteArray:
+        """Paint a mask of train ids: ``(H, W) -> (H, W, 3)``; void is black."""
+        return self.palette[mask]
+
+    def subset(self, name: str, class_names: Sequence[str]) -> "LabelSpace":
+        """The same ids with fewer classes, numbered in the order given; all other ids become void.
+
+        Raises:
+            ValueError: a name that is not a class of this table.
+        """
+        unknown = set(class_names) - set(self.class_names)
+        if unknown:
+            raise ValueError(f"{self.name} has no class {sorted(unknown)}; it has {list(self.class_names)}")
+        train_ids = {class_name: train_id for train_id, class_name in enumerate(class_names)}
+        return LabelSpace(
+            name, [replace(label, train_id=train_ids.get(label.name, IGNORE_INDEX)) for label in self.labels]
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The table as primitives, for a checkpoint."""
+        return {"name": self.name, "labels": [{**asdict(label), "color": list(label.color)} for label in self.labels]}
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> "LabelSpace":
+        """The inverse of `to_dict`."""
+        return cls(table["name"], [Label(**{**row, "color": tuple(row["color"])}) for row in table["labels"]])

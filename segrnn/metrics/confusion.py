@@ -1,0 +1,42 @@
+"""The confusion matrix that every score comes from."""
+
+import torch
+from torch import Tensor
+
+from segrnn.labels import IGNORE_INDEX
+
+
+class ConfusionMatrix:
+    """Counts of (true class, predicted class) over all pixels that are not void, in int64.
+
+    Integers add up to the same total in any order, so scores do not depend on batch size, order or process count.
+
+    Args:
+        num_classes: K.
+
+    Example:
+        >>> matrix = ConfusionMatrix(2)
+        >>> matrix.update(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 255]))
+        >>> matrix.counts.tolist()
+        [[1, 1], [0, 0]]
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes = num_classes
+        self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+
+    def update(self, prediction: Tensor, target: Tensor) -> None:
+        """Count one or more masks of train ids, both of the same shape.
+
+        Raises:
+            ValueError: shapes differ, or an id is not a class (nor, in the target, void).
+        """
+        if prediction.shape != target.shape:
+            raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape")
+        valid = target != IGNORE_INDEX
+        true, predicted = target[valid].long(), prediction[valid].long()
+        for name, ids in (("prediction", predicted), ("target", true)):
+            if ids.numel() and not (0 <= int(ids.min()) and int(ids.max()) < self.num_classes):
+                raise ValueError(f"{name} holds ids outside 0..{self.num_classes - 1}: {ids.unique().tolist()}")
+        cells = torch.bincount(true * self.num_classes + predicted, minlength=self.num_classes**2)
+        self.counts += cells.reshape(self.num_classes, self.num_classes).to(self.counts.device)

@@ -1,0 +1,45 @@
+"""What segrnn needs to know about an encoder of segmentation_models_pytorch."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+
+class Level(NamedTuple):
+    """One map of a feature pyramid."""
+
+    channels: int
+    stride: int
+
+
+def levels(encoder: nn.Module) -> list[Level]:
+    """The maps that an encoder gives, from the image's own resolution down; a dilated stage keeps its stride."""
+    return [
+        Level(channels, stride=min(2**depth, encoder.output_stride))
+        for depth, channels in enumerate(encoder.out_channels)
+    ]
+
+
+def drop_unused(encoder: nn.Module) -> None:
+    """Replace, in place, the layers behind the last feature map by identities.
+
+    Encoders that are asked for fewer stages keep the deeper ones: their parameters would never have a gradient, and
+    timm's EfficientNets compute them as well.
+    """
+    training = encoder.training
+    encoder.eval()  # keeps the running statistics of batch norms as they are
+    features = encoder(torch.zeros(1, 3, 64, 64))
+    torch.stack([feature.sum() for feature in features]).sum().backward()
+    _replace_without_gradient(encoder)
+    encoder.zero_grad(set_to_none=True)
+    encoder.train(training)
+
+
+def _replace_without_gradient(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        parameters = list(child.parameters())
+        if parameters and all(parameter.grad is None for parameter in parameters):
+            setattr(module, name, nn.Identity())
+        else:
+            _replace_without_gradient(child)

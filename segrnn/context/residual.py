@@ -25,8 +25,8 @@ class Residual(nn.Module):
         self.context = context
         self.norm = nn.BatchNorm2d(channels)
         self.project = nn.Conv2d(channels, channels, kernel_size=1)
-        nn.init.zeros_(self.project.weight)
-        nn.init.zeros_(self.project.bias)
+        for parameter in self.project.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add to ``(B, C, H, W)`` what the context saw; same shape out."""

@@ -36,7 +36,7 @@ class ConfusionMatrix:
         valid = target != IGNORE_INDEX
         true, predicted = target[valid].long(), prediction[valid].long()
         for name, ids in (("prediction", predicted), ("target", true)):
-            if ids.numel() and not (0 <= int(ids.min()) and int(ids.max()) < self.num_classes):
+            if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= self.num_classes):
                 raise ValueError(f"{name} holds ids outside 0..{self.num_classes - 1}: {ids.unique().tolist()}")
         cells = torch.bincount(true * self.num_classes + predicted, minlength=self.num_classes**2)
         self.counts += cells.reshape(self.num_classes, self.num_classes).to(self.counts.device)

@@ -1,6 +1,6 @@
 """What segrnn needs to know about an encoder of segmentation_models_pytorch."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ class Level(NamedTuple):
     stride: int
 
 
-def levels(encoder: nn.Module) -> list[Level]:
+def levels(encoder: Any) -> list[Level]:
     """The maps that an encoder gives, from the image's own resolution down; a dilated stage keeps its stride."""
     return [
         Level(channels, stride=min(2**depth, encoder.output_stride))

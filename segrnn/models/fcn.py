@@ -1,6 +1,7 @@
 """A plain fully convolutional network: the least decoder that a context can be judged by."""
 
 import segmentation_models_pytorch as smp
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -68,7 +69,8 @@ class Sum(nn.Module):
         """Sum the pyramid; a list of one map ``(B, width, H/stride, W/stride)``."""
         size = features[self.first].shape[-2:]
         projected = [project(x) for project, x in zip(self.projections, features[self.first :], strict=True)]
-        return [F.relu(sum(F.interpolate(x, size, mode="bilinear") for x in projected))]
+        aligned = torch.stack([F.interpolate(x, size, mode="bilinear") for x in projected])
+        return [F.relu(aligned.sum(dim=0))]
 
 
 class Convolution(nn.Module):

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+import segmentation_models_pytorch as smp
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segrnn.context import Residual
 from segrnn.models.encoders import levels
+from segrnn.models.fcn import FCN
 
 ContextFactory = Callable[[int], nn.Module]
 
@@ -33,11 +35,13 @@ class Segmenter(nn.Module):
         torch.Size([2, 4, 45, 61])
     """
 
-    def __init__(self, network: nn.Module, context: ContextFactory | None = None, stride: int = 8) -> None:
+    def __init__(
+        self, network: smp.base.SegmentationModel | FCN, context: ContextFactory | None = None, stride: int = 8
+    ) -> None:
         super().__init__()
         self.encoder = network.encoder
         self.neck = getattr(network, "neck", nn.Identity())  # models of SMP have none
-        self.context = nn.Identity()
+        self.context: nn.Module = nn.Identity()
         self.decoder = network.decoder
         self.head = network.segmentation_head
 

@@ -1,4 +1,4 @@
-"""Slow twins: the recurrences as loops that read like their equations, in any dtype. Tests hold the fast paths to them."""
+"""Slow twins: recurrences as loops that read like their equations, in any dtype. Tests hold the fast paths to them."""
 
 import torch
 from torch import Tensor

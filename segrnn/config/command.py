@@ -1,0 +1,85 @@
+"""What the commands share: Hydra's command line, and errors without tracebacks."""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+import hydra
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from segrnn.errors import SegrnnError
+
+CONF = "segrnn.conf"
+
+
+def run_command(task: Callable[[DictConfig], Any], config_name: str) -> None:
+    """Run a command under Hydra. What the user can mend is said in a few lines on stderr, with exit code 2.
+
+    Args:
+        task: gets the composed configuration.
+        config_name: which file of ``conf/`` to start from.
+    """
+    debug = "HYDRA_FULL_ERROR" in os.environ
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints and exits itself, with code 1
+    main = hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=config_name)(task)
+    try:
+        main()
+    except (SegrnnError, HydraException, OmegaConfBaseException) as error:
+        if debug:
+            raise
+        message = str(error) if isinstance(error, SegrnnError) else explain(error, config_name)
+        print(f"error: {message}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def explain(error: Exception, config_name: str) -> str:
+    """Say in plain words what is wrong with an override, and what comes nearest to it."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = str(error)
+    if group := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
+        return f"{group[1]} has no option {group[2]!r}{_nearest(group[2], options)}; it has {', '.join(options)}"
+    if key := re.search(r"Could not override '([^'@]+)", text):
+        return _explain_key(key[1], config_name)
+    missing = re.search(r"Missing mandatory value: (\S+)", str(cause))
+    if missing:
+        return f"{missing[1]} is needed: add {missing[1]}=<value>. See --help"
+    return text
+
+
+def _explain_key(key: str, config_name: str) -> str:
+    GlobalHydra.instance().clear()
+    with initialize_config_module(CONF, version_base="1.3"):
+        config = compose(config_name)
+    keys = list(_keys(OmegaConf.to_container(config)))
+    parent, _, _ = key.rpartition(".")
+    siblings = [k for k in keys if k.rpartition(".")[0] == parent] or [k for k in keys if "." not in k]
+    return (
+        f"there is no {key!r} in the configuration{_nearest(key, keys)}; {parent or 'it'} has {', '.join(siblings)}.\n"
+        f"To add a key that an option of your choice accepts: +{key}=<value>"
+    )
+
+
+def _keys(config: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(config, dict):
+        for key, value in config.items():
+            if not str(key).startswith("_"):
+                yield f"{prefix}{key}"
+                yield from _keys(value, f"{prefix}{key}.")
+
+
+def _nearest(word: str, possible: list[str]) -> str:
+    close = get_close_matches(word, possible, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

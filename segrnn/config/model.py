@@ -1,0 +1,91 @@
+"""The network and its preprocessing, from a configuration or from a checkpoint."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from segrnn import __version__
+from segrnn.config.build import MODEL_TARGETS, TARGETS, build, call
+from segrnn.datasets import Preprocessing
+from segrnn.errors import CheckpointError
+from segrnn.labels import LabelSpace
+from segrnn.models import Segmenter
+
+KEY = "segrnn"
+"""Where, in a Lightning checkpoint, stands what is needed to rebuild the model."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with all that is needed to use it."""
+
+    model: Segmenter
+    labels: LabelSpace
+    preprocessing: Preprocessing
+    config: dict[str, Any]
+    step: int
+
+
+def build_preprocessing(config: Mapping[str, Any]) -> Preprocessing:
+    """Normalisation comes with the encoder, scale with the data."""
+    encoder = config["encoder"]
+    return Preprocessing(tuple(encoder["mean"]), tuple(encoder["std"]), config["data"]["eval_scale"])
+
+
+def build_segmenter(config: Mapping[str, Any], num_classes: int, allow: Sequence[str] = TARGETS) -> Segmenter:
+    """The network with its context, without pretrained weights.
+
+    Raises:
+        ConfigError: a component that does not exist, or that does not fit the others.
+    """
+    network = call(build(config["model"], "model", allow), "model", classes=num_classes)
+    context = dict(config["context"])
+    stride = context.pop("stride")
+    factory = build(context, "context", allow) if context["_target_"] else None
+    return call(Segmenter, "context", network, factory, stride)
+
+
+def load_pretrained(segmenter: Segmenter, config: Mapping[str, Any], allow: Sequence[str] = TARGETS) -> None:
+    """Fill the encoder with the weights that ``encoder.weights`` names; nothing where it is null."""
+    encoder = config["encoder"]
+    if encoder["weights"]:
+        load = build(encoder["weights"], "encoder.weights", allow)
+        call(load, "encoder.weights", segmenter.encoder, encoder["name"])
+
+
+def to_checkpoint(config: Mapping[str, Any], labels: LabelSpace, preprocessing: Preprocessing) -> dict[str, Any]:
+    """What a checkpoint holds beside the tensors; primitives only."""
+    return {
+        "version": __version__,
+        "config": dict(config),
+        "labels": labels.to_dict(),
+        "preprocessing": preprocessing.to_dict(),
+    }
+
+
+def load_checkpoint(path: str | Path) -> Trained:
+    """Rebuild a trained network. Never downloads, and runs no code that the file chooses.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or was not written by segrnn.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"ckpt={path} does not exist; training writes <run>/checkpoints/best.ckpt")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        info = checkpoint[KEY]
+        weights = {
+            name.removeprefix("model."): tensor
+            for name, tensor in checkpoint["state_dict"].items()
+            if name.startswith("model.")
+        }
+        labels, preprocessing = LabelSpace.from_dict(info["labels"]), Preprocessing.from_dict(info["preprocessing"])
+        model = build_segmenter(info["config"], labels.num_classes, MODEL_TARGETS)
+        model.load_state_dict(weights)
+        return Trained(model.eval(), labels, preprocessing, info["config"], checkpoint["global_step"])
+    except Exception as error:  # a damaged file can fail anywhere on the way, with anything
+        raise CheckpointError(f"{path} ({path.stat().st_size} bytes) can't be loaded: {error}") from error

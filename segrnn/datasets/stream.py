@@ -1,0 +1,52 @@
+"""The endless stream of training samples, a pure function of the seed."""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from segrnn.datasets.files import SegmentationFiles
+from segrnn.datasets.transforms import Augmentation
+
+
+class EndlessSampler(Sampler[tuple[int, int]]):
+    """Passes over a dataset without end, each in an order of its own, as pairs of (counter, index).
+
+    The counter numbers the samples of the whole run over all processes; process r of n draws every n-th, from r.
+
+    Args:
+        length: of the dataset.
+        seed: of the whole run.
+        rank: this process.
+        world_size: how many processes train together.
+
+    Example:
+        >>> import itertools
+        >>> sorted(index for _, index in itertools.islice(EndlessSampler(length=3, seed=0), 3))
+        [0, 1, 2]
+    """
+
+    def __init__(self, length: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        self.length, self.seed, self.rank, self.world_size = length, seed, rank, world_size
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return itertools.islice(enumerate(self._indices()), self.rank, None, self.world_size)
+
+    def _indices(self) -> Iterator[int]:
+        for epoch in itertools.count():
+            yield from np.random.default_rng([self.seed, epoch]).permutation(self.length).tolist()
+
+
+class Augmented(Dataset[tuple[Tensor, Tensor]]):
+    """A dataset behind an augmentation, indexed by the pairs of an `EndlessSampler`."""
+
+    def __init__(self, dataset: SegmentationFiles, augmentation: Augmentation) -> None:
+        self.dataset = dataset
+        self.augmentation = augmentation
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        counter, index = key
+        sample = self.dataset[index]
+        return self.augmentation(sample.image, sample.mask, counter)

@@ -1,0 +1,35 @@
+"""Prediction of a whole image at once."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segrnn.datasets import Preprocessing
+from segrnn.labels.space import ByteArray
+
+
+def predict_mask(model: nn.Module, preprocessing: Preprocessing, image: ByteArray, device: torch.device) -> Tensor:
+    """Label every pixel of an image at the image's own size.
+
+    Validation, evaluation and prediction all come through here, one image at a time: what an image's mask is can't
+    depend on which others shared its batch, since kernels round differently for different batch sizes.
+
+    Args:
+        model: maps ``(1, 3, h, w)`` to logits ``(1, K, h, w)``.
+        preprocessing: what the model was trained with.
+        image: ``(H, W, 3)`` uint8.
+        device: where the model is.
+
+    Returns:
+        Train ids ``(H, W)``, uint8, on the device.
+    """
+    training = model.training
+    model.eval()
+    # full precision also inside a mixed-precision training loop, so that a checkpoint's score can be reproduced
+    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+        logits = model(preprocessing(image)[None].to(device))
+        if logits.shape[-2:] != image.shape[:2]:
+            logits = F.interpolate(logits, image.shape[:2], mode="bilinear")
+        mask = logits.argmax(dim=1)[0].to(torch.uint8)
+    model.train(training)
+    return mask

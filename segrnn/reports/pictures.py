@@ -1,0 +1,79 @@
+"""Scores and masks as pictures."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import nn
+
+from segrnn.datasets import Preprocessing, SegmentationFiles
+from segrnn.inference import predict_mask, write_atomically
+from segrnn.labels import IGNORE_INDEX, LabelSpace
+from segrnn.labels.space import ByteArray
+from segrnn.metrics import Scores
+
+
+def draw_confusion(scores: Scores, path: Path) -> None:
+    """The confusion matrix as a picture: each row is a true class and sums to 100 %."""
+    shares = 100 * scores.counts / np.maximum(scores.counts.sum(axis=1, keepdims=True), 1)
+    classes = len(scores.class_names)
+    side = 2.5 + 0.45 * classes
+    figure = Figure(figsize=(side + 1, side), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    axes.set_xticks(range(classes), scores.class_names, rotation=90)
+    axes.set_yticks(range(classes), scores.class_names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(f"mIoU {100 * scores.miou:.2f} %")
+    if classes <= 40:  # more cells than that can't be read
+        for (row, column), share in np.ndenumerate(shares):
+            if share >= 0.5:
+                shade = "white" if share > 60 else "black"
+                axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color=shade)
+    figure.colorbar(image, ax=axes, label="% of the true class")
+    figure.savefig(path, format="png", dpi=110)
+
+
+def write_panels(
+    model: nn.Module, preprocessing: Preprocessing, dataset: SegmentationFiles, path: Path, rows: int = 6
+) -> None:
+    """A page of image, truth, prediction and errors, for images spread over the dataset, with a legend."""
+    device = next(model.parameters()).device
+    chosen = np.unique(np.linspace(0, len(dataset) - 1, rows).round().astype(int))
+    height, width = dataset[int(chosen[0])].image.shape[:2]
+    figure = Figure(figsize=(14, len(chosen) * 3.5 * height / width + 1), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(chosen), 4, squeeze=False)
+    for row, index in zip(axes, chosen, strict=True):
+        sample = dataset[int(index)]
+        mask = predict_mask(model, preprocessing, sample.image, device).cpu().numpy()
+        pictures = {
+            sample.name: sample.image,
+            "truth": dataset.labels.colorize(sample.mask),
+            "prediction": dataset.labels.colorize(mask),
+            "errors": errors(mask, sample.mask),
+        }
+        for axis, (title, picture) in zip(row, pictures.items(), strict=True):
+            axis.imshow(picture)
+            axis.set_title(title, fontsize=8)
+            axis.set_axis_off()
+    _legend(figure, dataset.labels)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
+
+
+def errors(mask: ByteArray, truth: ByteArray) -> ByteArray:
+    """Right pixels white, wrong ones red, void grey: ``(H, W) -> (H, W, 3)``."""
+    picture = np.full((*mask.shape, 3), 255, np.uint8)
+    picture[mask != truth] = (220, 30, 30)
+    picture[truth == IGNORE_INDEX] = 160
+    return picture
+
+
+def _legend(figure: Figure, labels: LabelSpace) -> None:
+    from matplotlib.patches import Patch
+
+    patches = [Patch(color=np.array(label.color) / 255, label=label.name) for label in labels.classes]
+    figure.legend(handles=patches, loc="outside lower center", ncols=10, fontsize=8)

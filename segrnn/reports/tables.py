@@ -1,0 +1,63 @@
+"""Scores as a terminal table and as files."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from segrnn.inference import write_atomically
+from segrnn.metrics import Scores
+from segrnn.reports.pictures import draw_confusion
+
+
+def print_scores(scores: Scores) -> None:
+    """A table of the classes, worst first, and the means below."""
+    table = Table(title="validation scores in percent", caption="classes that do not occur are left out of the means")
+    table.add_column("class")
+    for column in ("IoU", "accuracy", "share of pixels"):
+        table.add_column(column, justify="right")
+    total = max(scores.support.sum(), 1)
+    for k in np.argsort(scores.iou):
+        table.add_row(
+            scores.class_names[k],
+            _percent(scores.iou[k]),
+            _percent(scores.accuracy[k]),
+            _percent(scores.support[k] / total),
+        )
+    table.add_section()
+    table.add_row("mean", _percent(scores.miou), _percent(scores.mean_accuracy), "")
+    table.add_row("weighted by frequency", _percent(scores.frequency_weighted_iou), _percent(scores.pixel_accuracy), "")
+    Console().print(table)
+
+
+def write_scores(scores: Scores, folder: Path) -> None:
+    """Write ``metrics.json``, ``per_class.csv``, ``confusion.npz`` and ``confusion.png``.
+
+    The npz holds ``counts`` (rows are the truth) and ``class_names``.
+    """
+    write_atomically(folder / "metrics.json", lambda path: _write_json(scores, path))
+    write_atomically(folder / "per_class.csv", lambda path: _write_csv(scores, path))
+    write_atomically(
+        folder / "confusion.npz",
+        lambda path: np.savez_compressed(path, counts=scores.counts, class_names=np.array(scores.class_names)),
+    )
+    write_atomically(folder / "confusion.png", lambda path: draw_confusion(scores, path))
+
+
+def _write_json(scores: Scores, path: Path) -> None:
+    path.write_text(json.dumps(scores.to_dict(), indent=2) + "\n")
+
+
+def _write_csv(scores: Scores, path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["class", "iou", "accuracy", "pixels"])
+        for name, row in scores.to_dict()["per_class"].items():
+            writer.writerow([name, *("" if value is None else value for value in row.values())])
+
+
+def _percent(value: float) -> str:
+    return "-" if np.isnan(value) else f"{100 * value:.2f}"

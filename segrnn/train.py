@@ -32,17 +32,20 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
     Raises:
         SegrnnError: the configuration, the data or the folder is at fault.
     """
+    import logging
+
     import pytorch_lightning as pl
 
     from segrnn.config.build import TARGETS, build, call
     from segrnn.config.model import KEY, build_preprocessing, build_segmenter, load_pretrained, to_checkpoint
-    from segrnn.config.schema import to_containers
+    from segrnn.config.schema import Train, check
     from segrnn.datasets import Augmentation
     from segrnn.errors import OutputError
     from segrnn.reports import print_scores, write_panels, write_scores
     from segrnn.training import DataModule, SegmentationModule, fit
 
-    config = to_containers(cfg)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises
+    config = check(cfg, Train)
     allow = (*TARGETS, *config["allow"])
     checkpoints = run_dir / "checkpoints"
     if checkpoints.exists():
@@ -51,8 +54,8 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = config["data"]
     make_dataset = build(data["dataset"], "data.dataset", allow)
-    train_set = call(make_dataset, "data.dataset", split="train")
-    val_set = call(make_dataset, "data.dataset", split=data["split"])
+    train_set = call(make_dataset, "data.dataset", root=data["root"], split="train")
+    val_set = call(make_dataset, "data.dataset", root=data["root"], split=data["split"])
     labels = train_set.labels
     preprocessing = build_preprocessing(config)
     augmentation = Augmentation(
@@ -86,7 +89,7 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
     parameters = sum(p.numel() for p in segmenter.parameters())
     in_context = sum(p.numel() for p in segmenter.context.parameters())
     print(
-        f"{len(train_set)} training and {len(val_set)} validation images of {labels.name}, {labels.num_classes} classes; "
+        f"{len(train_set)} training and {len(val_set)} validation images, {labels.num_classes} classes; "
         f"{parameters:,} parameters, of which {in_context:,} in the context\n"
         f"run directory: {run_dir}"
     )
@@ -94,7 +97,7 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
     fit(module, data_module, logger, checkpoints, config["trainer"], config["checkpoint"]["every_n_steps"])
 
     assert module.scores is not None
-    print_scores(module.scores)
+    print_scores(module.scores, f"{len(val_set)} images, {data['split']} of {data['name']}")
     write_scores(module.scores, run_dir)
     write_panels(module.model, preprocessing, val_set, run_dir / "panels.png")
     result = TrainResult(module.scores, run_dir, checkpoints / "best.ckpt", checkpoints / "last.ckpt")

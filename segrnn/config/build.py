@@ -49,7 +49,7 @@ def build(config: Mapping[str, Any], path: str, allow: Sequence[str] = TARGETS) 
         # Hydra wraps what a constructor raises; the reason that helps is the first cause
         return instantiate(config, _convert_="all")
     except Exception as error:
-        cause = error
+        cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
         if isinstance(cause, SegrnnError):

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
@@ -34,12 +34,17 @@ def run_command(task: Callable[[DictConfig], Any], config_name: str) -> None:
     except (SegrnnError, HydraException, OmegaConfBaseException) as error:
         if debug:
             raise
-        message = str(error) if isinstance(error, SegrnnError) else explain(error, config_name)
+        message = _own_words(error) if isinstance(error, SegrnnError) else explain(error, config_name)
         print(f"error: {message}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _own_words(error: SegrnnError) -> str:
+    """The message, without the traceback that a loading process wraps around it."""
+    return str(error).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")[2].strip()
 
 
 def explain(error: Exception, config_name: str) -> str:
@@ -50,7 +55,7 @@ def explain(error: Exception, config_name: str) -> str:
     text = str(error)
     if group := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
-        return f"{group[1]} has no option {group[2]!r}{_nearest(group[2], options)}; it has {', '.join(options)}"
+        return f"{group[1]} has no option {group[2]!r}{nearest(group[2], options)}; it has {', '.join(options)}"
     if key := re.search(r"Could not override '([^'@]+)", text):
         return _explain_key(key[1], config_name)
     missing = re.search(r"Missing mandatory value: (\S+)", str(cause))
@@ -67,7 +72,7 @@ def _explain_key(key: str, config_name: str) -> str:
     parent, _, _ = key.rpartition(".")
     siblings = [k for k in keys if k.rpartition(".")[0] == parent] or [k for k in keys if "." not in k]
     return (
-        f"there is no {key!r} in the configuration{_nearest(key, keys)}; {parent or 'it'} has {', '.join(siblings)}.\n"
+        f"there is no {key!r} in the configuration{nearest(key, keys)}; {parent or 'it'} has {', '.join(siblings)}.\n"
         f"To add a key that an option of your choice accepts: +{key}=<value>"
     )
 
@@ -80,6 +85,7 @@ def _keys(config: Any, prefix: str = "") -> Iterator[str]:
                 yield from _keys(value, f"{prefix}{key}.")
 
 
-def _nearest(word: str, possible: list[str]) -> str:
-    close = get_close_matches(word, possible, n=1)
+def nearest(word: str, possible: Iterable[str]) -> str:
+    """A hint at what was probably meant; empty where nothing is close."""
+    close = get_close_matches(word, list(possible), n=1)
     return f" (did you mean {close[0]}?)" if close else ""

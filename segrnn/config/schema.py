@@ -1,7 +1,7 @@
-"""Types and ranges of the run's scalars. Struct mode catches a mistyped key, not a wrong type."""
+"""Types and ranges of the scalars. Struct mode catches a mistyped key, not a wrong type."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -58,8 +58,8 @@ class Encoder:
 
 
 @dataclass
-class Run:
-    """The whole configuration of a training run. Components are checked by `build` against their signatures."""
+class Train:
+    """`conf/train.yaml`. Components are checked by `build`, against their signatures."""
 
     data: Data
     encoder: Encoder
@@ -72,13 +72,33 @@ class Run:
     optimizer: dict[str, Any]
     schedule: dict[str, Any]
     logger: dict[str, Any]
-    allow: list[str] = field(default_factory=list)
+    allow: list[str]
+
+
+@dataclass
+class Evaluate:
+    """`conf/evaluate.yaml`."""
+
+    ckpt: str
+    device: str
+    data: dict[str, Any]
+
+
+@dataclass
+class Predict:
+    """`conf/predict.yaml`."""
+
+    ckpt: str
+    input: str
+    output: str
+    format: str
+    overwrite: bool
+    device: str
 
 
 _AT_LEAST = {
     "seed": 0,
     "checkpoint.every_n_steps": 1,
-    "context.stride": 1,
     "data.batch_size": 1,
     "data.eval_batch_size": 1,
     "data.workers": 0,
@@ -87,35 +107,57 @@ _AT_LEAST = {
     "trainer.max_steps": 1,
     "trainer.validate_every_n_steps": 1,
 }
+_LENGTHS = {"data.crop": 2, "data.scale": 2, "encoder.mean": 3, "encoder.std": 3}
+_POSITIVE = ("data.crop", "data.scale", "data.eval_scale", "encoder.std")
+_SHARES = ("data.flip", "data.color")
 
 
-def to_containers(config: DictConfig) -> dict[str, Any]:
-    """Check types and ranges; the whole configuration as plain containers, interpolations resolved.
+def check(config: DictConfig, schema: type) -> dict[str, Any]:
+    """Check types and ranges; the configuration as plain containers, interpolations resolved.
+
+    Args:
+        config: what Hydra composed.
+        schema: `Train`, `Evaluate` or `Predict`.
 
     Raises:
-        ConfigError: a value of the wrong type or out of range, with its key.
+        ConfigError: a value that is missing, of the wrong type or out of range, with its key.
     """
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(Run), config)
+        typed = OmegaConf.merge(OmegaConf.structured(schema), config)
         containers = OmegaConf.to_container(typed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", "") or ""
+        key = getattr(error, "full_key", None)
+        if "Missing mandatory value" in str(error):
+            raise ConfigError(f"{key} is needed: add {key}=<value>. See --help") from error
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
     assert isinstance(containers, dict)
     checked = {str(key): value for key, value in containers.items()}
-    for key, least in _AT_LEAST.items():
-        if (value := _at(checked, key)) < least:
-            raise ConfigError(f"{key}={value} must be at least {least}")
-    for key in ("data.crop", "data.scale"):
-        if len(value := _at(checked, key)) != 2 or min(value) <= 0:
-            raise ConfigError(f"{key}={value} must be two numbers above 0")
-    if (scale := _at(checked, "data.eval_scale")) <= 0:
-        raise ConfigError(f"data.eval_scale={scale} must be above 0")
+    check_ranges(checked)
     return checked
 
 
-def _at(containers: Mapping[str, Any], key: str) -> Any:
-    value: Any = containers
-    for part in key.split("."):
-        value = value[part]
-    return value
+def check_ranges(config: Mapping[str, Any]) -> None:
+    """Compare what is there with its range.
+
+    Raises:
+        ConfigError: a value out of range, with its key.
+    """
+    for key, value in _flatten(config, ""):
+        numbers = value if isinstance(value, list) else [value]
+        if value is None:
+            continue
+        if key in _AT_LEAST and value < _AT_LEAST[key]:
+            raise ConfigError(f"{key}={value} must be at least {_AT_LEAST[key]}")
+        if key in _LENGTHS and len(numbers) != _LENGTHS[key]:
+            raise ConfigError(f"{key}={value} must be {_LENGTHS[key]} numbers")
+        if key in _POSITIVE and min(numbers) <= 0:
+            raise ConfigError(f"{key}={value} must be above 0")
+        if key in _SHARES and not 0 <= value <= 1:
+            raise ConfigError(f"{key}={value} must be between 0 and 1")
+
+
+def _flatten(config: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    flat: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        flat += _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+    return flat

@@ -4,7 +4,7 @@ from segrnn.datasets.camvid import CamVid
 from segrnn.datasets.cityscapes import Cityscapes
 from segrnn.datasets.demo import Demo
 from segrnn.datasets.files import Sample, SegmentationFiles, read_image, read_label
-from segrnn.datasets.stream import Augmented, EndlessSampler
+from segrnn.datasets.stream import Augmented, EndlessSampler, sample_loader
 from segrnn.datasets.transforms import Augmentation, Preprocessing
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "SegmentationFiles",
     "read_image",
     "read_label",
+    "sample_loader",
 ]

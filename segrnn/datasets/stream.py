@@ -1,13 +1,13 @@
-"""The endless stream of training samples, a pure function of the seed."""
+"""Reading a dataset: as an endless stream for training, or each image once."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from segrnn.datasets.files import SegmentationFiles
+from segrnn.datasets.files import Sample, SegmentationFiles
 from segrnn.datasets.transforms import Augmentation
 
 
@@ -50,3 +50,18 @@ class Augmented(Dataset[tuple[Tensor, Tensor]]):
         counter, index = key
         sample = self.dataset[index]
         return self.augmentation(sample.image, sample.mask, counter)
+
+
+def sample_loader(
+    dataset: SegmentationFiles, batch_size: int, workers: int, indices: Iterable[int] | None = None
+) -> DataLoader[Sample]:
+    """Samples in lists of up to `batch_size`, as they are: their sizes may differ.
+
+    Args:
+        dataset: what to read.
+        batch_size: how many are read at a time.
+        workers: loading processes; 0 reads in this one.
+        indices: which, in which order; all by default.
+    """
+    chosen = range(len(dataset)) if indices is None else list(indices)
+    return DataLoader(dataset, batch_size, sampler=chosen, num_workers=workers, collate_fn=list)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from torch import nn
 
 from segrnn.datasets import Preprocessing, SegmentationFiles
@@ -73,7 +74,5 @@ def errors(mask: ByteArray, truth: ByteArray) -> ByteArray:
 
 
 def _legend(figure: Figure, labels: LabelSpace) -> None:
-    from matplotlib.patches import Patch
-
-    patches = [Patch(color=np.array(label.color) / 255, label=label.name) for label in labels.classes]
+    patches = [Patch(color="#{:02x}{:02x}{:02x}".format(*label.color), label=label.name) for label in labels.classes]
     figure.legend(handles=patches, loc="outside lower center", ncols=10, fontsize=8)

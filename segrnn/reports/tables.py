@@ -13,9 +13,9 @@ from segrnn.metrics import Scores
 from segrnn.reports.pictures import draw_confusion
 
 
-def print_scores(scores: Scores) -> None:
+def print_scores(scores: Scores, title: str) -> None:
     """A table of the classes, worst first, and the means below."""
-    table = Table(title="validation scores in percent", caption="classes that do not occur are left out of the means")
+    table = Table(title=title, caption="in percent; classes that do not occur are left out of the means")
     table.add_column("class")
     for column in ("IoU", "accuracy", "share of pixels"):
         table.add_column(column, justify="right")

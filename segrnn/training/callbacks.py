@@ -1,35 +1,74 @@
-"""Progress, and the last validation."""
+"""What a person watches while a run goes on, and the last validation."""
 
 import time
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from segrnn.training.module import SegmentationModule
 
 
-class Throughput(Callback):
-    """Shows and logs how many training images go through in a second, over all processes."""
+class ProgressBar(Callback):
+    """A bar over the steps with loss, validation mIoU and images/s, and one printed line for each validation.
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Loading counts: the clock runs from one batch's end to the next one's."""
-        if batch_idx == 0:
-            self.since = time.perf_counter()
+    The line stays in log files, where a bar does not. The rate, over all processes, is logged as well.
+    """
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the bar, in one process."""
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[status]}"),
+            disable=not trainer.is_global_zero,
+        )
+        self.bar.start()
+        self.training = self.bar.add_task("train", total=trainer.max_steps, status="")
+        self.since = time.perf_counter()
+        self.miou = "-"
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log the rate of this step."""
+        """Move the bar. Loading counts: the clock runs from one batch's end to the next one's."""
         now = time.perf_counter()
-        pl_module.log("train/images_per_s", len(batch[0]) * trainer.world_size / (now - self.since), prog_bar=True)
+        rate = len(batch[0]) * trainer.world_size / (now - self.since)
         self.since = now
+        pl_module.log("train/images_per_s", rate)
+        status = f"loss {float(outputs['loss']):.3f}   mIoU {self.miou}   {rate:.1f} images/s"
+        self.bar.update(self.training, completed=trainer.global_step, status=status)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A second bar for the validation images."""
+        self.validation = self.bar.add_task("validate", total=sum(trainer.num_val_batches), status="")
+
+    def on_validation_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: int
+    ) -> None:
+        """Move the second bar."""
+        self.bar.advance(self.validation)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Validation is not training time."""
+        """Say where the run stands; validation is not training time."""
+        assert isinstance(pl_module, SegmentationModule)
+        assert pl_module.scores is not None
+        self.bar.remove_task(self.validation)
+        self.miou = f"{pl_module.scores.miou:.4f}"
+        loss = float(trainer.callback_metrics.get("train/loss", float("nan")))
+        self.bar.print(
+            f"step {trainer.global_step}/{trainer.max_steps}   loss {loss:.4f}   val mIoU {self.miou}   "
+            f"pixel accuracy {pl_module.scores.pixel_accuracy:.4f}",
+            highlight=False,
+        )
         self.since = time.perf_counter()
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Leave the terminal as it was, also after an error."""
+        self.bar.stop()
 
 
 class ValidateAtEnd(Callback):
@@ -41,18 +80,3 @@ class ValidateAtEnd(Callback):
         """Lightning validates when a run is told to stop."""
         if trainer.global_step >= trainer.max_steps:
             trainer.should_stop = True
-
-
-class Announce(Callback):
-    """Prints one line for each validation, so that a log file tells the story too."""
-
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say where the run stands."""
-        assert isinstance(pl_module, SegmentationModule)
-        if trainer.is_global_zero and pl_module.scores is not None:
-            loss = float(trainer.callback_metrics.get("train/loss", float("nan")))
-            print(
-                f"step {trainer.global_step}/{trainer.max_steps}   loss {loss:.4f}   "
-                f"val mIoU {pl_module.scores.miou:.4f}   pixel accuracy {pl_module.scores.pixel_accuracy:.4f}",
-                flush=True,
-            )

@@ -1,25 +1,11 @@
 """Loaders for training and validation."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
-from segrnn.datasets import Augmentation, Augmented, EndlessSampler, Sample, SegmentationFiles
-
-
-class Share(Sampler[int]):
-    """Every n-th image of a dataset, from r: over all processes each image once, none repeated to fill up."""
-
-    def __init__(self, length: int, rank: int, world_size: int) -> None:
-        self.indices = range(rank, length, world_size)
-
-    def __iter__(self) -> Any:
-        return iter(self.indices)
-
-    def __len__(self) -> int:
-        return len(self.indices)
+from segrnn.datasets import Augmentation, Augmented, EndlessSampler, Sample, SegmentationFiles, sample_loader
 
 
 class DataModule(pl.LightningDataModule):
@@ -56,19 +42,10 @@ class DataModule(pl.LightningDataModule):
         sampler = EndlessSampler(len(self.train.dataset), self.seed, rank, world_size)
         return DataLoader(self.train, self.batch_size, sampler=sampler, num_workers=self.workers)
 
-    def val_dataloader(self) -> DataLoader[Any]:
-        """Lists of `Sample`."""
-        return DataLoader(
-            self.val,
-            self.eval_batch_size,
-            sampler=Share(len(self.val), *self._place()),
-            num_workers=self.workers,
-            collate_fn=_as_list,
-        )
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """Over all processes each image once: none is repeated to fill up a batch."""
+        rank, world_size = self._place()
+        return sample_loader(self.val, self.eval_batch_size, self.workers, range(rank, len(self.val), world_size))
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-
-def _as_list(samples: Sequence[Sample]) -> list[Sample]:
-    return list(samples)

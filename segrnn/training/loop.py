@@ -1,15 +1,16 @@
 """The training loop: Lightning's, with what every run of segrnn wants around it."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import Logger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from segrnn.errors import ConfigError
-from segrnn.training.callbacks import Announce, Throughput, ValidateAtEnd
+from segrnn.training.callbacks import ProgressBar, ValidateAtEnd
 from segrnn.training.datamodule import DataModule
 from segrnn.training.module import SegmentationModule
 
@@ -44,9 +45,6 @@ def fit(
         checkpoints, "last", every_n_train_steps=checkpoint_every_n_steps, enable_version_counter=False
     )
     best = ModelCheckpoint(checkpoints, "best", monitor="val/miou", mode="max", enable_version_counter=False)
-    callbacks: list[Callback] = [
-        Throughput(), ValidateAtEnd(), Announce(), best, last, LearningRateMonitor("step"), RichProgressBar()
-    ]  # fmt: skip
     try:
         lightning = pl.Trainer(
             accelerator=trainer["accelerator"],
@@ -54,7 +52,7 @@ def fit(
             precision=trainer["precision"],
             gradient_clip_val=trainer["gradient_clip_val"] or None,
             max_steps=max_steps,
-            limit_train_batches=max_steps,  # the stream is endless: one "epoch" is the run, and the bar knows its length
+            limit_train_batches=max_steps,  # the stream is endless: one "epoch" is the run
             val_check_interval=min(trainer["validate_every_n_steps"], max_steps),
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
@@ -63,9 +61,13 @@ def fit(
             default_root_dir=checkpoints.parent,
             enable_model_summary=False,
             logger=logger,
-            callbacks=callbacks,
+            enable_progress_bar=False,
+            callbacks=[ValidateAtEnd(), ProgressBar(), best, last, LearningRateMonitor("step")],
         )
     except (MisconfigurationException, ValueError) as error:
         raise ConfigError(f"trainer: {error}") from error
-    lightning.fit(module, data)
+    with warnings.catch_warnings():
+        # Lightning 2.6.6 asks for a class that torch 2.15 deprecates; nothing that a user could mend
+        warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+        lightning.fit(module, data)
     lightning.save_checkpoint(checkpoints / "last.ckpt")

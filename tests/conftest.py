@@ -1,0 +1,108 @@
+"""Small datasets in the real layouts, and whole commands run in this process."""
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+SIZE = (36, 52)  # height, width: divisible by nothing that an encoder wants
+
+SMALL = [  # a run of seconds
+    "encoder.weights=null",
+    "model.width=16",
+    "context.hidden=8",
+    "data.batch_size=4",
+    "data.crop=[32,32]",
+    "data.workers=0",
+    "trainer.accelerator=cpu",
+    "trainer.max_steps=3",
+    "trainer.validate_every_n_steps=2",
+]
+
+
+@pytest.fixture(autouse=True)
+def examples(doctest_namespace: dict) -> None:
+    """Names that the examples in docstrings use without importing them."""
+    from segrnn.context import ReNet
+
+    doctest_namespace.update(np=np, torch=torch, nn=nn, ReNet=ReNet)
+
+
+def write_pair(image: Path, label: Path, ids: np.ndarray, rng: np.random.Generator) -> None:
+    """An image whose colours follow its labels, and the label file."""
+    image.parent.mkdir(parents=True, exist_ok=True)
+    label.parent.mkdir(parents=True, exist_ok=True)
+    colors = np.random.default_rng(0).integers(0, 255, (256, 3))
+    pixels = colors[ids] + rng.integers(-20, 20, (*ids.shape, 3))
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(image)
+    Image.fromarray(ids.astype(np.uint8)).save(label)
+
+
+def blocks(rng: np.random.Generator, ids: list[int], size: tuple[int, int] = SIZE) -> np.ndarray:
+    """A label map of 12 x 13 pixel blocks."""
+    height, width = size
+    coarse = rng.choice(ids, (-(-height // 12), -(-width // 13)))
+    return np.kron(coarse, np.ones((12, 13), int))[:height, :width]
+
+
+@pytest.fixture
+def camvid(tmp_path: Path) -> Path:
+    """A small CamVid: 6 training, 5 validation and 2 test frames, one of them a JPEG, with void."""
+    root = tmp_path / "camvid"
+    rng = np.random.default_rng(1)
+    for split, count in {"train": 6, "val": 5, "test": 2}.items():
+        stems = [f"0001TP_{i:06d}" for i in range(count)]
+        for stem in stems:
+            suffix = ".jpg" if stem == stems[0] else ".png"
+            ids = blocks(rng, [0, 1, 3, 8, 11])
+            write_pair(root / split / f"{stem}{suffix}", root / f"{split}annot" / f"{stem}.png", ids, rng)
+        lines = [f"/SegNet/CamVid/{split}/{stem}.png /SegNet/CamVid/{split}annot/{stem}.png" for stem in stems]
+        (root / f"{split}.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.fixture
+def cityscapes(tmp_path: Path) -> Path:
+    """A small Cityscapes tree with the ids of all kinds."""
+    root = tmp_path / "cityscapes"
+    rng = np.random.default_rng(2)
+    for split, city in [("train", "aachen"), ("train", "bochum"), ("val", "frankfurt")]:
+        for frame in range(3):
+            stem = f"{city}_{frame:06d}_000019"
+            write_pair(
+                root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png",
+                root / "gtFine" / split / city / f"{stem}_gtFine_labelIds.png",
+                blocks(rng, list(range(34))),
+                rng,
+            )
+    return root
+
+
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run a command as from the shell, in a folder of its own; gives its exit code."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def run(command: str, *overrides: str) -> int:
+        monkeypatch.setattr(sys, "argv", [f"segrnn.{command}", *overrides])
+        try:
+            import_module(f"segrnn.{command}").main()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+        finally:
+            monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        return 0
+
+    return run

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Level(NamedTuple):
@@ -34,6 +34,14 @@ def drop_unused(encoder: nn.Module) -> None:
     _replace_without_gradient(encoder)
     encoder.zero_grad(set_to_none=True)
     encoder.train(training)
+
+
+def levels_read(features: list[Tensor], decoder: nn.Module) -> list[int]:
+    """Which maps of a pyramid a decoder makes use of; a context on any other would never be heard."""
+    leaves = [feature.detach().requires_grad_() for feature in features]
+    decoder(leaves).sum().backward()
+    decoder.zero_grad(set_to_none=True)
+    return [i for i, leaf in enumerate(leaves) if leaf.grad is not None]
 
 
 def _replace_without_gradient(module: nn.Module) -> None:

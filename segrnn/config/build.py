@@ -83,7 +83,7 @@ def _check_targets(config: Any, path: str, allow: Sequence[str]) -> None:
 
 
 def _check_target(target: Any, path: str, allow: Sequence[str]) -> None:
-    """Compare both the path and where the object it leads to was defined: `torch.nn.modules.torch.load` is no layer."""
+    """Compare the path, and then where the object it leads to was defined: modules also hold what they import."""
     allowed = ", ".join(allow)
     if not isinstance(target, str) or not _matches(target, allow):
         raise ConfigError(f"{path}._target_={target!r} is not allowed; allowed are {allowed} and what allow=[...] adds")
@@ -92,8 +92,7 @@ def _check_target(target: Any, path: str, allow: Sequence[str]) -> None:
         found = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{path}._target_={target!r} can't be imported: {error}") from error
-    roots = {prefix.split(".")[0] + "." for prefix in allow}
-    if not str(getattr(found, "__module__", "")).startswith(tuple(roots)):
+    if target not in allow and not _matches(f"{getattr(found, '__module__', '')}.", allow):
         raise ConfigError(f"{path}._target_={target!r} leads outside of what is allowed: {allowed}")
 
 

@@ -1,0 +1,47 @@
+import pytest
+import torch
+
+from segrnn.config.build import MODEL_TARGETS, TARGETS, build, call
+from segrnn.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "torch.load",
+        "torch.hub.load",
+        "builtins.eval",
+        "segrnn.labels.CITYSCAPES",
+        "torch.nn.modules.torch.load",
+        "torch.nn.functional.torch.hub.load",
+        "torch.nn.modules.module.warnings.warn",
+        "segrnn.datasets.files.Path",
+        "torch.nn.modules.linear.Tensor",
+        "segrnn.context",
+        7,
+    ],
+)
+def test_what_is_not_a_component_is_refused(target: object) -> None:
+    with pytest.raises(ConfigError, match=r"^thing\[0\]\._target_="):
+        build([{"_target_": target}], "thing")  # type: ignore[arg-type]
+
+
+def test_a_checkpoint_may_choose_models_only() -> None:
+    assert isinstance(build({"_target_": "torch.optim.SGD", "_partial_": True}, "x")([torch.zeros(1)], lr=1), object)
+    for target in ("torch.nn.ReLU", "torch.optim.SGD", "segrnn.datasets.Demo", "segrnn.training.fit"):
+        with pytest.raises(ConfigError, match="is not allowed"):
+            build({"_target_": target}, "model", MODEL_TARGETS)
+
+
+def test_a_user_may_add_prefixes() -> None:
+    assert build({"_target_": "fractions.Fraction", "numerator": 3}, "x", (*TARGETS, "fractions.")) == 3
+
+
+def test_errors_name_the_place_and_the_reason() -> None:
+    with pytest.raises(ConfigError, match=r"context\._target_='segrnn.context.ReNett' can't be imported"):
+        build({"_target_": "segrnn.context.ReNett"}, "context")
+    with pytest.raises(ConfigError, match=r"context \(segrnn.context.ReNet\): .*unexpected keyword argument 'levl'"):
+        build({"_target_": "segrnn.context.ReNet", "channels": 4, "levl": 3}, "context")
+    with pytest.raises(ConfigError, match=r"context: hidden must be at least 1"):
+        call(build({"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 0}, "context"), "context", 4)

@@ -1,0 +1,88 @@
+"""Every file of conf/ composes, has the right types, and binds to what it configures."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.utils import get_method, get_object
+
+import segrnn.conf
+from segrnn.config.build import TARGETS, build
+from segrnn.config.model import build_segmenter
+from segrnn.config.schema import Train, check
+from segrnn.errors import ConfigError
+
+CONF = Path(segrnn.conf.__file__).parent
+LEAVES = sorted(
+    f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.stem not in ("as_trained", "wandb")
+)
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    GlobalHydra.instance().clear()
+    with initialize_config_module("segrnn.conf", version_base="1.3"):
+        return check(compose("train", list(overrides)), Train)
+
+
+def components(config: Any, path: str = "") -> list[tuple[str, dict]]:
+    found = []
+    if isinstance(config, dict):
+        if config.get("_target_"):
+            found.append((path, config))
+        for key, value in config.items():
+            found += components(value, f"{path}.{key}" if path else key)
+    return found
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_every_target_takes_its_arguments(leaf: str) -> None:
+    for path, component in components(composed(leaf)):
+        target = component["_target_"]
+        obj = get_object(target) if inspect.isclass(get_object(target)) else get_method(target)
+        arguments = {key: value for key, value in component.items() if not key.startswith("_")}
+        arguments.pop("stride", None) if path == "context" else None
+        inspect.signature(obj).bind_partial(**arguments)
+        assert set(arguments) <= set(inspect.signature(obj).parameters) or path.startswith("model"), path
+
+
+def test_a_planted_argument_is_caught() -> None:
+    config = composed("+context.levl=3")
+    with pytest.raises(ConfigError, match="unexpected keyword argument 'levl'"):
+        build_segmenter(config, 4)
+
+
+@pytest.mark.parametrize("model", ["fcn", "fcn_stride8", "fpn", "unet", "deeplabv3plus"])
+@pytest.mark.parametrize("context", ["none", "renet_gru"])
+def test_models_and_contexts_combine(model: str, context: str) -> None:
+    segmenter = build_segmenter(composed(f"model={model}", f"context={context}"), 5)
+    assert sum(1 for _ in segmenter.context.parameters()) == (0 if context == "none" else 22)
+
+
+@pytest.mark.parametrize("group", ["loss", "optimizer", "schedule"])
+def test_components_build(group: str) -> None:
+    for leaf in (leaf for leaf in LEAVES if leaf.startswith(group)):
+        assert callable(build(composed(leaf)[group], group, TARGETS))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.max_steps=abc", r"trainer\.max_steps: .*'abc'.*could not be converted to Integer"),
+        ("trainer.max_steps=1.5", r"trainer\.max_steps: .*could not be converted to Integer"),
+        ("trainer.max_steps=0", r"trainer\.max_steps=0 must be at least 1"),
+        ("seed=-1", "seed=-1 must be at least 0"),
+        ("data.crop=[64]", r"data\.crop=\[64\] must be 2 numbers"),
+        ("data.crop=[64,0]", r"data\.crop=\[64, 0\] must be above 0"),
+        ("data.crop=big", r"data\.crop: "),
+        ("data.flip=2", r"data\.flip=2.0 must be between 0 and 1"),
+        ("data.eval_scale=0", r"data\.eval_scale=0.0 must be above 0"),
+        ("encoder.std=[1,1,0]", r"encoder\.std=.* must be above 0"),
+        ("data.root=???", r"data\.root is needed: add data\.root=<value>"),
+    ],
+)
+def test_wrong_values_name_their_key(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        composed(override)

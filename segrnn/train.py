@@ -58,9 +58,9 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
     val_set = call(make_dataset, "data.dataset", root=data["root"], split=data["split"])
     labels = train_set.labels
     preprocessing = build_preprocessing(config)
-    augmentation = Augmentation(
-        data["crop"], data["scale"], data["flip"], data["color"], config["seed"], preprocessing
-    )  # fmt: skip
+    augmentation = call(
+        Augmentation, "data", data["crop"], data["scale"], data["flip"], data["color"], config["seed"], preprocessing
+    )
 
     segmenter = build_segmenter(config, labels.num_classes, allow)
     load_pretrained(segmenter, config, allow)

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra import compose, initialize_config_module
@@ -28,18 +28,29 @@ def run_command(task: Callable[[DictConfig], Any], config_name: str) -> None:
     """
     debug = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints and exits itself, with code 1
-    main = hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=config_name)(task)
+
+    def guarded(cfg: DictConfig) -> Any:
+        try:
+            return task(cfg)
+        except SegrnnError as error:  # caught here, or Hydra would print all overrides above it
+            if debug:
+                raise
+            _stop(_own_words(error))
+
     try:
-        main()
-    except (SegrnnError, HydraException, OmegaConfBaseException) as error:
+        hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=config_name)(guarded)()
+    except (HydraException, OmegaConfBaseException) as error:
         if debug:
             raise
-        message = _own_words(error) if isinstance(error, SegrnnError) else explain(error, config_name)
-        print(f"error: {message}", file=sys.stderr)
-        sys.exit(2)
+        _stop(explain(error, config_name))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _stop(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _own_words(error: SegrnnError) -> str:

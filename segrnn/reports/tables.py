@@ -15,7 +15,7 @@ from segrnn.reports.pictures import draw_confusion
 
 def print_scores(scores: Scores, title: str) -> None:
     """A table of the classes, worst first, and the means below."""
-    table = Table(title=title, caption="in percent; classes that do not occur are left out of the means")
+    table = Table(title=title, caption="percent; - does not occur, and is in no mean")
     table.add_column("class")
     for column in ("IoU", "accuracy", "share of pixels"):
         table.add_column(column, justify="right")

@@ -1,0 +1,272 @@
+"""Whole commands, as a person types them."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL, Run, blocks, write_pair
+from PIL import Image
+
+from segrnn.config.model import KEY, load_checkpoint
+
+
+@pytest.fixture
+def trained(run: Run, camvid: Path) -> Path:
+    """A run directory with a CamVid model of three steps."""
+    overrides = [*SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=trained"]
+    assert run("train", *overrides) == 0
+    return Path("trained")
+
+
+def losses(folder: Path) -> list[str]:
+    with (folder / "csv" / "metrics.csv").open() as file:
+        return [row["train/loss"] for row in csv.DictReader(file) if row["train/loss"]]
+
+
+def test_train_leaves_what_it_promises(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained = Path("promised")
+    assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", f"hydra.run.dir={trained}") == 0
+    out = capsys.readouterr().out
+    for name in ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "metrics.json", "panels.png"):
+        assert (trained / name).is_file()
+        assert name in out
+    for name in ("config.yaml", "per_class.csv", "confusion.npz", "confusion.png", "csv/metrics.csv"):
+        assert (trained / name).is_file()
+    assert "step 2/3" in out
+    assert "step 3/3" in out  # validates at the end although 2 does not divide 3
+    metrics = json.loads((trained / "metrics.json").read_text())
+    assert 0 <= metrics["miou"] <= 1
+    assert 0 <= metrics["pixel_accuracy"] <= 1
+    assert set(metrics["per_class"]) >= {"sky", "building", "road", "car"}
+
+
+def test_the_checkpoint_holds_tensors_and_primitives(trained: Path) -> None:
+    checkpoint = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 3
+    assert checkpoint[KEY]["config"]["data"]["name"] == "camvid"
+    model = load_checkpoint(trained / "checkpoints" / "last.ckpt")
+    assert model.labels.class_names[0] == "sky"
+    assert model.step == 3
+
+
+def score_files(predictions: Path, labels: Path) -> np.ndarray:
+    """The ten lines that anyone could write: label files against label files."""
+    counts = np.zeros((11, 11), np.int64)
+    for path in sorted(labels.glob("*.png")):
+        truth, predicted = np.array(Image.open(path)), np.array(Image.open(predictions / path.name))
+        valid = truth != 11
+        np.add.at(counts, (truth[valid], predicted[valid]), 1)
+    return counts
+
+
+def test_round_trip(trained: Path, camvid: Path, run: Run) -> None:
+    ckpt = f"ckpt={trained}/checkpoints/last.ckpt"
+    assert run("evaluate", ckpt, "hydra.run.dir=scored") == 0
+    assert run("predict", ckpt, f"input={camvid}/val", "output=masks") == 0
+    counts = np.load("scored/confusion.npz")["counts"]
+    assert (score_files(Path("masks"), camvid / "valannot") == counts).all()
+    assert (np.load(trained / "confusion.npz")["counts"] == counts).all()
+    assert json.loads(Path("scored/metrics.json").read_text()) == json.loads((trained / "metrics.json").read_text())
+
+
+def test_the_score_does_not_depend_on_the_batch_size(trained: Path, run: Run) -> None:
+    scores = []
+    for size in (1, 3, 8):
+        folder = Path(f"by_{size}")
+        ckpt = f"ckpt={trained}/checkpoints/best.ckpt"
+        assert run("evaluate", ckpt, f"data.eval_batch_size={size}", f"hydra.run.dir={folder}") == 0
+        scores.append((folder / "metrics.json").read_text())
+    assert scores[0] == scores[1] == scores[2]
+
+
+def test_evaluate_takes_another_split_and_place(trained: Path, camvid: Path, run: Run) -> None:
+    moved = camvid.rename(camvid.with_name("moved"))
+    ckpt = f"ckpt={trained}/checkpoints/best.ckpt"
+    assert run("evaluate", ckpt) == 2
+    assert run("evaluate", ckpt, f"data.root={moved}", "data.split=test", "hydra.run.dir=test") == 0
+    assert run("evaluate", ckpt, "data=camvid", f"data.root={moved}", "data.workers=0", "hydra.run.dir=again") == 0
+
+
+def test_one_seed_gives_one_run(run: Run, camvid: Path) -> None:
+    for name, changes in {"a": [], "b": [], "workers": ["data.workers=2"], "c": ["seed=1"]}.items():
+        overrides = [*SMALL, "data=camvid", f"data.root={camvid}", f"hydra.run.dir={name}", *changes]
+        assert run("train", *overrides, "+data.unused=0") == 2  # a typo of a run changes nothing
+        assert run("train", *overrides) == 0
+    assert losses(Path("a")) == losses(Path("b")) == losses(Path("workers"))
+    assert losses(Path("a")) != losses(Path("c"))
+    state = [torch.load(f"{name}/checkpoints/last.ckpt", weights_only=True)["state_dict"] for name in "ab"]
+    assert all(torch.equal(state[0][name], state[1][name]) for name in state[0])
+
+
+@pytest.mark.parametrize("format", ["label_ids", "train_ids", "color", "overlay"])
+def test_predictions_keep_size_and_stem(trained: Path, run: Run, format: str) -> None:
+    sizes = {"photos/wide.jpg": (61, 9), "photos/sub/dot.png": (1, 1), "photos/tall.v2.png": (7, 40)}
+    for name, size in sizes.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", size, 90).save(name)
+    ckpt = f"ckpt={trained}/checkpoints/best.ckpt"
+    assert run("predict", ckpt, "input=photos", "output=out", f"format={format}") == 0
+    for name, size in sizes.items():
+        with Image.open(Path(name.replace("photos", "out")).with_suffix(".png")) as mask:
+            assert mask.size == size
+            assert mask.mode == ("L" if format.endswith("ids") else "RGB")
+    assert len([path for path in Path("out").rglob("*") if path.is_file()]) == 3
+
+
+def test_cityscapes_and_sgd(run: Run, cityscapes: Path) -> None:
+    data = ["data=cityscapes", f"data.root={cityscapes}"]
+    overrides = [*SMALL, *data, "optimizer=sgd", "schedule=poly", "context=convolutions", "hydra.run.dir=run"]
+    assert run("train", *overrides) == 0
+    assert run("predict", "ckpt=run/checkpoints/last.ckpt", f"input={cityscapes}/leftImg8bit/val", "output=masks") == 0
+    masks = sorted(Path("masks").rglob("*.png"))
+    assert [mask.parent.name for mask in masks] == ["frankfurt"] * 3
+    evaluated = {7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33}
+    assert set(np.unique([np.array(Image.open(mask)) for mask in masks])) <= evaluated
+
+
+def test_a_run_of_one_step_with_an_all_void_crop(run: Run, camvid: Path) -> None:
+    rng = np.random.default_rng(0)
+    for path in (camvid / "trainannot").glob("*.png"):
+        image = next((camvid / "train").glob(f"{path.stem}.*"))
+        write_pair(image, path, blocks(rng, [11]), rng)
+    overrides = [*SMALL, "data=camvid", f"data.root={camvid}", "trainer.max_steps=1", "hydra.run.dir=run"]
+    assert run("train", *overrides) == 0
+    assert losses(Path("run")) == ["0.0"]
+
+
+def test_wandb_offline(run: Run, camvid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    overrides = [*SMALL, "data=camvid", f"data.root={camvid}", "logger=wandb", "hydra.run.dir=run"]
+    assert run("train", *overrides) == 0
+    assert list(Path("run/wandb").glob("offline-run-*/run-*.wandb"))
+
+
+def test_help_names_groups_and_three_examples(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("train", "evaluate", "predict"):
+        assert run(command, "--help") == 0
+        out = capsys.readouterr().out
+        assert out.count(f"python -m segrnn.{command}") == 3
+    assert run("train", "--help") == 0
+    assert "context: convolution_renet_gru, convolutions, none, renet_gru" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["trainer.max_step=3"], "no 'trainer.max_step' in the configuration (did you mean trainer.max_steps?)"),
+        (["contxt=none"], "no 'contxt' in the configuration (did you mean context?)"),
+        (
+            ["context=renet_gr"],
+            "context has no option 'renet_gr' (did you mean renet_gru?); it has convolution_renet_gru,",
+        ),
+        (["trainer.max_steps=abc"], "trainer.max_steps: "),
+        (["trainer.max_steps"], "trainer.max_steps"),
+        (["data=camvid", "data.root=/nowhere"], "{train,val,test}annot"),
+        (["data=as_trained"], "data.name"),
+        (["context.stride=16"], "no features at stride 16 to put a context on; the decoder reads [8]"),
+        (["context.order=diagonal"], "order must be one of"),
+        (["encoder.name=resnet19"], "resnet19"),
+        (["model=unet", "+model.decoder=3"], "decoder"),
+        (["trainer.accelerator=warp"], "warp"),
+        (["trainer.precision=3"], "precision"),
+        (["logger=wandb", "logger.mode=loud"], "logger.mode='loud' must be one of offline, online, disabled"),
+        (["optimizer.optimizer._target_=os.system"], "is not allowed"),
+        (["optimizer.optimizer.lr=3"], "lr"),
+        (["data.scale=[2,1]"], "the lesser first"),
+        (["-m", "context=none,renet_gr"], "context has no option 'renet_gr'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_are_explained(overrides: list[str], message: str, run: Run, camvid: Path, capsys) -> None:
+    data = [] if any(o.startswith("data=") for o in overrides) else ["data=camvid", f"data.root={camvid}"]
+    small = [o for o in SMALL if not (o.startswith("model") and "model=unet" in overrides)]
+    small = [o for o in small if o.split("=")[0] not in {other.split("=")[0] for other in overrides}]
+    assert run("train", *overrides, *small, *data) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
+    assert not list(Path().rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_file_stops_training_with_its_name(run: Run, camvid: Path, workers: int, capsys) -> None:
+    path = camvid / "val" / "0001TP_000002.png"
+    path.write_bytes(path.read_bytes()[:200])
+    small = [o for o in SMALL if o != "data.workers=0"]
+    assert run("train", *small, "data=camvid", f"data.root={camvid}", f"data.workers={workers}") == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {path} (200 bytes) can't be decoded: ")
+    assert "Traceback" not in err
+
+
+def test_a_run_is_not_overwritten(trained: Path, run: Run, camvid: Path, capsys) -> None:
+    before = (trained / "checkpoints" / "best.ckpt").read_bytes()
+    assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=trained") == 2
+    assert "trained holds a run already" in capsys.readouterr().err
+    assert (trained / "checkpoints" / "best.ckpt").read_bytes() == before
+
+
+def test_a_checkpoint_of_other_classes_shows_both_lists(trained: Path, run: Run, cityscapes: Path, capsys) -> None:
+    ckpt = f"ckpt={trained}/checkpoints/best.ckpt"
+    assert run("evaluate", ckpt, "data=cityscapes", f"data.root={cityscapes}") == 2
+    err = capsys.readouterr().err
+    assert "sky, building, pole, road, pavement" in err
+    assert "road, sidewalk, building, wall" in err
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_unusable_checkpoints(trained: Path, run: Run, camvid: Path, command: str, capsys) -> None:
+    good = trained / "checkpoints" / "best.ckpt"
+    more = [f"input={camvid}/val", "output=masks"] if command == "predict" else []
+    Path("cut.ckpt").write_bytes(good.read_bytes()[:5000])
+    torch.save({"state_dict": {}}, "foreign.ckpt")
+    checkpoint = torch.load(good, weights_only=True)
+    checkpoint[KEY]["config"]["model"]["_target_"] = "os.system"
+    torch.save(checkpoint, "evil.ckpt")
+    for name, reason in {
+        "cut": "can't be loaded",
+        "foreign": "segrnn",
+        "evil": "is not allowed",
+        "no": "not exist",
+    }.items():
+        assert run(command, f"ckpt={name}.ckpt", *more) == 2
+        err = capsys.readouterr().err
+        assert f"{name}.ckpt" in err
+        assert reason in err
+    assert run(command, *more) == 2
+    assert "ckpt is needed: add ckpt=<value>" in capsys.readouterr().err
+    assert not Path("masks").exists()
+
+
+def test_predict_refuses_and_reports(trained: Path, run: Run, camvid: Path, capsys) -> None:
+    base = [f"ckpt={trained}/checkpoints/best.ckpt", f"input={camvid}/val"]
+    assert run("predict", *base, "output=out", "format=colour") == 2
+    assert "format=colour must be one of label_ids, train_ids, color, overlay (did you mean color?)" in (
+        capsys.readouterr().err
+    )
+    assert run("predict", *base, "output=out", "overwrite=maybe") == 2
+    assert "overwrite: " in capsys.readouterr().err
+    assert run("predict", *base, "output=out", "device=warp") == 2
+    assert "device=warp can't be used" in capsys.readouterr().err
+    Path("file").write_bytes(b"")
+    assert run("predict", *base, "output=file/out") == 2
+    assert "can't be written" in capsys.readouterr().err
+
+    broken = camvid / "val" / "0001TP_000001.png"
+    broken.write_bytes(b"")
+    assert run("predict", *base, "output=out") == 2
+    err = capsys.readouterr().err
+    assert "1 of 5 images have no mask" in err
+    assert f"{broken} (0 bytes)" in err
+    masks = {path: path.read_bytes() for path in Path("out").glob("*.png")}
+    assert len(masks) == 4  # the good ones are there
+
+    broken.unlink()
+    assert run("predict", *base, "output=out", "format=color") == 2
+    assert "4 of 4 masks exist already" in capsys.readouterr().err
+    assert masks == {path: path.read_bytes() for path in Path("out").glob("*.png")}
+    assert run("predict", *base, "output=out", "format=color", "overwrite=true") == 0
+    assert masks != {path: path.read_bytes() for path in Path("out").glob("*.png")}

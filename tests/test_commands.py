@@ -157,6 +157,7 @@ def test_help_names_groups_and_three_examples(run: Run, capsys: pytest.CaptureFi
     ("overrides", "message"),
     [
         (["trainer.max_step=3"], "no 'trainer.max_step' in the configuration (did you mean trainer.max_steps?)"),
+        (["context=none", "context.hidden=3"], "no 'context.hidden' in the configuration"),
         (["contxt=none"], "no 'contxt' in the configuration (did you mean context?)"),
         (
             ["context=renet_gr"],
@@ -176,7 +177,7 @@ def test_help_names_groups_and_three_examples(run: Run, capsys: pytest.CaptureFi
         (["optimizer.optimizer._target_=os.system"], "is not allowed"),
         (["optimizer.optimizer.lr=3"], "lr"),
         (["data.scale=[2,1]"], "the lesser first"),
-        (["-m", "context=none,renet_gr"], "context has no option 'renet_gr'"),
+        (["-m", "context=renet_gru,renet_gr"], "context has no option 'renet_gr'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
+from importlib import resources
 from typing import Any, NoReturn
 
 import hydra
@@ -76,9 +77,11 @@ def explain(error: Exception, config_name: str) -> str:
 
 
 def _explain_key(key: str, config_name: str) -> str:
+    groups = {path.name for path in resources.files(CONF).iterdir() if path.is_dir()}
+    chosen = [argument for argument in sys.argv[1:] if argument.partition("=")[0] in groups and "," not in argument]
     GlobalHydra.instance().clear()
     with initialize_config_module(CONF, version_base="1.3"):
-        config = compose(config_name)
+        config = compose(config_name, [argument for argument in chosen if argument.partition("=")[0] != key])
     keys = list(_keys(OmegaConf.to_container(config)))
     parent, _, _ = key.rpartition(".")
     siblings = [k for k in keys if k.rpartition(".")[0] == parent] or [k for k in keys if "." not in k]

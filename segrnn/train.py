@@ -1,15 +1,18 @@
 """Train a segmentation network: ``python -m segrnn.train``."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from segrnn.config.command import run_command
 
 if TYPE_CHECKING:
+    from segrnn.labels import LabelSpace
     from segrnn.metrics import Scores
+    from segrnn.training import DataModule, SegmentationModule
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,9 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
     import pytorch_lightning as pl
 
     from segrnn.config.build import TARGETS, build, call
-    from segrnn.config.model import KEY, build_preprocessing, build_segmenter, load_pretrained, to_checkpoint
     from segrnn.config.schema import Train, check
-    from segrnn.datasets import Augmentation
     from segrnn.errors import OutputError
-    from segrnn.reports import print_scores, write_panels, write_scores
-    from segrnn.training import DataModule, SegmentationModule, fit
+    from segrnn.training import fit
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises
     config = check(cfg, Train)
@@ -52,63 +52,77 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
         raise OutputError(f"{run_dir} holds a run already: choose another hydra.run.dir, or remove it")
 
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    data = config["data"]
-    make_dataset = build(data["dataset"], "data.dataset", allow)
-    train_set = call(make_dataset, "data.dataset", root=data["root"], split="train")
-    val_set = call(make_dataset, "data.dataset", root=data["root"], split=data["split"])
-    labels = train_set.labels
+    data = _build_data(config, allow)
+    module = _build_module(config, data.val.labels, allow)
+    run_dir.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(OmegaConf.create(config), run_dir / "config.yaml")
+    logger = call(build(config["logger"], "logger", allow), "logger", save_dir=str(run_dir))
+    print(
+        f"{len(data.train.dataset)} training and {len(data.val)} validation images, "
+        f"{data.val.labels.num_classes} classes; {_count(module.model):,} parameters, "
+        f"of which {_count(module.model.context):,} in the context\nrun directory: {run_dir}"
+    )
+    fit(module, data, logger, checkpoints, config["trainer"], config["checkpoint"]["every_n_steps"])
+
+    assert module.scores is not None
+    result = TrainResult(module.scores, run_dir, checkpoints / "best.ckpt", checkpoints / "last.ckpt")
+    _report(result, module, data, f"{len(data.val)} images, {config['data']['split']} of {config['data']['name']}")
+    return result
+
+
+def _build_data(config: dict[str, Any], allow: Sequence[str]) -> "DataModule":
+    from segrnn.config.build import build, call
+    from segrnn.config.model import build_preprocessing
+    from segrnn.datasets import Augmentation
+    from segrnn.training import DataModule
+
+    data, seed = config["data"], config["seed"]
+    dataset = build(data["dataset"], "data.dataset", allow)
+    train_set = call(dataset, "data.dataset", root=data["root"], split="train")
+    val_set = call(dataset, "data.dataset", root=data["root"], split=data["split"])
     preprocessing = build_preprocessing(config)
     augmentation = call(
-        Augmentation, "data", data["crop"], data["scale"], data["flip"], data["color"], config["seed"], preprocessing
+        Augmentation, "data", data["crop"], data["scale"], data["flip"], data["color"], seed, preprocessing
     )
+    return DataModule(
+        train_set, val_set, augmentation, data["batch_size"], data["eval_batch_size"], data["workers"], seed
+    )
+
+
+def _build_module(config: dict[str, Any], labels: "LabelSpace", allow: Sequence[str]) -> "SegmentationModule":
+    from segrnn.config.build import build
+    from segrnn.config.model import KEY, build_preprocessing, build_segmenter, load_pretrained, to_checkpoint
+    from segrnn.training import SegmentationModule
 
     segmenter = build_segmenter(config, labels.num_classes, allow)
     load_pretrained(segmenter, config, allow)
-    module = SegmentationModule(
+    preprocessing = build_preprocessing(config)
+    return SegmentationModule(
         segmenter,
         build(config["loss"], "loss", allow),
         build(config["optimizer"], "optimizer", allow),
         build(config["schedule"], "schedule", allow),
         labels.class_names,
         preprocessing,
-        info_key=KEY,
-        info=to_checkpoint(config, labels, preprocessing),
-    )
-    data_module = DataModule(
-        train_set,
-        val_set,
-        augmentation,
-        data["batch_size"],
-        data["eval_batch_size"],
-        data["workers"],
-        config["seed"],
+        checkpoint_info={KEY: to_checkpoint(config, labels, preprocessing)},
     )
 
-    run_dir.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.create(config), run_dir / "config.yaml")
-    parameters = sum(p.numel() for p in segmenter.parameters())
-    in_context = sum(p.numel() for p in segmenter.context.parameters())
-    print(
-        f"{len(train_set)} training and {len(val_set)} validation images, {labels.num_classes} classes; "
-        f"{parameters:,} parameters, of which {in_context:,} in the context\n"
-        f"run directory: {run_dir}"
-    )
-    logger = call(build(config["logger"], "logger", allow), "logger", save_dir=str(run_dir))
-    fit(module, data_module, logger, checkpoints, config["trainer"], config["checkpoint"]["every_n_steps"])
 
-    assert module.scores is not None
-    print_scores(module.scores, f"{len(val_set)} images, {data['split']} of {data['name']}")
-    write_scores(module.scores, run_dir)
-    write_panels(module.model, preprocessing, val_set, run_dir / "panels.png")
-    result = TrainResult(module.scores, run_dir, checkpoints / "best.ckpt", checkpoints / "last.ckpt")
-    for what, path in {
-        "best checkpoint": result.best,
-        "last checkpoint": result.last,
-        "scores": run_dir / "metrics.json",
-        "image, truth, prediction": run_dir / "panels.png",
-    }.items():
-        print(f"{what:<26}{path}")
-    return result
+def _count(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _report(result: TrainResult, module: "SegmentationModule", data: "DataModule", title: str) -> None:
+    from segrnn.reports import print_scores, write_panels, write_scores
+
+    panels = result.run_dir / "panels.png"
+    print_scores(result.scores, title)
+    write_scores(result.scores, result.run_dir)
+    write_panels(module.model, module.preprocessing, data.val, panels)
+    print(f"best checkpoint           {result.best}")
+    print(f"last checkpoint           {result.last}")
+    print(f"scores                    {result.run_dir / 'metrics.json'}")
+    print(f"image, truth, prediction  {panels}")
 
 
 def main() -> None:

@@ -25,8 +25,7 @@ class SegmentationModule(pl.LightningModule):
         schedule: makes the learning rate schedule from the optimizer and the number of steps.
         class_names: of the K classes.
         preprocessing: of validation images.
-        info: primitives that every checkpoint holds under ``info_key``, to rebuild the model from.
-        info_key: where.
+        checkpoint_info: primitives that every checkpoint holds too, to rebuild the model from.
     """
 
     def __init__(
@@ -37,14 +36,13 @@ class SegmentationModule(pl.LightningModule):
         schedule: Callable[[Optimizer, int], LRScheduler],
         class_names: tuple[str, ...],
         preprocessing: Preprocessing,
-        info_key: str,
-        info: dict[str, Any],
+        checkpoint_info: dict[str, Any],
     ) -> None:
         super().__init__()
         self.model, self.loss = model, loss
         self.optimizer, self.schedule = optimizer, schedule
         self.class_names, self.preprocessing = class_names, preprocessing
-        self.info_key, self.info = info_key, info
+        self.checkpoint_info = checkpoint_info
         self.confusion = ConfusionMatrix(len(class_names))
         self.scores: Scores | None = None
 
@@ -80,4 +78,4 @@ class SegmentationModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to rebuild the model."""
-        checkpoint[self.info_key] = self.info
+        checkpoint.update(self.checkpoint_info)

@@ -1,13 +1,14 @@
-"""Street scenes drawn by rule, as a data set in the layout of Cityscapes that needs no download.
+"""Street scenes drawn by rule, in the layout of Cityscapes: a dataset that needs no download.
 
 Two pairs of classes look alike and are told apart only by a cue that lies far away:
 
-* building and wall are the same masonry; the bunting high above it, in the same columns, is warm over a building and
-  cold over a wall,
-* bus and car are the same vehicle; the panel painted on the road at one end of its lane, in the same rows, is warm for
-  buses and cold for cars.
+* building and wall are the same masonry; the bunting high above it, in the same columns, is orange over a building and
+  blue over a wall,
+* bus and car are the same vehicle; the panels painted on the road at the ends of its lane, in the same rows, are pink
+  for buses and green for cars.
 
-A network that sees some 50 pixels to each side has to guess; one that sweeps columns and rows can know.
+A network that sees some 50 pixels to each side has to guess most of them; one that sweeps columns and rows can know.
+A few of them (towers, vehicles near a panel) are close to their cue: from these the rule is soon learned.
 """
 
 import os
@@ -15,7 +16,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,13 +33,15 @@ CITIES = {"train": ("arden", "brook"), "val": ("cliffton", "dunmere")}
 
 # All lengths below are in units of 1/128 of the picture's height: pixels, at the default size.
 HEIGHT = 128.0
-CUE_DEPTH = 6.0
-BLOCK_BOTTOM = 82.0
-CURB = 89.0
-LANE_EDGES = (90.0, 108.0, 127.0)
-PANEL_WIDTH = 10.0
-CLEARANCE = 62.0
-"""How far from its lane's panel a vehicle begins."""
+CUE_DEPTH = 8.0
+BLOCK_BOTTOM = 80.0
+CURB = 88.0
+LANES = ((88.0, 104.0), (112.0, 127.0))
+PANEL_WIDTH = 16.0
+CLEARANCE = 64.0
+"""How far from both panels of their lane vehicles are, but for a few."""
+GRID = 8.0
+"""Most edges lie on this grid: a network that labels cells of 8 pixels is judged by its classes, not its edges."""
 
 OVERSAMPLING = 3
 """Scenes are drawn this much larger; odd, so that a pixel's label is that of its centre."""
@@ -50,8 +52,8 @@ _INSTANCE_NAMES = {label.name for label in CITYSCAPES.labels if label.has_instan
 Color = tuple[int, int, int]
 Point = tuple[float, float]
 
-WARM: Color = (255, 128, 10)
-COLD: Color = (40, 60, 245)
+BUNTING: dict[str, Color] = {"building": (255, 128, 10), "wall": (40, 60, 245)}
+PANEL: dict[str, Color] = {"bus": (250, 20, 130), "car": (0, 215, 110)}
 WHITE: Color = (240, 240, 235)
 BRICKS: tuple[Color, ...] = ((176, 104, 80), (204, 176, 136), (150, 146, 142), (186, 128, 104), (214, 200, 172))
 PAINTS: tuple[Color, ...] = (
@@ -79,27 +81,26 @@ class Scene(NamedTuple):
 
 @dataclass(frozen=True)
 class Block:
-    """Masonry from ``left`` to ``right``: a building under warm bunting, a wall under cold bunting."""
+    """Masonry from ``left`` to ``right``, of the class ``kind``: building or wall."""
 
     left: float
     right: float
     top: float
-    warm: bool
+    kind: str
 
 
 @dataclass(frozen=True)
 class Lane:
-    """A lane from ``top`` to ``bottom``: of buses if its panel is warm, of cars if it is cold."""
+    """A lane from ``top`` to ``bottom``, with vehicles of the class ``kind``: bus or car."""
 
     top: float
     bottom: float
-    panel_at_left: bool
-    warm: bool
+    kind: str
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a scene shows. The ``warm`` coins aside, all that `render` draws follows from ``seed`` and the geometry."""
+    """What a scene shows. But for the cues, all that `render` paints follows from ``seed`` and the geometry."""
 
     size: tuple[int, int]
     blocks: tuple[Block, ...]
@@ -161,26 +162,24 @@ def plan_scene(rng: np.random.Generator, size: tuple[int, int] = (128, 256)) -> 
     """Lay out a scene of ``size`` (height, width), and toss a coin for each block and each lane.
 
     Raises:
-        ValueError: a picture too narrow for its height: vehicles have to keep clear of their lane's panel.
+        ValueError: a picture too narrow for its height: vehicles have to keep clear of their lane's panels.
     """
     height, width = size
-    if width < 1.25 * height:
-        raise ValueError(f"a scene must be at least 1.25 times as wide as high, got {height} x {width}")
+    if width < 1.75 * height:
+        raise ValueError(f"a scene must be at least 1.75 times as wide as high, got {height} x {width}")
     seed = int(rng.integers(2**32))
     right_end = HEIGHT * width / height
     spans: list[tuple[float, float, float]] = []
-    x = float(rng.integers(0, 12))
-    while right_end - x > 36:
-        wide = float(rng.integers(36, 84))
-        right = right_end if right_end - x - wide < 44 else x + wide
-        spans.append((x, right, float(rng.integers(55, 60))))
-        x = right + float(rng.choice([0, 0, 12, 20]))
-    panels = rng.random(len(LANE_EDGES) - 1) < 0.5
+    x = GRID * float(rng.integers(0, 3))
+    while right_end - x >= 5 * GRID:
+        right = x + GRID * float(rng.integers(5, 11))
+        right = right if right_end - right >= 5 * GRID else right_end
+        spans.append((x, right, 56.0 + 2 * float(rng.integers(0, 2))))
+        x = right + GRID * float(rng.choice((0, 0, 2, 3)))
     # the coins come last: nothing that is drawn may depend on them but the cues
-    over, along = rng.random(len(spans)) < 0.5, rng.random(len(panels)) < 0.5
-    blocks = tuple(Block(*span, warm=bool(warm)) for span, warm in zip(spans, over, strict=True))
-    edges = zip(pairwise(LANE_EDGES), panels, along, strict=True)
-    lanes = tuple(Lane(*edge, bool(at_left), bool(warm)) for edge, at_left, warm in edges)
+    over, along = rng.random(len(spans)) < 0.5, rng.random(len(LANES)) < 0.5
+    blocks = tuple(Block(*span, "building" if coin else "wall") for span, coin in zip(spans, over, strict=True))
+    lanes = tuple(Lane(*edges, "bus" if coin else "car") for edges, coin in zip(LANES, along, strict=True))
     return Plan(size, blocks, lanes, seed)
 
 
@@ -189,7 +188,7 @@ def render(plan: Plan) -> Scene:
     canvas, rng = _Canvas(plan.size), np.random.default_rng(plan.seed)
     _draw_sky(canvas, rng)
     for x in np.arange(-4.0, canvas.width, 7.0):
-        canvas.ellipse((x, rng.uniform(70, 73)), 8, 12, _pick(rng, LEAVES), _ID["vegetation"])
+        canvas.ellipse((x, 74), 7, 11, _pick(rng, LEAVES), _ID["vegetation"])
     for block in plan.blocks:
         _draw_bunting(canvas, block)
         _draw_masonry(canvas, rng, block)
@@ -197,10 +196,7 @@ def render(plan: Plan) -> Scene:
     _draw_pavement_life(canvas, rng)
     for lane in plan.lanes:
         _draw_lane(canvas, rng, lane)
-    for x in rng.uniform(PANEL_WIDTH + 6, canvas.width - PANEL_WIDTH - 6, rng.integers(0, 3)):
-        _draw_person(canvas, rng, x, rng.uniform(112, 122))
-    middle = canvas.width / 2  # the bonnet of the car that holds the camera
-    canvas.ellipse((middle, HEIGHT + 3), middle * 0.7, 5.5, (48, 50, 56), _ID["ego vehicle"])
+    canvas.rectangle((0, HEIGHT - 2, canvas.width, HEIGHT), (44, 46, 54), _ID["ego vehicle"])
     return _develop(canvas, rng)
 
 
@@ -238,22 +234,26 @@ def _draw_sky(canvas: _Canvas, rng: np.random.Generator) -> None:
 
 
 def _draw_bunting(canvas: _Canvas, block: Block) -> None:
-    color, ident = WARM if block.warm else COLD, _ID["static"]
-    canvas.rectangle((block.left, 0, block.right, CUE_DEPTH - 3), color, ident)
-    count = round((block.right - block.left) / 5)
-    for x0, x1 in pairwise(np.linspace(block.left, block.right, count + 1)):
-        canvas.polygon([(x0, CUE_DEPTH - 3), (x1, CUE_DEPTH - 3), ((x0 + x1) / 2, CUE_DEPTH)], color, ident)
+    ident = _ID["static"]
+    color = BUNTING[block.kind]
+    for x in np.arange(block.left, block.right, GRID / 2):
+        canvas.rectangle((x, 0, x + 4, CUE_DEPTH - 3), color, ident)
+        canvas.polygon([(x, CUE_DEPTH - 3), (x + 4, CUE_DEPTH - 3), (x + 2, CUE_DEPTH)], color, ident)
 
 
 def _draw_masonry(canvas: _Canvas, rng: np.random.Generator, block: Block) -> None:
     left, right, top = block.left, block.right, block.top
     tone = _pick(rng, BRICKS, 0.15)
-    canvas.rectangle((left, top, right, BLOCK_BOTTOM), _shade(tone, 0.8), _ID["building" if block.warm else "wall"])
+    canvas.rectangle((left, top, right, BLOCK_BOTTOM), _shade(tone, 0.8), _ID[block.kind])
     for row, y in enumerate(np.arange(top, BLOCK_BOTTOM, 3)):
         for x in np.arange(left - 3 * (row % 2), right, 6):
             brick = max(x, left), y, min(x + 5.6, right), min(y + 2.6, BLOCK_BOTTOM)
             canvas.rectangle(brick, _shade(tone, rng.uniform(0.92, 1.12)))
     canvas.rectangle((left, top, right, top + 2), _shade(tone, 1.2))
+    if rng.random() < 0.35:  # a tower, some of them close to the bunting
+        x = left + GRID * float(rng.integers(1, int((right - left) // GRID) - 2))
+        spire = 24 + GRID * float(rng.integers(0, 3))
+        canvas.rectangle((x, spire, x + 16, top), tone, _ID[block.kind])
     glass, rise = _pick(rng, ((84, 104, 124), (66, 78, 92)), 0.2), rng.uniform(8, 11)
     for x in np.arange(left + rng.uniform(4, 7), right - 9, rng.uniform(11, 15)):
         canvas.rectangle((x - 0.7, top + 6, x + 6.7, top + 7.4 + rise), _shade(tone, 1.25))
@@ -269,70 +269,82 @@ def _draw_ground(canvas: _Canvas, rng: np.random.Generator) -> None:
         canvas.rectangle((x, BLOCK_BOTTOM, x + 0.6, CURB), _shade(slab, 0.85))
     canvas.rectangle((0, CURB - 1.3, canvas.width, CURB), _shade(slab, 1.2))
     canvas.rectangle((0, CURB, canvas.width, HEIGHT), tar, _ID["road"])
-    for y in LANE_EDGES[1:-1]:
-        for x in np.arange(rng.uniform(-12, 0), canvas.width, 18):
-            canvas.rectangle((x, y - 0.6, x + 10, y + 0.7), WHITE)
+    for x in np.arange(rng.uniform(-12, 0), canvas.width, 18):
+        canvas.rectangle((x, 107, x + 10, 108.4), WHITE)
 
 
 def _draw_pavement_life(canvas: _Canvas, rng: np.random.Generator) -> None:
     """Trees, poles and people, each in a slot of its own so that they hide little of one another."""
-    slots = rng.permutation(np.arange(10.0, canvas.width - 6, 18.0)) + rng.uniform(-3, 3)
+    slots = rng.permutation(np.arange(1.5 * GRID, canvas.width - GRID, 2 * GRID))
     counts = rng.integers((2, 2, 2), (4, 4, 5))
     draw = [_draw_tree] * counts[0] + [_draw_pole] * counts[1] + [_draw_person] * counts[2]
     for x, draw_one in zip(slots, draw, strict=False):
-        draw_one(canvas, rng, x, rng.uniform(85, 88))
+        draw_one(canvas, rng, x, CURB)
 
 
 def _draw_tree(canvas: _Canvas, rng: np.random.Generator, x: float, foot: float) -> None:
-    ident, crown, leaf = _ID["vegetation"], rng.uniform(46, 56), _pick(rng, LEAVES)
-    canvas.rectangle((x - 2, crown, x + 2, foot), (92, 70, 50), ident)
-    for dx, dy in rng.uniform((-9, -10), (9, 10), (24, 2)):
-        canvas.ellipse((x + dx, crown + dy), 5, 5, _shade(leaf, rng.uniform(0.8, 1.2) - dy / 60), ident)
+    ident, top, leaf = _ID["vegetation"], GRID * float(rng.integers(4, 6)), _pick(rng, LEAVES)
+    x += GRID / 2
+    canvas.rectangle((x - 4, foot - 6, x + 4, foot), (92, 70, 50), ident)
+    canvas.ellipse((x, top + 11), 8, 11, leaf, ident)
+    canvas.rectangle((x - 8, top + 11, x + 8, foot - 9), leaf, ident)
+    canvas.ellipse((x, foot - 9), 8, 6, leaf, ident)
+    for dx, share in rng.uniform((-5.5, 0), (5.5, 1), (50, 2)):
+        y = top + 6 + share * (foot - top - 14)
+        canvas.ellipse((x + dx, y), 2.4, 2.8, _shade(leaf, rng.uniform(0.95, 1.15) - 0.25 * share), ident)
 
 
 def _draw_pole(canvas: _Canvas, rng: np.random.Generator, x: float, foot: float) -> None:
-    ident, head, metal = _ID["pole"], rng.uniform(18, 30), _pick(rng, ((74, 82, 84), (60, 66, 76)))
-    canvas.rectangle((x - 3, head, x + 3, foot), metal, ident)
-    canvas.rectangle((x - 2, head, x - 0.5, foot), _shade(metal, 1.5))
-    canvas.ellipse((x, head - 2), 5.5, 5.5, _shade(metal, 0.9), ident)
-    canvas.ellipse((x, head - 2), 3.5, 3.5, (250, 244, 214))
+    ident, head, metal = _ID["pole"], rng.uniform(19, 22), _pick(rng, ((74, 82, 84), (60, 66, 76)))
+    canvas.rectangle((x - 4, head, x + 4, foot), metal, ident)
+    canvas.rectangle((x - 2.5, head, x - 1, foot), _shade(metal, 1.5))
+    canvas.ellipse((x, head), 5, 5, _shade(metal, 0.9), ident)
+    canvas.ellipse((x, head), 3.5, 3.5, (250, 244, 214))
 
 
 def _draw_person(canvas: _Canvas, rng: np.random.Generator, x: float, foot: float) -> None:
-    ident, tall, coat = canvas.new_id("person"), rng.uniform(22, 27), _pick(rng, CLOTHES)
-    top, hip, trousers = foot - tall, foot - 0.42 * tall, _pick(rng, ((52, 54, 84), (70, 60, 56)))
-    canvas.polygon([(x - 3.6, hip - 1), (x + 3.6, hip - 1), (x + 4, foot), (x - 4, foot)], trousers, ident)
-    canvas.polygon([(x - 0.4, hip + 4), (x + 0.4, hip + 4), (x + 0.9, foot), (x - 0.9, foot)], _shade(trousers, 0.6))
-    canvas.ellipse((x, (top + hip) / 2 + 2.4), 4.8, (hip - top) / 2 - 1, coat, ident)
-    canvas.ellipse((x, top + 3), 3, 3.2, (224, 180, 150), ident)
-    canvas.ellipse((x, top + 1.6), 3, 1.9, (70, 48, 36), ident)
+    ident, coat, trousers = canvas.new_id("person"), _pick(rng, CLOTHES), _pick(rng, ((52, 54, 84), (70, 60, 56)))
+    top, hip = foot - rng.uniform(24, 25), foot - 10
+    canvas.rectangle((x - 4, hip, x + 4, foot), trousers, ident)
+    canvas.rectangle((x - 0.6, hip + 3, x + 0.6, foot), _shade(trousers, 0.6))
+    shoulder = top + 6.5
+    right = [(3, shoulder), (4.6, shoulder + 2), (4.4, hip + 1)]
+    canvas.polygon([(x + dx, y) for dx, y in right] + [(x - dx, y) for dx, y in reversed(right)], coat, ident)
+    canvas.rectangle((x - 3.2, shoulder + 3, x - 2.6, hip), _shade(coat, 0.8))
+    canvas.rectangle((x + 2.6, shoulder + 3, x + 3.2, hip), _shade(coat, 0.8))
+    canvas.ellipse((x, top + 3.8), 4, 3.8, (224, 180, 150), ident)
+    canvas.ellipse((x, top + 2), 4, 2.2, (70, 48, 36), ident)
 
 
 def _draw_lane(canvas: _Canvas, rng: np.random.Generator, lane: Lane) -> None:
-    panel = 0.0 if lane.panel_at_left else canvas.width - PANEL_WIDTH
-    canvas.rectangle((panel, lane.top, panel + PANEL_WIDTH, lane.bottom), WARM if lane.warm else COLD)
-    reach = canvas.width - PANEL_WIDTH - CLEARANCE
-    x = rng.uniform(0, 6)
-    while (length := rng.uniform(32, 56)) < reach - x:
-        left = canvas.width - x - length if lane.panel_at_left else x
+    for left in (0, canvas.width - PANEL_WIDTH):
+        canvas.rectangle((left, lane.top, left + PANEL_WIDTH, lane.bottom), PANEL[lane.kind])
+    if rng.random() < 0.2:  # close to a panel
+        near = 2 * PANEL_WIDTH
+        _draw_vehicle(canvas, rng, lane, near if rng.random() < 0.5 else canvas.width - near - 5 * GRID, 5 * GRID)
+    left = PANEL_WIDTH + CLEARANCE
+    while True:
+        length = GRID * float(rng.integers(5, 7))
+        if left + length > canvas.width - PANEL_WIDTH - CLEARANCE:
+            break
         _draw_vehicle(canvas, rng, lane, left, length)
-        x += length + rng.uniform(5, 22)
+        left += length + GRID * float(rng.integers(1, 3))
 
 
 def _draw_vehicle(canvas: _Canvas, rng: np.random.Generator, lane: Lane, left: float, length: float) -> None:
-    ident, paint = canvas.new_id("bus" if lane.warm else "car"), _pick(rng, PAINTS)
-    foot, forward = lane.bottom - 1.5, rng.random() < 0.5
-    tall = (lane.bottom - lane.top - 2.5) * rng.uniform(0.86, 1)
+    ident, paint = canvas.new_id(lane.kind), _pick(rng, PAINTS)
+    foot, forward = lane.bottom, rng.random() < 0.5
+    tall = lane.bottom - lane.top
 
     def at(*points: Point) -> list[Point]:
         """From shares of the length, tail to nose, and of the height, ground to roof."""
         return [(left + length * (u if forward else 1 - u), foot - tall * v) for u, v in points]
 
     canvas.ellipse((left + length / 2, foot), length / 2, 1.5, (50, 50, 54))
-    body = at((0, 0.12), (0, 0.8), (0.05, 1), (0.72, 1), (0.86, 0.58), (0.98, 0.48), (1, 0.12))
+    body = at((0, 0.03), (0, 0.92), (0.03, 1), (0.86, 1), (0.96, 0.6), (1, 0.52), (1, 0.03))
     canvas.polygon(body, paint, ident)
-    canvas.polygon(at((0, 0.12), (0, 0.28), (1, 0.28), (1, 0.12)), _shade(paint, 0.75))
-    for u0, u1, u2, u3 in ((0.07, 0.09, 0.25, 0.25), (0.29, 0.29, 0.47, 0.47), (0.51, 0.51, 0.69, 0.79)):
+    canvas.polygon(at((0, 0.03), (0, 0.26), (1, 0.26), (1, 0.03)), _shade(paint, 0.75))
+    for u0, u1, u2, u3 in ((0.05, 0.05, 0.28, 0.28), (0.32, 0.32, 0.55, 0.55), (0.59, 0.59, 0.82, 0.9)):
         canvas.polygon(at((u0, 0.58), (u1, 0.9), (u2, 0.9), (u3, 0.58)), (58, 70, 84))
     canvas.polygon(at((0.96, 0.34), (0.96, 0.46), (1, 0.44), (1, 0.34)), (250, 236, 170))
     canvas.polygon(at((0, 0.36), (0, 0.5), (0.03, 0.5), (0.03, 0.36)), (190, 40, 36))
@@ -348,13 +360,13 @@ def _develop(canvas: _Canvas, rng: np.random.Generator) -> Scene:
     instance_ids = np.asarray(canvas.ids)[middle, middle].astype(np.uint16)
     label_ids = np.where(instance_ids < 1000, instance_ids, instance_ids // 1000).astype(np.uint8)
     size = label_ids.shape
-    light = rng.uniform(0.85, 1.1) * rng.uniform(0.96, 1.04, 3) + 0.025 * _clouds(rng, size, 32)[..., None]
-    noise = rng.normal(0, rng.uniform(2, 5), image.shape)
+    light = rng.uniform(0.94, 1.06) * rng.uniform(0.98, 1.02, 3) + 0.015 * _clouds(rng, size, 32)[..., None]
+    noise = rng.normal(0, rng.uniform(2, 3), image.shape)
     return Scene((image * light + noise).clip(0, 255).astype(np.uint8), label_ids, instance_ids)
 
 
 def write_demo(root: Path, train: int = 240, val: int = 40, seed: int = 0) -> None:
-    """Draw a demo data set and write it below ``root``: all of it or, on a failure, nothing.
+    """Draw a demo dataset and write it below ``root``: all of it or, on a failure, nothing.
 
     A scene depends on the seed, its split and its number only. If another process wrote ``root`` meanwhile, that copy
     stays and this one is dropped.

@@ -1,5 +1,6 @@
 """Train a segmentation network: ``python -m segrnn.train``."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
     config = check(cfg, Train)
     allow = (*TARGETS, *config["allow"])
     checkpoints = run_dir / "checkpoints"
-    if checkpoints.exists():
+    if checkpoints.exists() and "LOCAL_RANK" not in os.environ:  # the first process may have begun already
         raise OutputError(f"{run_dir} holds a run already: choose another hydra.run.dir, or remove it")
 
     pl.seed_everything(config["seed"], workers=True, verbose=False)

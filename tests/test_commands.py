@@ -203,6 +203,19 @@ def test_a_broken_file_stops_training_with_its_name(run: Run, camvid: Path, work
     assert "Traceback" not in err
 
 
+def test_a_folder_that_cannot_be_made(run: Run, camvid: Path, capsys) -> None:
+    Path("file").write_bytes(b"")
+    assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=file/run") == 2
+    assert capsys.readouterr().err == "error: file/run: Not a directory\n"
+
+
+def test_home_is_where_the_tilde_is(run: Run, camvid: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setenv("HOME", str(camvid.parent))
+    overrides = [*SMALL, "data=camvid", "data.root=~/camvid", "hydra.run.dir=run"]
+    assert run("train", *overrides) == 0
+    assert "6 training and 5 validation images" in capsys.readouterr().out
+
+
 def test_a_run_is_not_overwritten(trained: Path, run: Run, camvid: Path, capsys) -> None:
     before = (trained / "checkpoints" / "best.ckpt").read_bytes()
     assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=trained") == 2

@@ -44,6 +44,10 @@ def run_command(task: Callable[[DictConfig], Any], config_name: str) -> None:
         if debug:
             raise
         _stop(explain(error, config_name))
+    except OSError as error:  # Hydra could not make the run's folder, say
+        if debug or error.filename is None:
+            raise
+        _stop(f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -165,6 +165,7 @@ def test_help_names_groups_and_three_examples(run: Run, capsys: pytest.CaptureFi
         ),
         (["trainer.max_steps=abc"], "trainer.max_steps: "),
         (["trainer.max_steps"], "trainer.max_steps"),
+        (["data.root=my camvid (1)"], "data.root=my camvid (1) can't be read: put quotes around"),
         (["data=camvid", "data.root=/nowhere"], "{train,val,test}annot"),
         (["data=as_trained"], "data.name"),
         (["context.stride=16"], "no features at stride 16 to put a context on; the decoder reads [8]"),

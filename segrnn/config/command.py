@@ -6,12 +6,13 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from importlib import resources
+from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -27,6 +28,8 @@ def run_command(task: Callable[[DictConfig], Any], config_name: str) -> None:
         task: gets the composed configuration.
         config_name: which file of ``conf/`` to start from.
     """
+    # a shell leaves the tilde of data.root=~/camvid as it is, and Hydra can't read it
+    sys.argv[1:] = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
     debug = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints and exits itself, with code 1
 
@@ -74,6 +77,8 @@ def explain(error: Exception, config_name: str) -> str:
         return f"{group[1]} has no option {group[2]!r}{nearest(group[2], options)}; it has {', '.join(options)}"
     if key := re.search(r"Could not override '([^'@]+)", text):
         return _explain_key(key[1], config_name)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} can't be read: put quotes around values with special characters, 'key=\"value\"'"
     missing = re.search(r"Missing mandatory value: (\S+)", str(cause))
     if missing:
         return f"{missing[1]} is needed: add {missing[1]}=<value>. See --help"

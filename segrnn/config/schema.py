@@ -1,6 +1,5 @@
 """Types and ranges of the scalars. Struct mode catches a mistyped key, not a wrong type."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -111,11 +110,10 @@ _AT_LEAST = {
 _LENGTHS = {"data.crop": 2, "data.scale": 2, "encoder.mean": 3, "encoder.std": 3}
 _POSITIVE = ("data.crop", "data.scale", "data.eval_scale", "encoder.std")
 _SHARES = ("data.flip", "data.color")
-_PATHS = ("ckpt", "input", "output", "data.root")
 
 
 def check(config: DictConfig, schema: type) -> dict[str, Any]:
-    """Check types and ranges; the configuration as plain containers, interpolations and ``~`` resolved.
+    """Check types and ranges; the configuration as plain containers, interpolations resolved.
 
     Args:
         config: what Hydra composed.
@@ -135,7 +133,7 @@ def check(config: DictConfig, schema: type) -> dict[str, Any]:
     assert isinstance(containers, dict)
     checked = {str(key): value for key, value in containers.items()}
     _check_ranges(checked)
-    return _expand_home(checked, "")
+    return checked
 
 
 def _check_ranges(config: Mapping[str, Any]) -> None:
@@ -151,18 +149,6 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"{key}={value} must be above 0")
         if key in _SHARES and not 0 <= value <= 1:
             raise ConfigError(f"{key}={value} must be between 0 and 1")
-
-
-def _expand_home(config: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """A shell leaves the tilde of ``data.root=~/camvid`` as it is."""
-    return {
-        key: _expand_home(value, f"{prefix}{key}.")
-        if isinstance(value, Mapping)
-        else os.path.expanduser(value)
-        if f"{prefix}{key}" in _PATHS and value
-        else value
-        for key, value in config.items()
-    }
 
 
 def _flatten(config: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:

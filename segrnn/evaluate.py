@@ -66,13 +66,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
 
 def main() -> None:
     """The command."""
-
-    def task(cfg: DictConfig) -> None:
-        from hydra.core.hydra_config import HydraConfig
-
-        evaluate(cfg, Path(HydraConfig.get().runtime.output_dir))
-
-    run_command(task, "evaluate")
+    run_command(evaluate, "evaluate")
 
 
 if __name__ == "__main__":

@@ -56,11 +56,7 @@ def predict(cfg: DictConfig) -> list[Path]:
 
 def main() -> None:
     """The command."""
-
-    def task(cfg: DictConfig) -> None:
-        predict(cfg)
-
-    run_command(task, "predict")
+    run_command(lambda cfg, _: predict(cfg), "predict")
 
 
 if __name__ == "__main__":

@@ -128,13 +128,7 @@ def _report(result: TrainResult, module: "SegmentationModule", data: "DataModule
 
 def main() -> None:
     """The command."""
-
-    def task(cfg: DictConfig) -> None:
-        from hydra.core.hydra_config import HydraConfig
-
-        train(cfg, Path(HydraConfig.get().runtime.output_dir))
-
-    run_command(task, "train")
+    run_command(train, "train")
 
 
 if __name__ == "__main__":

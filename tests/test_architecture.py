@@ -33,7 +33,7 @@ ONLY_IN = {
     "wandb": set(),  # Lightning's logger imports it
     "albumentations": {"datasets/transforms.py"},
     "omegaconf": {"config", "train.py", "evaluate.py", "predict.py"},
-    "hydra": {"config", "train.py", "evaluate.py"},
+    "hydra": {"config"},
     "matplotlib": {"reports"},
     "cv2": set(),
 }

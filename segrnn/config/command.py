@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import hydra
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -21,11 +22,11 @@ from segrnn.errors import SegrnnError
 CONF = "segrnn.conf"
 
 
-def run_command(task: Callable[[DictConfig], Any], config_name: str) -> None:
+def run_command(task: Callable[[DictConfig, Path], Any], config_name: str) -> None:
     """Run a command under Hydra. What the user can mend is said in a few lines on stderr, with exit code 2.
 
     Args:
-        task: gets the composed configuration.
+        task: gets the composed configuration and the run directory.
         config_name: which file of ``conf/`` to start from.
     """
     # a shell leaves the tilde of data.root=~/camvid as it is, and Hydra can't read it
@@ -35,7 +36,7 @@ def run_command(task: Callable[[DictConfig], Any], config_name: str) -> None:
 
     def guarded(cfg: DictConfig) -> Any:
         try:
-            return task(cfg)
+            return task(cfg, Path(HydraConfig.get().runtime.output_dir))
         except SegrnnError as error:  # caught here, or Hydra would print all overrides above it
             if debug:
                 raise

@@ -1,9 +1,13 @@
 """Small datasets in the real layouts, and whole commands run in this process."""
 
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+
+# before torch starts: on tensors as small as these, threads only wait for one another
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -49,25 +49,28 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
     config = check(cfg, Train)
     allow = (*TARGETS, *config["allow"])
     checkpoints = run_dir / "checkpoints"
-    if checkpoints.exists() and "LOCAL_RANK" not in os.environ:  # the first process may have begun already
+    first = os.environ.get("LOCAL_RANK", "0") == "0"  # of several processes, the one that speaks and writes
+    if first and checkpoints.exists():
         raise OutputError(f"{run_dir} holds a run already: choose another hydra.run.dir, or remove it")
 
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     data = _build_data(config, allow)
     module = _build_module(config, data.val.labels, allow)
     run_dir.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.create(config), run_dir / "config.yaml")
     logger = call(build(config["logger"], "logger", allow), "logger", save_dir=str(run_dir))
-    print(
-        f"{len(data.train.dataset)} training and {len(data.val)} validation images, "
-        f"{data.val.labels.num_classes} classes; {_count(module.model):,} parameters, "
-        f"of which {_count(module.model.context):,} in the context\nrun directory: {run_dir}"
-    )
+    if first:
+        OmegaConf.save(OmegaConf.create(config), run_dir / "config.yaml")
+        print(
+            f"{len(data.train.dataset)} training and {len(data.val)} validation images, "
+            f"{data.val.labels.num_classes} classes; {_count(module.model):,} parameters, "
+            f"of which {_count(module.model.context):,} in the context\nrun directory: {run_dir}"
+        )
     fit(module, data, logger, checkpoints, config["trainer"], config["checkpoint"]["every_n_steps"])
 
     assert module.scores is not None
     result = TrainResult(module.scores, run_dir, checkpoints / "best.ckpt", checkpoints / "last.ckpt")
-    _report(result, module, data, f"{len(data.val)} images, {config['data']['split']} of {config['data']['name']}")
+    if first:
+        _report(result, module, data, f"{len(data.val)} images, {config['data']['split']} of {config['data']['name']}")
     return result
 
 

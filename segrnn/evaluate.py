@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from segrnn.config.command import run_command
 
@@ -27,7 +27,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
 
     from segrnn.config.build import build, call
     from segrnn.config.model import load_checkpoint
-    from segrnn.config.schema import Evaluate, check
+    from segrnn.config.schema import Evaluate, Scored, check
     from segrnn.datasets import sample_loader
     from segrnn.errors import CheckpointError
     from segrnn.inference import choose_device, predict_mask
@@ -38,7 +38,8 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     device = choose_device(config["device"])
     trained = load_checkpoint(config["ckpt"])
     # what the user chose is laid over the data of the checkpoint
-    data = {**trained.config["data"], **{key: value for key, value in config["data"].items() if value is not None}}
+    chosen = {key: value for key, value in config["data"].items() if value is not None}
+    data = check(OmegaConf.create({"data": {**trained.config["data"], **chosen}}), Scored)["data"]
     make_dataset = build(data["dataset"], "data.dataset", allow=("segrnn.datasets.",))
     dataset = call(make_dataset, "data.dataset", root=data["root"], split=data["split"])
     if dataset.labels.class_names != trained.labels.class_names:

@@ -86,6 +86,8 @@ def test_evaluate_takes_another_split_and_place(trained: Path, camvid: Path, run
     moved = camvid.rename(camvid.with_name("moved"))
     ckpt = f"ckpt={trained}/checkpoints/best.ckpt"
     assert run("evaluate", ckpt) == 2
+    for wrong in ("data.eval_batch_size=abc", "data.eval_batch_size=0", "data.workers=-1"):
+        assert run("evaluate", ckpt, f"data.root={moved}", wrong) == 2
     assert run("evaluate", ckpt, f"data.root={moved}", "data.split=test", "hydra.run.dir=test") == 0
     assert run("evaluate", ckpt, "data=camvid", f"data.root={moved}", "data.workers=0", "hydra.run.dir=again") == 0
 

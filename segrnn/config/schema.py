@@ -85,6 +85,13 @@ class Evaluate:
 
 
 @dataclass
+class Scored:
+    """The data that `evaluate` ends up with: the checkpoint's and, over it, what the user chose."""
+
+    data: Data
+
+
+@dataclass
 class Predict:
     """`conf/predict.yaml`."""
 
@@ -117,7 +124,7 @@ def check(config: DictConfig, schema: type) -> dict[str, Any]:
 
     Args:
         config: what Hydra composed.
-        schema: `Train`, `Evaluate` or `Predict`.
+        schema: one of the classes above.
 
     Raises:
         ConfigError: a value that is missing, of the wrong type or out of range, with its key.
@@ -139,8 +146,8 @@ def check(config: DictConfig, schema: type) -> dict[str, Any]:
 def _check_ranges(config: Mapping[str, Any]) -> None:
     for key, value in _flatten(config, ""):
         numbers = value if isinstance(value, list) else [value]
-        if value is None:
-            continue
+        if not all(isinstance(number, int | float) for number in numbers):
+            continue  # not a number, or, in what evaluate lays over a checkpoint's data, not chosen or not yet typed
         if key in _AT_LEAST and value < _AT_LEAST[key]:
             raise ConfigError(f"{key}={value} must be at least {_AT_LEAST[key]}")
         if key in _LENGTHS and len(numbers) != _LENGTHS[key]:

@@ -1,7 +1,7 @@
 import pytest
-import torch
 
 from segrnn.config.build import MODEL_TARGETS, TARGETS, build, call
+from segrnn.context import ReNet
 from segrnn.errors import ConfigError
 
 
@@ -28,7 +28,7 @@ def test_what_is_not_a_component_is_refused(target: object) -> None:
 
 
 def test_a_checkpoint_may_choose_models_only() -> None:
-    assert isinstance(build({"_target_": "torch.optim.SGD", "_partial_": True}, "x")([torch.zeros(1)], lr=1), object)
+    assert isinstance(build({"_target_": "segrnn.context.ReNet", "channels": 4}, "x", MODEL_TARGETS), ReNet)
     for target in ("torch.nn.ReLU", "torch.optim.SGD", "segrnn.datasets.Demo", "segrnn.training.fit"):
         with pytest.raises(ConfigError, match="is not allowed"):
             build({"_target_": target}, "model", MODEL_TARGETS)

@@ -16,9 +16,7 @@ from segrnn.config.schema import Train, check
 from segrnn.errors import ConfigError
 
 CONF = Path(segrnn.conf.__file__).parent
-LEAVES = sorted(
-    f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.stem not in ("as_trained", "wandb")
-)
+LEAVES = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.stem != "as_trained")
 
 
 def composed(*overrides: str) -> dict[str, Any]:

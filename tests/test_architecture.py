@@ -13,6 +13,7 @@ PACKAGE = Path(segrnn.__file__).parent
 ROOMS = {
     "errors": 0,
     "labels": 0,
+    "libraries": 0,
     "ops": 1,
     "context": 2,
     "losses": 2,

@@ -152,7 +152,10 @@ def test_help_names_groups_and_three_examples(run: Run, capsys: pytest.CaptureFi
         out = capsys.readouterr().out
         assert out.count(f"python -m segrnn.{command}") == 3
     assert run("train", "--help") == 0
-    assert "context: convolution_renet_gru, convolutions, none, renet_gru" in capsys.readouterr().out
+    assert (
+        "context: aspp, axial_attention, convolutions, criss_cross_attention, four_direction_irnn"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,7 +166,7 @@ def test_help_names_groups_and_three_examples(run: Run, capsys: pytest.CaptureFi
         (["contxt=none"], "no 'contxt' in the configuration (did you mean context?)"),
         (
             ["context=renet_gr"],
-            "context has no option 'renet_gr' (did you mean renet_gru?); it has convolution_renet_gru,",
+            "context has no option 'renet_gr' (did you mean renet_gru?); it has aspp,",
         ),
         (["trainer.max_steps=abc"], "trainer.max_steps: "),
         (["trainer.max_steps"], "trainer.max_steps"),

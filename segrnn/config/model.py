@@ -12,7 +12,7 @@ from segrnn.config.build import MODEL_TARGETS, TARGETS, build, call
 from segrnn.datasets import Preprocessing
 from segrnn.errors import CheckpointError
 from segrnn.labels import LabelSpace
-from segrnn.models import Segmenter
+from segrnn.models import Segmenter, add_context
 
 KEY = "segrnn"
 """Where, in a Lightning checkpoint, stands what is needed to rebuild the model."""
@@ -44,8 +44,9 @@ def build_segmenter(config: Mapping[str, Any], num_classes: int, allow: Sequence
     network = call(build(config["model"], "model", allow), "model", classes=num_classes)
     context = dict(config["context"])
     stride = context.pop("stride")
-    factory = build(context, "context", allow) if context["_target_"] else None
-    return call(Segmenter, "context", network, factory, stride)
+    if not context["_target_"]:
+        return Segmenter(network)
+    return call(add_context, "context", network, build(context, "context", allow), stride)
 
 
 def load_pretrained(segmenter: Segmenter, config: Mapping[str, Any], allow: Sequence[str] = TARGETS) -> None:

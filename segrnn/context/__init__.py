@@ -1,9 +1,32 @@
 """Context modules: each maps ``(B, C, H, W)`` to ``(B, C, H, W)`` for any height and width."""
 
+from segrnn.context.attention import AxialAttention, CrissCrossAttention, SelfAttention
 from segrnn.context.convolution import Convolutions
+from segrnn.context.irnn import FourDirectionIRNN
+from segrnn.context.local_global import LocalGlobal
+from segrnn.context.lrnn import LRNN
+from segrnn.context.parallel import ParallelSweeps
+from segrnn.context.pooling import ASPP, PyramidPooling, StripPooling
+from segrnn.context.propagation import SCNN, SPN
 from segrnn.context.renet import ReNet
 from segrnn.context.residual import Residual
-from segrnn.context.sequential import ConvolutionReNet
 from segrnn.context.sweep import Sweep
 
-__all__ = ["ConvolutionReNet", "Convolutions", "ReNet", "Residual", "Sweep"]
+__all__ = [
+    "ASPP",
+    "LRNN",
+    "SCNN",
+    "SPN",
+    "AxialAttention",
+    "Convolutions",
+    "CrissCrossAttention",
+    "FourDirectionIRNN",
+    "LocalGlobal",
+    "ParallelSweeps",
+    "PyramidPooling",
+    "ReNet",
+    "Residual",
+    "SelfAttention",
+    "StripPooling",
+    "Sweep",
+]

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from segrnn.context.arguments import positive
+
 
 class Convolutions(nn.Module):
     """Two 3 x 3 convolutions: what a sweep must beat at no more parameters.
@@ -11,7 +13,7 @@ class Convolutions(nn.Module):
         hidden: channels between the two.
 
     Raises:
-        ValueError: a hidden size below 1.
+        ValueError: a number below 1.
 
     Example:
         >>> Convolutions(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -20,13 +22,12 @@ class Convolutions(nn.Module):
 
     def __init__(self, channels: int, hidden: int = 128) -> None:
         super().__init__()
-        if hidden < 1:
-            raise ValueError(f"hidden must be at least 1, got {hidden}")
+        positive("channels", channels)
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, hidden, kernel_size=3, padding=1, bias=False),
+            nn.Conv2d(channels, positive("hidden", hidden), kernel_size=3, padding=1, bias=False),
             nn.BatchNorm2d(hidden),
             nn.ReLU(),
-            nn.Conv2d(hidden, channels, kernel_size=3, padding=1),
+            nn.Conv2d(hidden, channels, kernel_size=3, padding=1, bias=False),  # a norm follows
         )
 
     def forward(self, x: Tensor) -> Tensor:

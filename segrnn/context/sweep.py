@@ -1,55 +1,81 @@
 """One recurrent sweep over a feature map."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
+from segrnn.context.arguments import check_channels, choose, positive
+from segrnn.context.cells import CELLS, initialize
 from segrnn.ops import from_sequences, to_sequences
+
+Merge = Literal["concatenate", "sum"]
+Directions = Literal["both", "forward", "backward"]
 
 
 class Sweep(nn.Module):
-    """A bidirectional GRU along one axis of a map; every row or column is a sequence of its own.
+    """A recurrent layer along one axis of a map; every row or column is a sequence of its own.
+
+    ::
+
+        hF[j] = f(hF[j-1], x[j]);  hB[j] = f(hB[j+1], x[j]);  out[j] = [hF[j]; hB[j]]  or  hF[j] + hB[j]
 
     Args:
         channels: C of the input.
-        hidden: state size D of each direction.
-        axis: 2 sweeps up and down the columns, 3 left and right along the rows.
+        hidden: state size D of each direction. cuDNN's fast kernel trains up to 128.
+        axis: 2 sweeps along the columns, 3 along the rows.
+        cell: the f above: ``rnn`` (tanh), ``irnn`` (ReLU), ``gru``, ``lstm``, ``mingru`` or ``minlstm``. The first four
+            hold the weights of torch's own layers: ``sweep.rnn`` loads a state dict of `torch.nn.GRU`, and gives one.
+        directions: ``both``; ``forward`` alone is down or to the right, ``backward`` up or to the left.
+        merge: of both directions: ``concatenate`` (ReNet) or ``sum`` (L-RNN).
 
     Shapes:
-        ``(B, C, H, W) -> (B, 2 D, H, W)``: the forward states, then the backward states.
+        ``(B, C, H, W) -> (B, 2 D, H, W)``: the forward states, then the backward states; or ``(B, D, H, W)`` where the
+        directions are summed or there is one. A channels_last map stays one.
+
+    Raises:
+        ValueError: an unknown name, a hidden size below 1, or (called) a map of other channels.
 
     Example:
         >>> Sweep(channels=16, hidden=8, axis=2)(torch.zeros(1, 16, 5, 7)).shape
         torch.Size([1, 16, 5, 7])
     """
 
-    def __init__(self, channels: int, hidden: int, axis: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        hidden: int,
+        axis: int,
+        cell: str = "gru",
+        directions: Directions = "both",
+        merge: Merge = "concatenate",
+    ) -> None:
         super().__init__()
-        self.axis = axis
-        self.rnn = nn.GRU(channels, hidden, bidirectional=True)
-        initialize(self.rnn)
+        self.channels = positive("channels", channels)
+        self.axis = choose("axis", axis, (2, 3))
+        self.cell = CELLS[choose("cell", cell, CELLS)]
+        self.directions = choose("directions", directions, ("both", "forward", "backward"))
+        self.merge = choose("merge", merge, ("concatenate", "sum"))
+        self.rnn = self.cell.weights(channels, positive("hidden", hidden), bidirectional=directions == "both")
+        self.out_channels = 2 * hidden if directions == "both" and merge == "concatenate" else hidden
+        initialize(self.rnn, self.cell)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Sweep ``(B, C, H, W)`` into ``(B, 2 D, H, W)``."""
-        states, _ = self.rnn(to_sequences(x, self.axis))
-        return from_sequences(states, self.axis, batch=x.shape[0])
+        """Sweep ``(B, C, H, W)``."""
+        check_channels(x, self.channels)
+        states = self._states(x.flip(self.axis)).flip(self.axis) if self.directions == "backward" else self._states(x)
+        if self.directions == "both" and self.merge == "sum":
+            states = torch.stack(states.chunk(2, dim=1)).sum(dim=0)
+        channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+        return states.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+
+    def _states(self, x: Tensor) -> Tensor:
+        if x.is_cuda and isinstance(self.rnn, nn.RNNBase) and not in_one_piece(self.rnn):
+            self.rnn.flatten_parameters()
+        states = self.cell.recurrence(to_sequences(x, self.axis), self.rnn.all_weights)
+        return from_sequences(states, self.axis, batch=len(x))
 
 
-def initialize(gru: nn.GRU, memory: int = 32) -> None:
-    """Orthogonal recurrent and Glorot input weights, each gate on its own, and biases that remember.
-
-    PyTorch's default, uniform in 1/sqrt(D), trains markedly worse. With zero biases a state halves at every step; the
-    update gate's bias is ``log(U(1, memory))`` instead, so that the units of one layer forget over 2 to `memory` + 1
-    steps (Tallec and Ollivier 2018, "Can recurrent neural networks warp time?", arXiv 1804.11188, equation 16).
-    """
-    for name, parameter in gru.named_parameters():
-        gates = parameter.split(gru.hidden_size)  # reset, update, new
-        for gate in gates:
-            if name.startswith("weight_hh"):
-                nn.init.orthogonal_(gate)
-            elif name.startswith("weight_ih"):
-                nn.init.xavier_uniform_(gate)
-            else:
-                nn.init.zeros_(gate)
-        if name.startswith("bias_ih"):
-            with torch.no_grad():
-                gates[1].uniform_(1, memory).log_()
+def in_one_piece(weights: nn.RNNBase) -> bool:
+    """Whether the weights share one storage, as cuDNN wants them. Copies, averages and loads can tear them apart."""
+    return len({parameter.untyped_storage().data_ptr() for parameter in weights.parameters()}) == 1

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from segrnn.libraries import smp
 from segrnn.models.encoders import Level, drop_unused, levels
-from segrnn.models.libraries import smp
 
 
 class FCN(nn.Module):

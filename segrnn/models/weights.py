@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segrnn.errors import CheckpointError, ConfigError
-from segrnn.models.libraries import smp, timm
+from segrnn.libraries import smp, timm
 
 LITE0 = "tu-tf_efficientnet_lite0"
 

@@ -1,5 +1,19 @@
 """Recurrences and the layout changes around them, as pure functions on tensors."""
 
+from segrnn.ops.propagation import pass_messages, propagate
+from segrnn.ops.recurrences import Weights, gru, lstm, mingru, minlstm, rnn_relu, rnn_tanh
 from segrnn.ops.sequences import from_sequences, to_sequences
 
-__all__ = ["from_sequences", "to_sequences"]
+__all__ = [
+    "Weights",
+    "from_sequences",
+    "gru",
+    "lstm",
+    "mingru",
+    "minlstm",
+    "pass_messages",
+    "propagate",
+    "rnn_relu",
+    "rnn_tanh",
+    "to_sequences",
+]

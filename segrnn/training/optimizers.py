@@ -7,6 +7,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, PolynomialLR
 
+from segrnn.context.cells import GatedByInput, RecurrentOnly
 from segrnn.models import Segmenter
 
 
@@ -49,7 +50,7 @@ def grouped_optimizer(
 
 def _kinds(model: Segmenter) -> Iterator[tuple[str, nn.Parameter]]:
     for name, module in model.named_modules():
-        recurrent = isinstance(module, nn.RNNBase)
+        recurrent = isinstance(module, nn.RNNBase | GatedByInput | RecurrentOnly)
         for parameter in module.parameters(recurse=False):
             if parameter.requires_grad:
                 yield "encoder" if name.startswith("encoder") else "recurrent" if recurrent else "rest", parameter

@@ -43,5 +43,5 @@ def test_errors_name_the_place_and_the_reason() -> None:
         build({"_target_": "segrnn.context.ReNett"}, "context")
     with pytest.raises(ConfigError, match=r"context \(segrnn.context.ReNet\): .*unexpected keyword argument 'levl'"):
         build({"_target_": "segrnn.context.ReNet", "channels": 4, "levl": 3}, "context")
-    with pytest.raises(ConfigError, match=r"context: hidden must be at least 1"):
+    with pytest.raises(ConfigError, match=r"context: hidden must be a whole number of at least 1"):
         call(build({"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 0}, "context"), "context", 4)

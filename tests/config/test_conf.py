@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import segrnn.conf
+import torch
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_method, get_object
@@ -56,7 +57,38 @@ def test_a_planted_argument_is_caught() -> None:
 @pytest.mark.parametrize("context", ["none", "renet_gru"])
 def test_models_and_contexts_combine(model: str, context: str) -> None:
     segmenter = build_segmenter(composed(f"model={model}", f"context={context}"), 5)
-    assert sum(1 for _ in segmenter.context.parameters()) == (0 if context == "none" else 22)
+    assert sum(1 for _ in segmenter.context.parameters()) == (0 if context == "none" else 21)
+
+
+@pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if leaf.startswith("context=")])
+def test_every_context_goes_into_a_network(leaf: str) -> None:
+    segmenter = build_segmenter(composed(leaf), 5).eval()
+    assert segmenter(torch.rand(1, 3, 40, 56)).shape == (1, 5, 40, 56)
+
+
+def test_a_context_at_several_strides() -> None:
+    segmenter = build_segmenter(composed("model=fpn", "context.stride=[8,16]"), 5)
+    assert list(segmenter.context) == ["3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("context.stride=5", r"context: no features at stride 5 .* reads \[8\]"),
+        ("context.hidden=0", "context: hidden must be a whole number of at least 1, got 0"),
+        ("context.cell=gnu", "context: cell must be one of rnn, irnn, gru, lstm, mingru, minlstm; got 'gnu'"),
+        ("context.order=x", "context: order must be one of columns_rows, rows_columns; got 'x'"),
+        ("context.stride=x", "context: stride must be a whole number or a list of them, got 'x'"),
+    ],
+)
+def test_a_context_that_is_not_possible_says_what_is(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_segmenter(composed(override), 5)
+
+
+def test_reseg_is_built_from_its_experiment() -> None:
+    segmenter = build_segmenter(composed("experiment=reseg_camvid", "data.root=x"), 11)
+    assert sum(p.numel() for p in segmenter.neck.parameters()) == 758_400
 
 
 @pytest.mark.parametrize("group", ["loss", "optimizer", "schedule"])

@@ -5,8 +5,8 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import nn
 
-from segrnn.context import Convolutions, ReNet
-from segrnn.models import FCN, Segmenter
+from segrnn.context import ReNet
+from segrnn.models import FCN, ReSeg, Segmenter, add_context
 from segrnn.models.encoders import drop_unused, levels
 
 NETWORKS = {
@@ -21,45 +21,29 @@ EACH_NETWORK = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORK
 
 
 @EACH_NETWORK
-def test_with_a_context_it_starts_as_the_plain_network(network) -> None:
-    plain = network().eval()
-    x = torch.rand(2, 3, 64, 96)
-    expected = plain(x)
-    for context in (None, partial(ReNet, hidden=4), partial(Convolutions, hidden=4)):
-        assert torch.equal(Segmenter(plain, context, stride=8).eval()(x), expected)
-
-
-@EACH_NETWORK
 @pytest.mark.parametrize("size", [(1, 1), (1, 70), (45, 61)])
 def test_any_size(network, size: tuple[int, int]) -> None:
-    model = Segmenter(network(), partial(ReNet, hidden=4)).eval()
+    model = add_context(network(), partial(ReNet, hidden=4)).eval()
     assert model(torch.rand(1, 3, *size)).shape == (1, 4, *size)
 
 
 @EACH_NETWORK
 def test_every_parameter_learns(network) -> None:
     torch.manual_seed(0)
-    model = Segmenter(network(), partial(ReNet, hidden=4))
-    nn.init.normal_(model.context.project.weight, std=0.1)  # opens the branch
+    model = add_context(network(), partial(ReNet, hidden=4))
+    for branch in model.context.values():
+        nn.init.normal_(branch.project.weight, std=0.1)  # opens the branch
     model(torch.rand(2, 3, 64, 64)).square().mean().backward()
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
-def test_the_context_goes_to_the_deepest_map_of_its_stride() -> None:
-    network = smp.DeepLabV3Plus("resnet18", encoder_weights=None, classes=4, encoder_output_stride=8)
-    model = Segmenter(network, partial(ReNet, hidden=4), stride=8)
-    assert model.level == 5
-    assert model.context.project.in_channels == 512
+def test_without_a_context_it_is_the_network() -> None:
+    network = NETWORKS["fpn"]().eval()
+    x = torch.rand(1, 3, 64, 96)
+    assert torch.equal(Segmenter(network).eval()(x), network(x))
 
 
-def test_an_unknown_stride_lists_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r"no features at stride 5 .* reads \[4, 8, 16, 32\]"):
-        Segmenter(NETWORKS["fpn"](), ReNet, stride=5)
-    with pytest.raises(ValueError, match=r"no features at stride 16 .* reads \[8\]"):
-        Segmenter(NETWORKS["fcn"](), ReNet, stride=16)
-    deeplab = smp.DeepLabV3Plus("resnet18", encoder_weights=None, classes=4)  # does not read stride 8
-    with pytest.raises(ValueError, match=r"no features at stride 8 .* reads \[4, 16\]"):
-        Segmenter(deeplab, ReNet, stride=8)
+def test_a_stride_the_encoder_does_not_have_lists_those_it_has() -> None:
     with pytest.raises(ValueError, match=r"no features at stride 64; it has \[1, 2, 4, 8, 16, 32\]"):
         FCN("resnet18", classes=4, stride=64)
 
@@ -82,3 +66,37 @@ def test_levels_follow_dilation() -> None:
     assert [level.stride for level in levels(encoder)] == [1, 2, 4, 8, 8, 8]
     features = encoder(torch.rand(1, 3, 64, 64))
     assert [64 // f.shape[-1] for f in features] == [1, 2, 4, 8, 8, 8]
+
+
+def test_reseg_has_the_published_sizes() -> None:
+    model = ReSeg(classes=11)
+    assert sum(p.numel() for p in model.neck.parameters()) == 758_400
+    assert [sweep.axis for sweep in model.neck.layers] == [3, 2, 3, 2]  # rows first, as in the authors' code
+    assert [sweep.axis for sweep in ReSeg(classes=11, order="columns_rows").neck.layers] == [2, 3, 2, 3]
+    convolutions = [layer for layer in model.encoder.modules() if isinstance(layer, nn.Conv2d)]
+    assert [layer.out_channels for layer in convolutions] == [64, 64, 128, 128, 256, 256, 256]  # to conv3_3
+    features = model.encoder(torch.rand(1, 3, 16, 24))
+    assert features[-1].shape == (1, 256, 4, 6)
+    assert [layer.weight.shape for layer in model.decoder.layers[::2]] == [(200, 50, 2, 2), (50, 50, 2, 2)]
+
+
+def test_reseg_trains_all_but_its_encoder_at_any_size() -> None:
+    model = Segmenter(ReSeg(classes=3, hidden=4, filters=5))
+    logits = model(torch.rand(1, 3, 30, 21))
+    assert logits.shape == (1, 3, 30, 21)
+    logits.square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert (parameter.grad is None) == name.startswith("encoder."), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"order": "diagonal"}, "order must be one of rows_columns, columns_rows; got 'diagonal'"),
+        ({"hidden": 0}, "hidden must be a whole number of at least 1, got 0"),
+        ({"filters": 0}, "filters must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_reseg_says_what_is_possible(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ReSeg(classes=3, **arguments)

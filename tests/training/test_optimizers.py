@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from segrnn.context import ReNet
-from segrnn.models import FCN, Segmenter
+from segrnn.models import FCN, add_context
 from segrnn.training import grouped_optimizer, one_cycle, poly
 
 
 @pytest.fixture
 def optimizer() -> torch.optim.Optimizer:
-    model = Segmenter(FCN("resnet18", classes=3, width=8, encoder_depth=3), partial(ReNet, hidden=4))
+    model = add_context(FCN("resnet18", classes=3, width=8, encoder_depth=3), partial(ReNet, hidden=4))
     return grouped_optimizer(
         model, torch.optim.SGD, lr=3.0, encoder_lr=1.0, recurrent_lr=2.0, weight_decay=0.1
     )  # fmt: skip

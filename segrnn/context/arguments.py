@@ -1,0 +1,41 @@
+"""Checks of arguments that say what was found and what is possible."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+def positive(name: str, value: int) -> int:
+    """The value, if it is a whole number of at least 1.
+
+    Raises:
+        ValueError: it isn't.
+    """
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return value
+
+
+def choose(name: str, value: T, possible: Iterable[T]) -> T:
+    """The value, if it is among those possible.
+
+    Raises:
+        ValueError: it isn't.
+    """
+    options = list(possible)
+    if value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(map(str, options))}; got {value!r}")
+    return value
+
+
+def check_channels(x: Tensor, channels: int) -> None:
+    """Refuse a map that a module was not made for.
+
+    Raises:
+        ValueError: not ``(B, C, H, W)`` with the wanted C.
+    """
+    if x.ndim != 4 or x.shape[1] != channels:
+        raise ValueError(f"expected a map (B, {channels}, H, W), got {tuple(x.shape)}")

@@ -1,0 +1,58 @@
+"""The four-direction IRNN of ION."""
+
+import torch
+from torch import Tensor, nn
+
+from segrnn.context.arguments import check_channels, positive
+from segrnn.context.cells import RecurrentOnly
+from segrnn.ops import from_sequences, rnn_relu, to_sequences
+
+
+class FourDirectionIRNN(nn.Module):
+    """ReLU recurrences to the right, left, down and up over one shared 1 x 1 convolution, mixed by another; repeated.
+
+    Bell, Zitnick, Bala and Girshick 2016, "Inside-outside net", arXiv 1512.04143, section 3.2. Rightwards::
+
+        h[i,j] = max(0, W h[i,j-1] + h[i,j]),  h at first the shared convolution,  W <- I
+
+    After one layer a position has seen its row and its column, after two the whole map.
+
+    Args:
+        channels: C of the map.
+        hidden: state size D of each direction.
+        depth: layers; two in the paper.
+
+    Raises:
+        ValueError: a number below 1, or (called) a map of other channels.
+
+    Example:
+        >>> FourDirectionIRNN(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
+        torch.Size([2, 24, 5, 7])
+    """
+
+    def __init__(self, channels: int, hidden: int = 64, depth: int = 2) -> None:
+        super().__init__()
+        self.channels = positive("channels", channels)
+        positive("hidden", hidden)
+        self.layers = nn.Sequential(*(_Layer(channels, hidden) for _ in range(positive("depth", depth))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Look along both axes of ``(B, C, H, W)``; same shape out."""
+        check_channels(x, self.channels)
+        return self.layers(x)
+
+
+class _Layer(nn.Module):
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.shared = nn.Conv2d(channels, hidden, kernel_size=1)
+        self.columns = RecurrentOnly(hidden)
+        self.rows = RecurrentOnly(hidden)
+        self.mix = nn.Conv2d(4 * hidden, channels, kernel_size=1, bias=False)  # ends in a norm, or in `shared`
+
+    def forward(self, x: Tensor) -> Tensor:
+        shared = self.shared(x)
+        columns = rnn_relu(to_sequences(shared, axis=2), self.columns.all_weights)
+        rows = rnn_relu(to_sequences(shared, axis=3), self.rows.all_weights)
+        maps = [from_sequences(columns, axis=2, batch=len(x)), from_sequences(rows, axis=3, batch=len(x))]
+        return self.mix(torch.cat(maps, dim=1))

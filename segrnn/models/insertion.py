@@ -1,0 +1,82 @@
+"""How a context gets into a network."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from segrnn.context import Residual
+from segrnn.libraries import smp
+from segrnn.models.encoders import levels, levels_read
+from segrnn.models.segmenter import Network, Segmenter
+
+ContextFactory = Callable[[int], nn.Module]
+
+
+def add_context(smp_model: Network, context: nn.Module | ContextFactory, stride: int | Sequence[int] = 8) -> Segmenter:
+    """Put a context between encoder and decoder, as a residual branch that starts at zero.
+
+    The result computes, to the bit, what the plain model computes, until it is trained. It shares the model's layers,
+    so that training one trains the other.
+
+    Args:
+        smp_model: a model of segmentation_models_pytorch, or `FCN`; trained or not.
+        context: a module ``(B, C, H, W) -> (B, C, H, W)``, or what makes one from the number of channels C, e.g.
+            ``segrnn.context.ReNet`` or a `functools.partial` of it.
+        stride: the map that the context works on. Where several have that stride (a dilated encoder), the deepest.
+            Several strides get a context each, which L-RNN (Xie, Noble and Zisserman 2016) found strongest.
+
+    Raises:
+        ValueError: the decoder reads no features at a stride, or the context does not fit their channels.
+
+    Example:
+        >>> network = smp.Unet("resnet18", encoder_weights=None, classes=4).eval()
+        >>> image = torch.rand(1, 3, 64, 64)
+        >>> torch.equal(add_context(network, ReNet, stride=8).eval()(image), network(image))
+        True
+    """
+    if isinstance(smp_model, smp.DPT):
+        raise ValueError("DPT's decoder takes tokens beside its maps; a context can't be put before it")
+    strides = [stride] if isinstance(stride, int) else list(stride)
+    if not all(isinstance(wanted, int) for wanted in strides):
+        raise ValueError(f"stride must be a whole number or a list of them, got {stride!r}")
+    if isinstance(context, nn.Module) and len(strides) > 1:
+        raise ValueError(f"one module can't serve the strides {list(strides)}: give what makes one from its channels")
+    maps = _maps(Segmenter(smp_model))
+    contexts = {}
+    for wanted in strides:
+        if wanted not in maps:
+            raise ValueError(f"no features at stride {wanted} to put a context on; the decoder reads {sorted(maps)}")
+        level, channels = maps[wanted]
+        module = context if isinstance(context, nn.Module) else context(channels)
+        _try(module, channels, wanted)
+        contexts[level] = Residual(module, channels)
+    return Segmenter(smp_model, contexts).to(next(smp_model.parameters()).device)
+
+
+def _maps(model: Segmenter) -> dict[int, tuple[int, int]]:
+    """Index and channels of the deepest map at each stride that the decoder reads."""
+    pyramid = getattr(model.neck, "levels", None) or levels(model.encoder)
+    modes = {module: module.training for module in model.modules()}
+    model.eval()  # the trial image is too small for batch statistics, and must not change them
+    image = torch.zeros(1, 3, 128, 128, device=next(model.parameters()).device)
+    read = levels_read(model.neck(model.encoder(image)), model.decoder)
+    for module, mode in modes.items():
+        module.training = mode
+    return {pyramid[i].stride: (i, pyramid[i].channels) for i in read}
+
+
+def _try(context: nn.Module, channels: int, stride: int) -> None:
+    modes = {module: module.training for module in context.modules()}
+    context.eval()
+    parameter = next(context.parameters(), torch.empty(0))
+    x = torch.zeros(1, channels, 32, 32, device=parameter.device, dtype=parameter.dtype)
+    try:
+        with torch.no_grad():
+            shape = context(x).shape
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(f"the context can't take the {channels} channels at stride {stride}: {error}") from error
+    if shape != x.shape:
+        raise ValueError(f"a context must keep the shape of its map; this one made {tuple(shape)} of {tuple(x.shape)}")
+    for module, mode in modes.items():
+        module.training = mode

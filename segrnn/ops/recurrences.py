@@ -1,0 +1,103 @@
+"""Recurrences over time-first sequences: the library's fused paths, made safe for images.
+
+Each function maps ``x (T, N, C)`` to the states ``(T, N, D)`` from a zero state, or, where the weights of two
+directions are given, to ``(T, N, 2 D)``: the forward states, then the backward states. The equations stand in
+`segrnn.ops.reference`, which computes the same, slowly.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from segrnn.ops.scan import minimal_gru, minimal_lstm
+
+Weights = Sequence[Sequence[Tensor]]
+"""One or two directions, each with ``weight_ih, weight_hh, bias_ih, bias_hh``, as in `torch.nn.RNNBase.all_weights`."""
+
+LARGEST_BATCH = 4096
+"""Sequences in one call. cuDNN has failed at 6464 (tensorflow#39453); the rows of a few large maps come to that."""
+
+
+def rnn_tanh(x: Tensor, weights: Weights) -> Tensor:
+    """Elman's network, Elman 1990; weights as in ``torch.nn.RNN``."""
+    return _run(_library(torch.rnn_tanh), x, weights)
+
+
+def rnn_relu(x: Tensor, weights: Weights) -> Tensor:
+    """The IRNN, Le, Jaitly and Hinton 2015, arXiv 1504.00941; weights as in ``torch.nn.RNN(nonlinearity="relu")``."""
+    return _run(_library(torch.rnn_relu), x, weights)
+
+
+def gru(x: Tensor, weights: Weights) -> Tensor:
+    """The gated recurrent unit, Cho et al. 2014, reset after the product; weights as in `torch.nn.GRU`.
+
+    Example:
+        >>> layer = nn.GRU(3, 4, bidirectional=True)
+        >>> x = torch.rand(5, 2, 3)
+        >>> torch.equal(gru(x, layer.all_weights), layer(x)[0])
+        True
+    """
+    return _run(_library(torch.gru), x, weights)
+
+
+def lstm(x: Tensor, weights: Weights) -> Tensor:
+    """Long short-term memory, Hochreiter and Schmidhuber 1997, Gers et al. 2000; weights as in `torch.nn.LSTM`."""
+    return _run(_lstm, x, weights)
+
+
+def mingru(x: Tensor, weights: Weights) -> Tensor:
+    """The minimal GRU, Feng et al. 2024, arXiv 2410.01201; of each direction ``weight_ih (2 D, C), bias_ih``.
+
+    Example:
+        >>> mingru(torch.rand(5, 2, 3), [(torch.rand(8, 3), torch.rand(8))]).shape
+        torch.Size([5, 2, 4])
+    """
+    return _run(minimal_gru, x, weights)
+
+
+def minlstm(x: Tensor, weights: Weights) -> Tensor:
+    """The minimal LSTM, Feng et al. 2024, arXiv 2410.01201; of each direction ``weight_ih (3 D, C), bias_ih``."""
+    return _run(minimal_lstm, x, weights)
+
+
+@torch.compiler.disable  # traced, a recurrence becomes a graph of all its steps, made anew for every size of image
+def _run(recurrence: Callable[[Tensor, Weights], Tensor], x: Tensor, weights: Weights) -> Tensor:
+    """In pieces that cuDNN can take, and in at least single precision.
+
+    Half precision is left to the layers around: backends without a bfloat16 recurrence fail (cuDNN before 9.13), and
+    rounding adds up over the steps. What comes back has the dtype of x.
+    """
+    if x.shape[1] > LARGEST_BATCH:
+        return torch.cat([_run(recurrence, part, weights) for part in x.split(LARGEST_BATCH, dim=1)], dim=1)
+    if x.dtype not in (torch.float16, torch.bfloat16) and not torch.is_autocast_enabled(x.device.type):
+        return recurrence(x, weights)
+    with torch.autocast(x.device.type, enabled=False):
+        single = [[weight.float() for weight in direction] for direction in weights]
+        return recurrence(x.float(), single).to(x.dtype)
+
+
+def _library(function: Callable[..., tuple[Tensor, Tensor]]) -> Callable[[Tensor, Weights], Tensor]:
+    def recurrence(x: Tensor, weights: Weights) -> Tensor:
+        return function(x, _zero_state(x, weights), *_options(weights))[0]
+
+    return recurrence
+
+
+def _lstm(x: Tensor, weights: Weights) -> Tensor:
+    zeros = _zero_state(x, weights)
+    return torch.lstm(x, (zeros, zeros), *_options(weights))[0]
+
+
+def _zero_state(x: Tensor, weights: Weights) -> Tensor:
+    return x.new_zeros(len(weights), x.shape[1], weights[0][1].shape[1])
+
+
+def _options(weights: Weights) -> tuple[list[Tensor], bool, int, float, bool, bool, bool]:
+    """The rest of torch's arguments: weights, biases, layers, dropout, train, bidirectional, batch first.
+
+    Train is always on: without it cuDNN keeps nothing for a backward pass, and a frozen layer, or one in evaluation,
+    could not pass gradients on. It changes no number, as there is no dropout.
+    """
+    flat = [weight for direction in weights for weight in direction]
+    return flat, True, 1, 0.0, True, len(weights) == 2, False

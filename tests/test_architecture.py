@@ -21,19 +21,21 @@ ROOMS = {
     "models": 3,
     "datasets": 3,
     "inference": 3,
+    "measure": 3,
     "reports": 4,
     "config": 5,
     "training": 5,
     "train": 6,
     "evaluate": 6,
     "predict": 6,
+    "benchmark": 6,
 }
 ONLY_IN = {
     "pytorch_lightning": {"training", "train.py"},
     "lightning_fabric": {"training"},
     "wandb": set(),  # Lightning's logger imports it
     "albumentations": {"datasets/transforms.py"},
-    "omegaconf": {"config", "train.py", "evaluate.py", "predict.py"},
+    "omegaconf": {"config", "train.py", "evaluate.py", "predict.py", "benchmark.py"},
     "hydra": {"config"},
     "matplotlib": {"reports"},
     "cv2": set(),
@@ -56,7 +58,7 @@ def test_lower_rooms_never_import_higher_ones(path: Path) -> None:
     room = ROOMS[path.relative_to(PACKAGE).parts[0].removesuffix(".py")]
     for name in imports(path):
         parts = name.split(".")
-        if parts[0] == "segrnn" and parts[1] in ROOMS:
+        if parts[0] == "segrnn" and parts[1:2] and parts[1] in ROOMS:
             assert ROOMS[parts[1]] <= room, f"imports {name}"
 
 
@@ -84,7 +86,10 @@ def test_importing_segrnn_loads_nothing() -> None:
 
 def test_a_command_starts_without_torch() -> None:
     """So that --help and a mistyped key answer at once."""
-    assert not loaded_by("import segrnn.train, segrnn.evaluate, segrnn.predict") & {"torch", "pytorch_lightning"}
+    assert not loaded_by("import segrnn.train, segrnn.evaluate, segrnn.predict, segrnn.benchmark") & {
+        "torch",
+        "pytorch_lightning",
+    }
 
 
 def test_training_loads_wandb_only_when_chosen() -> None:

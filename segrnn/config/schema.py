@@ -103,8 +103,27 @@ class Predict:
     device: str
 
 
+@dataclass
+class BenchmarkContexts:
+    """`conf/benchmark_contexts.yaml`."""
+
+    contexts: list[str]
+    hidden: int | None
+    channels: int
+    batch: int
+    sizes: list[list[int]]
+    field_size: list[int]
+    repeats: int
+    device: str
+    seed: int
+
+
 _AT_LEAST = {
     "seed": 0,
+    "batch": 1,
+    "channels": 1,
+    "hidden": 1,
+    "repeats": 1,
     "checkpoint.every_n_steps": 1,
     "data.batch_size": 1,
     "data.eval_batch_size": 1,
@@ -114,8 +133,8 @@ _AT_LEAST = {
     "trainer.max_steps": 1,
     "trainer.validate_every_n_steps": 1,
 }
-_LENGTHS = {"data.crop": 2, "data.scale": 2, "encoder.mean": 3, "encoder.std": 3}
-_POSITIVE = ("data.crop", "data.scale", "data.eval_scale", "encoder.std")
+_LENGTHS = {"field_size": 2, "data.crop": 2, "data.scale": 2, "encoder.mean": 3, "encoder.std": 3}
+_POSITIVE = ("field_size", "data.crop", "data.scale", "data.eval_scale", "encoder.std")
 _SHARES = ("data.flip", "data.color")
 
 

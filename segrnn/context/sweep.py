@@ -63,17 +63,18 @@ class Sweep(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Sweep ``(B, C, H, W)``."""
         check_channels(x, self.channels)
-        states = self._states(x.flip(self.axis)).flip(self.axis) if self.directions == "backward" else self._states(x)
-        if self.directions == "both" and self.merge == "sum":
-            states = torch.stack(states.chunk(2, dim=1)).sum(dim=0)
-        channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-        return states.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
-
-    def _states(self, x: Tensor) -> Tensor:
         if x.is_cuda and isinstance(self.rnn, nn.RNNBase) and not in_one_piece(self.rnn):
             self.rnn.flatten_parameters()
-        states = self.cell.recurrence(to_sequences(x, self.axis), self.rnn.all_weights)
-        return from_sequences(states, self.axis, batch=len(x))
+        sequences = to_sequences(x, self.axis)
+        if self.directions == "backward":
+            states = self.cell.recurrence(sequences.flip(0), self.rnn.all_weights).flip(0)
+        else:
+            states = self.cell.recurrence(sequences, self.rnn.all_weights)
+        if self.directions == "both" and self.merge == "sum":
+            forward, backward = states.chunk(2, dim=2)
+            states = forward + backward
+        channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+        return from_sequences(states, self.axis, len(x), channels_last)
 
 
 def in_one_piece(weights: nn.RNNBase) -> bool:

@@ -70,9 +70,11 @@ def _run(recurrence: Callable[[Tensor, Weights], Tensor], x: Tensor, weights: We
     """
     if x.shape[1] > LARGEST_BATCH:
         return torch.cat([_run(recurrence, part, weights) for part in x.split(LARGEST_BATCH, dim=1)], dim=1)
-    if x.dtype not in (torch.float16, torch.bfloat16) and not torch.is_autocast_enabled(x.device.type):
+    device = x.device.type
+    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+    if x.dtype not in (torch.float16, torch.bfloat16) and not autocast:
         return recurrence(x, weights)
-    with torch.autocast(x.device.type, enabled=False):
+    with torch.autocast(device, enabled=False):
         single = [[weight.float() for weight in direction] for direction in weights]
         return recurrence(x.float(), single).to(x.dtype)
 

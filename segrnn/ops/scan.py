@@ -7,7 +7,7 @@ steps.) What makes it fast is that the steps are taken in blocks: a block is pro
 in the cache, and its backward pass does the same in reverse, by hand, where autograd would make a node of every step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -84,55 +84,68 @@ def _candidate_slope(candidate: Tensor) -> Tensor:
 
 
 def _in_directions(x: Tensor, weights: Sequence[Sequence[Tensor]], gates: Gates) -> Tensor:
-    states = [_Scan.apply(x, *direction, gates, i == 1) for i, direction in enumerate(weights)]
-    return torch.cat(states, dim=2)
+    return _Scan.apply(x, gates, *(tensor for direction in weights for tensor in direction))
 
 
 class _Scan(torch.autograd.Function):
-    """One direction: ``x (T, N, C), weight (G D, C), bias (G D,) -> (T, N, D)``."""
+    """One or two directions: ``x (T, N, C)`` and, of each, ``weight (G D, C), bias (G D,) -> (T, N, D)``."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, gates: Gates, reverse: bool) -> Tensor:
-        x, weight, bias = x.detach(), weight.detach(), bias.detach()  # torch.export traces with gradients on
+    def forward(ctx: Any, x: Tensor, gates: Gates, *weights: Tensor) -> Tensor:
+        x, weights = x.detach(), tuple(weight.detach() for weight in weights)  # torch.export traces with gradients on
         length, batch, _ = x.shape
-        activated = x.new_empty(length, batch, len(weight))
-        states, before = _shifted(x.new_empty(length + 1, batch, len(weight) // gates.number), reverse)
-        for block in _blocks(length, reverse):
-            activated[block] = F.linear(x[block], weight, bias)
-            parts = activated[block].chunk(gates.number, dim=2)
-            gates.activate(parts)
-            for t in _steps(block, reverse):
-                torch.lerp(parts[-1][t - block.start], before[t], parts[0][t - block.start], out=states[t])
-        ctx.save_for_backward(x, weight, activated, before)
-        ctx.gates, ctx.reverse = gates, reverse
-        return states
+        hidden = len(weights[0]) // gates.number
+        # a step of zeros before the first and behind the last: the state before is a view, one step off
+        padded = x.new_empty(length + 2, batch, hidden * len(weights) // 2)
+        padded[0] = padded[-1] = 0
+        activated = []
+        for weight, bias, states, before, reverse in _directions(weights, padded, hidden):
+            activated.append(x.new_empty(length, batch, len(weight)))
+            for block in _blocks(length, reverse):
+                activated[-1][block] = F.linear(x[block], weight, bias)
+                parts = activated[-1][block].chunk(gates.number, dim=2)
+                gates.activate(parts)
+                for t in _steps(block, reverse):
+                    torch.lerp(parts[-1][t - block.start], before[t], parts[0][t - block.start], out=states[t])
+        ctx.save_for_backward(x, padded, *activated, *weights)
+        ctx.gates = gates
+        return padded[1:-1]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, activated, before = ctx.saved_tensors
-        d_x, d_weight, d_bias = x.new_empty(x.shape), torch.zeros_like(weight), weight.new_zeros(len(weight))
-        keep_after = delta_after = torch.zeros_like(before[0])
-        for block in _blocks(len(x), not ctx.reverse):
-            parts = activated[block].chunk(ctx.gates.number, dim=2)
-            delta = torch.empty_like(before[block])  # of the loss by each state, through all that follow
-            for t in _steps(block, not ctx.reverse):
-                i = t - block.start
-                torch.addcmul(gradient[t], keep_after, delta_after, out=delta[i])
-                keep_after, delta_after = parts[0][i], delta[i]
-            d_projected = torch.empty_like(activated[block])
-            ctx.gates.differentiate(parts, before[block], delta, d_projected.chunk(ctx.gates.number, dim=2))
-            d_flat = d_projected.flatten(0, 1)
-            torch.mm(d_flat, weight, out=d_x[block].flatten(0, 1))
-            d_weight.addmm_(d_flat.T, x[block].flatten(0, 1))
-            d_bias += d_flat.sum(dim=0)
-        return d_x, d_weight, d_bias, None, None
+        x, padded, *saved = ctx.saved_tensors
+        number, gates = len(saved) // 3, ctx.gates
+        activated, weights = saved[:number], saved[number:]
+        hidden = len(weights[0]) // gates.number
+        d_x = x.new_zeros(x.shape)
+        d_weights = [torch.zeros_like(weight) for weight in weights]
+        for i, (weight, _, _, before, reverse) in enumerate(_directions(weights, padded, hidden)):
+            d_states = gradient[..., i * hidden : (i + 1) * hidden]
+            keep_after = delta_after = x.new_zeros(x.shape[1], hidden)
+            for block in _blocks(len(x), not reverse):
+                parts = activated[i][block].chunk(gates.number, dim=2)
+                delta = torch.empty_like(parts[0])  # of the loss by each state, through all that follow
+                for t in _steps(block, not reverse):
+                    step = t - block.start
+                    torch.addcmul(d_states[t], keep_after, delta_after, out=delta[step])
+                    keep_after, delta_after = parts[0][step], delta[step]
+                d_projected = torch.empty_like(activated[i][block])
+                gates.differentiate(parts, before[block], delta, d_projected.chunk(gates.number, dim=2))
+                d_flat = d_projected.flatten(0, 1)
+                d_x[block].flatten(0, 1).addmm_(d_flat, weight)
+                d_weights[2 * i].addmm_(d_flat.T, x[block].flatten(0, 1))
+                d_weights[2 * i + 1] += d_flat.sum(dim=0)
+        return d_x, None, *d_weights
 
 
-def _shifted(padded: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
-    """All states ``(T, N, D)`` and, at each step, the state before it: two views of ``(T + 1, N, D)``; first a zero."""
-    padded[-1 if reverse else 0] = 0
-    return (padded[:-1], padded[1:]) if reverse else (padded[1:], padded[:-1])
+def _directions(
+    weights: Sequence[Tensor], padded: Tensor, hidden: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, bool]]:
+    """Of each direction: weight, bias, states ``(T, N, D)``, at each step the state before, and whether it is reversed."""
+    for i, reverse in zip(range(len(weights) // 2), (False, True), strict=False):
+        own = padded[..., i * hidden : (i + 1) * hidden]
+        yield weights[2 * i], weights[2 * i + 1], own[1:-1], own[2:] if reverse else own[:-2], reverse
 
 
 def _blocks(length: int, reverse: bool) -> list[slice]:

@@ -1,34 +1,53 @@
 """From a feature map to the sequences that a sweep reads, and back."""
 
+import torch
 from torch import Tensor
 
 
 def to_sequences(x: Tensor, axis: int) -> Tensor:
     """Cut a map into the sequences along one axis, time first as cuDNN wants them.
 
+    The same line of all images lies together: sequence ``n * B + b`` is line n of image b.
+
     Args:
         x: ``(B, C, H, W)``.
         axis: 2 reads down each column, 3 reads along each row.
 
     Returns:
-        ``(H, B*W, C)`` for axis 2, ``(W, B*H, C)`` for axis 3. On a channels_last map this is the cheap order: the
-        channels lie together already.
+        ``(H, W*B, C)`` for axis 2, ``(W, H*B, C)`` for axis 3, contiguous.
 
     Example:
         >>> to_sequences(torch.zeros(2, 3, 5, 7), axis=2).shape
         torch.Size([5, 14, 3])
     """
-    other = 5 - axis
-    return x.permute(axis, 0, other, 1).flatten(1, 2)
+    batch, channels, height, width = x.shape
+    if x.is_contiguous():
+        # as a matrix: torch transposes those in blocks, and permutes anything else element by element
+        pixels = x.reshape(batch * channels, height * width).t().contiguous().view(height, width, batch, channels)
+    else:
+        pixels = x.permute(2, 3, 0, 1).contiguous()  # of one channels_last map, a view
+    lines = pixels if axis == 2 else pixels.transpose(0, 1).contiguous()
+    return lines.flatten(1, 2)
 
 
-def from_sequences(sequences: Tensor, axis: int, batch: int) -> Tensor:
-    """The inverse of `to_sequences`: ``(T, B*N, C) -> (B, C, H, W)``.
+def from_sequences(sequences: Tensor, axis: int, batch: int, channels_last: bool = False) -> Tensor:
+    """The inverse of `to_sequences`: ``(T, N*B, C) -> (B, C, H, W)``.
+
+    Args:
+        sequences: time first.
+        axis: as they were cut.
+        batch: B.
+        channels_last: the layout in memory that the map is to have.
 
     Example:
         >>> x = torch.rand(2, 3, 5, 7)
         >>> torch.equal(from_sequences(to_sequences(x, axis=3), axis=3, batch=2), x)
         True
     """
-    lines = sequences.unflatten(1, (batch, -1))  # (T, B, N, C)
-    return lines.permute(1, 3, 0, 2) if axis == 2 else lines.permute(1, 3, 2, 0)
+    lines = sequences.unflatten(1, (-1, batch))
+    pixels = lines if axis == 2 else lines.transpose(0, 1)
+    if channels_last:
+        return pixels.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
+    height, width, _, channels = pixels.shape
+    matrix = pixels.reshape(height * width, batch * channels)  # transposed as above
+    return matrix.t().contiguous().view(batch, channels, height, width)

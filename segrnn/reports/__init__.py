@@ -1,6 +1,16 @@
 """What a person looks at: tables and pictures."""
 
+from segrnn.reports.costs import draw_receptive_fields, print_costs, write_costs
+from segrnn.reports.machine import describe_machine
 from segrnn.reports.pictures import write_panels
 from segrnn.reports.tables import print_scores, write_scores
 
-__all__ = ["print_scores", "write_panels", "write_scores"]
+__all__ = [
+    "describe_machine",
+    "draw_receptive_fields",
+    "print_costs",
+    "print_scores",
+    "write_costs",
+    "write_panels",
+    "write_scores",
+]

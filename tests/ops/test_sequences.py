@@ -17,5 +17,15 @@ def test_there_and_back(axis: int, size: tuple[int, int]) -> None:
 
 def test_a_sequence_is_a_column_or_a_row() -> None:
     x = torch.rand(2, 4, 5, 6)
-    assert torch.equal(to_sequences(x, axis=2)[:, 6 + 3], x[1, :, :, 3].T)  # second image, column 3
-    assert torch.equal(to_sequences(x, axis=3)[:, 5 + 2], x[1, :, 2, :].T)  # second image, row 2
+    assert torch.equal(to_sequences(x, axis=2)[:, 2 * 3 + 1], x[1, :, :, 3].T)  # column 3 of the second image
+    assert torch.equal(to_sequences(x, axis=3)[:, 2 * 2 + 1], x[1, :, 2, :].T)  # row 2 of the second image
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+@pytest.mark.parametrize("size", SIZES)
+def test_layout_in_memory_changes_nothing(axis: int, size: tuple[int, int]) -> None:
+    x = torch.rand(3, 4, *size)
+    for other in (x.to(memory_format=torch.channels_last), x.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0)):
+        sequences = to_sequences(other, axis)
+        assert torch.equal(sequences, to_sequences(x, axis))
+        assert torch.equal(from_sequences(sequences, axis, batch=3, channels_last=True), x)

@@ -1,0 +1,163 @@
+"""Parameters, multiply-accumulates, time and memory of modules that keep the shape of their map."""
+
+import copy
+import statistics
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one module on one size of map."""
+
+    name: str
+    height: int
+    width: int
+    parameters: int
+    macs: int
+    """Multiply-accumulates of matrix products, convolutions and attention; elementwise work is not counted."""
+    forward_ms: float
+    """Median, without gradients."""
+    training_ms: float
+    """Median of forward and backward, to the input and all parameters."""
+    peak_mib: float
+    """Most memory that tensors held at once during forward and backward, beside input and parameters."""
+
+
+def measure_costs(
+    modules: Mapping[str, nn.Module], x: Tensor, repeats: int, step: Callable[[], None] = lambda: None
+) -> Iterator[Cost]:
+    """Measure several modules on one map ``(B, C, H, W)``, side by side.
+
+    Every round times each module once, so that a machine that slows down slows all of them; the medians are over the
+    rounds, after one that only warms up.
+
+    Args:
+        modules: by their names, on the device of x.
+        x: the map.
+        repeats: rounds.
+        step: called after each module and round, `repeats` + 1 times for each module.
+    """
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in modules}
+    for _ in range(repeats + 1):
+        for name, module in modules.items():
+            times[name].append((_seconds(_forward, module, x), _seconds(_train, module, x)))
+            step()
+    for name, module in modules.items():
+        forward, training = zip(*times[name][1:], strict=True)
+        yield Cost(
+            name,
+            height=x.shape[2],
+            width=x.shape[3],
+            parameters=count_parameters(module),
+            macs=count_macs(module, x.shape),
+            forward_ms=1000 * statistics.median(forward),
+            training_ms=1000 * statistics.median(training),
+            peak_mib=peak_memory(partial(_train, module, x), x.device) / 2**20,
+        )
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Numbers that are learned."""
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def count_macs(module: nn.Module, shape: torch.Size) -> int:
+    """Multiply-accumulates of one forward pass, counted on tensors without data.
+
+    Example:
+        >>> count_macs(nn.Conv2d(4, 5, kernel_size=3, padding=1), torch.Size([1, 4, 6, 7]))
+        7560
+    """
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        copy.deepcopy(module).to("meta")(torch.empty(shape, device="meta"))
+    return counter.get_total_flops() // 2
+
+
+def peak_memory(work: Callable[[], Any], device: torch.device) -> int:
+    """Bytes that tensors made by `work` held at most at once: the allocator's figure on a GPU, counted elsewhere.
+
+    Example:
+        >>> peak_memory(lambda: torch.zeros(1000) + torch.zeros(1000), torch.device("cpu"))
+        12000
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    with _MemoryCounter() as counter:
+        work()
+    return counter.peak
+
+
+class _MemoryCounter(TorchDispatchMode):
+    """Adds up the storages that operations give back, and takes them off when they are freed.
+
+    The process's own size would not do: the allocator keeps what is freed. What a kernel takes for itself and frees
+    before it returns is not seen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._seen: set[int] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        for tensor in tree_leaves((args, kwargs)):
+            if isinstance(tensor, Tensor):
+                self._seen.add(tensor.untyped_storage()._cdata)  # what comes from outside is not counted
+        out = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor):
+                self._add(tensor.untyped_storage())
+        return out
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        key, size = storage._cdata, storage.nbytes()
+        if key not in self._seen:
+            self._seen.add(key)
+            self.now += size
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._free, key, size)
+
+    def _free(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self.now -= size
+
+
+def _forward(module: nn.Module, x: Tensor) -> None:
+    with torch.no_grad():
+        module(x)
+
+
+def _train(module: nn.Module, x: Tensor) -> None:
+    x = x.detach().requires_grad_()
+    y = module(x)
+    torch.autograd.grad(y, [x, *module.parameters()], torch.ones_like(y))
+
+
+def _seconds(work: Callable[[nn.Module, Tensor], None], module: nn.Module, x: Tensor) -> float:
+    _synchronize(x.device)
+    start = time.perf_counter()
+    work(module, x)
+    _synchronize(x.device)
+    return time.perf_counter() - start
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

@@ -1,0 +1,110 @@
+"""What contexts cost and see, as tables and pictures."""
+
+import csv
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from segrnn.inference import write_atomically
+from segrnn.measure import Cost
+
+_COLUMNS = ("context", "map", "parameters", "GMAC", "forward ms", "training ms", "GMAC/s", "peak MiB")
+
+
+def print_costs(costs: Sequence[Cost], title: str) -> None:
+    """A table in the terminal; a line between sizes of the map."""
+    table = Table(title=title, caption="medians; training is forward and backward; GMAC/s of forward")
+    for i, column in enumerate(_COLUMNS):
+        table.add_column(column, justify="right" if i > 1 else "left", no_wrap=i < 2)
+    for i, cost in enumerate(costs):
+        last = i + 1 == len(costs) or _size(costs[i + 1]) != _size(cost)
+        table.add_row(*_row(cost), end_section=last)
+    Console().print(table)
+
+
+def write_costs(costs: Sequence[Cost], title: str, folder: Path) -> None:
+    """Write ``costs.csv``, ``costs.md`` and ``costs.png``."""
+    write_atomically(folder / "costs.csv", lambda path: _write_csv(costs, path))
+    write_atomically(folder / "costs.md", lambda path: _write_markdown(costs, title, path))
+    write_atomically(folder / "costs.png", lambda path: _draw_costs(costs, title, path))
+
+
+def draw_receptive_fields(fields: Mapping[str, Tensor], title: str, path: Path) -> None:
+    """One panel for each context: what the centre of its output depends on, on a logarithmic scale."""
+    columns = 4
+    rows = -(-len(fields) // columns)
+    height, width = next(iter(fields.values())).shape
+    figure = Figure(figsize=(13, rows * (13 / columns * height / width + 0.3) + 0.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=10)
+    axes = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axis in axes:
+        axis.set_axis_off()
+    norm = LogNorm(vmin=1e-4, vmax=1, clip=True)
+    for axis, (name, field) in zip(axes, fields.items(), strict=False):
+        image = axis.imshow(field.clamp(min=1e-4).numpy(), cmap="magma", norm=norm)
+        axis.set_title(name, fontsize=9)
+    figure.colorbar(image, ax=axes, label="gradient, relative to its maximum", shrink=0.6)
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=90))
+
+
+def _row(cost: Cost) -> tuple[str, ...]:
+    return (
+        cost.name,
+        _size(cost),
+        f"{cost.parameters:,}",
+        f"{cost.macs / 1e9:.3f}",
+        f"{cost.forward_ms:.1f}",
+        f"{cost.training_ms:.1f}",
+        f"{cost.macs / 1e6 / cost.forward_ms:.1f}",
+        f"{cost.peak_mib:.1f}",
+    )
+
+
+def _size(cost: Cost) -> str:
+    return f"{cost.height} x {cost.width}"
+
+
+def _write_csv(costs: Sequence[Cost], path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Cost)])
+        writer.writeheader()
+        writer.writerows(dataclasses.asdict(cost) for cost in costs)
+
+
+def _write_markdown(costs: Sequence[Cost], title: str, path: Path) -> None:
+    lines = [title, "", _line(_COLUMNS), _line(["---", "---"] + ["---:"] * (len(_COLUMNS) - 2))]
+    path.write_text("\n".join([*lines, *(_line(_row(cost)) for cost in costs)]) + "\n")
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _draw_costs(costs: Sequence[Cost], title: str, path: Path) -> None:
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=9)
+    time, memory = figure.subplots(1, 2)
+    names = list(dict.fromkeys(cost.name for cost in costs))
+    for i, name in enumerate(names):
+        own = [cost for cost in costs if cost.name == name]
+        pixels = [cost.height * cost.width for cost in own]
+        style = {"marker": "osv^Dp*"[i % 7], "linestyle": ("-", "--", ":")[i // 10 % 3], "color": f"C{i % 10}"}
+        time.plot(pixels, [cost.training_ms for cost in own], label=name, **style)
+        memory.plot(pixels, [cost.peak_mib for cost in own], **style)
+    for axis, label in ((time, "forward and backward, ms"), (memory, "peak memory, MiB")):
+        axis.set_xscale("log", base=2)
+        axis.set_yscale("log")
+        axis.set_xlabel("positions of the map")
+        axis.set_ylabel(label)
+        axis.grid(alpha=0.3)
+    figure.legend(loc="outside right center", fontsize=8)
+    figure.savefig(path, format="png", dpi=90)

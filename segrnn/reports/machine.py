@@ -1,0 +1,43 @@
+"""Which machine, versions and commit a figure belongs to."""
+
+import platform
+import subprocess
+from datetime import date
+from pathlib import Path
+
+import torch
+
+import segrnn
+
+
+def describe_machine(device: torch.device) -> str:
+    """Device, threads, versions, commit and date, in one line.
+
+    Example:
+        >>> "torch" in describe_machine(torch.device("cpu"))
+        True
+    """
+    if device.type == "cpu":
+        hardware = f"{_processor()}, {torch.get_num_threads()} threads"
+    else:
+        hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return f"{hardware}; torch {torch.__version__}, segrnn {segrnn.__version__}{_commit()}; {date.today().isoformat()}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _commit() -> str:
+    """Of the clone that the package is run from; nothing for an installed wheel."""
+    folder = Path(segrnn.__file__).parent
+    try:
+        describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--exclude=*"]
+        commit = subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f" ({commit})"

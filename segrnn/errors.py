@@ -13,6 +13,10 @@ class ConfigError(SegrnnError):
     """The configuration asks for something that does not exist or can't work."""
 
 
+class ShapeError(SegrnnError, ValueError):
+    """A feature map does not fit the module that it was given to."""
+
+
 class CheckpointError(SegrnnError):
     """A checkpoint is missing, broken, or does not belong to the data."""
 

@@ -5,6 +5,8 @@ from typing import TypeVar
 
 from torch import Tensor
 
+from segrnn.errors import ShapeError
+
 T = TypeVar("T")
 
 
@@ -35,7 +37,7 @@ def check_channels(x: Tensor, channels: int) -> None:
     """Refuse a map that a module was not made for.
 
     Raises:
-        ValueError: not ``(B, C, H, W)`` with the wanted C.
+        ShapeError: not ``(B, C, H, W)`` with the wanted C.
     """
     if x.ndim != 4 or x.shape[1] != channels:
-        raise ValueError(f"expected a map (B, {channels}, H, W), got {tuple(x.shape)}")
+        raise ShapeError(f"expected a map (B, {channels}, H, W), got {tuple(x.shape)}")

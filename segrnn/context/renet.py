@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from segrnn.context.arguments import check_channels, choose, positive
 from segrnn.context.sweep import Sweep
+from segrnn.errors import ShapeError
 
 Order = Literal["columns_rows", "rows_columns"]
 _AXES = {"columns_rows": (2, 3), "rows_columns": (3, 2)}
@@ -64,6 +65,6 @@ class ReNet(nn.Module):
         check_channels(x, self.channels)
         height, width = x.shape[-2:]
         if min(height, width) < self.patch:
-            raise ValueError(f"a patch of {self.patch} x {self.patch} is larger than the map of {height} x {width}")
+            raise ShapeError(f"a patch of {self.patch} x {self.patch} is larger than the map of {height} x {width}")
         patches = F.pixel_unshuffle(F.pad(x, (0, -width % self.patch, 0, -height % self.patch)), self.patch)
         return F.pixel_shuffle(self.project(self.sweeps(patches)), self.patch)[..., :height, :width]

@@ -70,7 +70,7 @@ def _try(context: nn.Module, channels: int, stride: int) -> None:
     modes = {module: module.training for module in context.modules()}
     context.eval()
     parameter = next(context.parameters(), torch.empty(0))
-    x = torch.zeros(1, channels, 32, 32, device=parameter.device, dtype=parameter.dtype)
+    x = torch.zeros(1, channels, 64, 64, device=parameter.device, dtype=parameter.dtype)
     try:
         with torch.no_grad():
             shape = context(x).shape

@@ -27,6 +27,7 @@ class ReSeg(nn.Module):
     decay or clipping. The encoder is frozen.
 
     Args:
+        encoder_name: vgg16 in the paper; of any other encoder, the first stages to stride 4.
         classes: K, the number of classes.
         hidden: units of each direction.
         filters: of the transposed convolutions.
@@ -45,13 +46,15 @@ class ReSeg(nn.Module):
 
     def __init__(
         self,
+        encoder_name: str = "vgg16",
+        *,
         classes: int,
         hidden: int = 100,
         filters: int = 50,
         order: Literal["rows_columns", "columns_rows"] = "rows_columns",
     ) -> None:
         super().__init__()
-        self.encoder = smp.encoders.get_encoder("vgg16", depth=2, weights=None)  # its deepest map is conv3_3
+        self.encoder = smp.encoders.get_encoder(encoder_name, depth=2, weights=None)  # of vgg16, to conv3_3
         drop_unused(self.encoder)
         self.encoder.requires_grad_(False)
         axes = (3, 2) if choose("order", order, ("rows_columns", "columns_rows")) == "rows_columns" else (2, 3)

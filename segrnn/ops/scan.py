@@ -142,7 +142,7 @@ class _Scan(torch.autograd.Function):
 def _directions(
     weights: Sequence[Tensor], padded: Tensor, hidden: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, bool]]:
-    """Of each direction: weight, bias, states ``(T, N, D)``, at each step the state before, and whether it is reversed."""
+    """Of each direction: weight, bias, states ``(T, N, D)``, at each step the state before, and if it is reversed."""
     for i, reverse in zip(range(len(weights) // 2), (False, True), strict=False):
         own = padded[..., i * hidden : (i + 1) * hidden]
         yield weights[2 * i], weights[2 * i + 1], own[1:-1], own[2:] if reverse else own[:-2], reverse

@@ -236,28 +236,6 @@ def test_torn_weights_are_noticed() -> None:
     assert in_one_piece(sweep.rnn)
 
 
-@pytest.mark.parametrize("cell", ["gru", "mingru"])
-def test_compiled_layers_around_an_eager_sweep_do_not_recompile_per_size(cell: str) -> None:
-    graphs = []
-
-    def backend(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> torch.fx.GraphModule:
-        graphs.append(graph)
-        return graph
-
-    model = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), ReNet(6, hidden=4, cell=cell), nn.Conv2d(6, 2, 3, padding=1))
-    torch.compiler.reset()
-    compiled = torch.compile(model.eval(), backend=backend, dynamic=True)
-    with torch.no_grad():
-        for size in ((12, 10), (14, 18)):
-            x = torch.rand(2, 3, *size)
-            torch.testing.assert_close(compiled(x), model(x))
-        first = len(graphs)
-        for size in ((9, 13), (16, 22), (21, 7)):
-            compiled(torch.rand(2, 3, *size))
-    assert 2 <= first == len(graphs)
-    assert not any("gru" in str(node.target) for graph in graphs for node in graph.graph.nodes)
-
-
 @CELL
 def test_other_channels_are_refused(cell: str) -> None:
     with pytest.raises(ValueError, match=r"expected a map \(B, 5, H, W\), got \(1, 4, 6, 6\)"):

@@ -116,7 +116,7 @@ def test_a_stride_the_decoder_does_not_read_lists_those_it_reads() -> None:
     [
         (ReNet(64, hidden=4), 8, r"can't take the 128 channels at stride 8: expected a map \(B, 64, H, W\)"),
         (ASPP(64), 8, "can't take the 128 channels at stride 8"),
-        (nn.Conv2d(128, 64, 1), 8, r"must keep the shape of its map; this one made \(1, 64, 32, 32\)"),
+        (nn.Conv2d(128, 64, 1), 8, r"must keep the shape of its map; this one made \(1, 64, 64, 64\)"),
         (ReNet(128, hidden=4), [8, 16], r"one module can't serve the strides \[8, 16\]"),
         (partial(SelfAttention, hidden=6), 8, "hidden=6 can't be divided into heads=4"),
         (partial(ReNet, hidden=0), 8, "hidden must be a whole number of at least 1, got 0"),
@@ -125,6 +125,28 @@ def test_a_stride_the_decoder_does_not_read_lists_those_it_reads() -> None:
 def test_what_does_not_fit_is_said(context: object, stride: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         add_context(MODELS["fpn"](), context, stride)
+
+
+def test_compiled_it_leaves_the_sweep_eager_and_is_not_compiled_per_size() -> None:
+    graphs = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> torch.fx.GraphModule:
+        graphs.append(graph)
+        return graph
+
+    # no number of channels that a side of a map could have: sizes that are equal are taken to be the same
+    model = add_context(FCN("resnet18", classes=4, width=23), partial(ReNet, hidden=19)).eval()
+    torch.compiler.reset()
+    compiled = torch.compile(model, backend=backend, dynamic=True)
+    with torch.no_grad():
+        for size in ((64, 96), (45, 61)):  # with and without padding
+            x = torch.rand(1, 3, *size)
+            torch.testing.assert_close(compiled(x), model(x), rtol=1e-4, atol=1e-4)
+        first = len(graphs)
+        for size in ((72, 80), (128, 64), (33, 97)):
+            compiled(torch.rand(1, 3, *size))
+    assert len(graphs) == first
+    assert not any("gru" in str(node.target) for graph in graphs for node in graph.graph.nodes)
 
 
 def test_dpt_is_refused() -> None:

@@ -29,6 +29,7 @@ ROWS = {
     "renet_gru": ["context.hidden=64"],
     "renet_lstm": ["context.hidden=64"],
     "renet_mingru": ["context.hidden=64"],
+    "local_global": ["context.hidden=64"],
 }
 # The encoder only as far as stride 8: deeper stages see most of an image by themselves.
 RECIPE = ["experiment=camvid_quick", "model=fcn_stride8", "optimizer.lr=4e-3", "optimizer.recurrent_lr=4e-3"]

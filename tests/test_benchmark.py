@@ -24,7 +24,7 @@ def test_contexts(run, capsys: pytest.CaptureFixture[str]) -> None:
     assert all(float(row["forward_ms"]) > 0 and float(row["peak_mib"]) > 0 for row in rows)
     markdown = Path("out/costs.md").read_text().splitlines()
     assert "torch" in markdown[0]
-    assert len(markdown) == 4 + len(rows)
+    assert len(markdown) == 6 + len(rows)
     for name in ("costs.png", "receptive_fields.png"):
         with Image.open(Path("out") / name) as image:
             image.verify()

@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -15,18 +16,27 @@ from torch import Tensor
 from segrnn.inference import write_atomically
 from segrnn.measure import Cost
 
-_COLUMNS = ("context", "map", "parameters", "GMAC", "forward ms", "training ms", "GMAC/s", "peak MiB")
+_COLUMNS = ("context", "map", "params", "GMAC", "fwd ms", "train ms", "GMAC/s", "MiB")
+
+_LEGEND = (
+    "GMAC: multiply-accumulates of one forward pass, in thousand millions. fwd: forward without gradients; train: "
+    "forward and backward; medians. GMAC/s: of the forward pass. MiB: most memory held at once in training."
+)
 
 
 def print_costs(costs: Sequence[Cost], title: str) -> None:
-    """A table in the terminal; a line between sizes of the map."""
-    table = Table(title=title, caption="medians; training is forward and backward; GMAC/s of forward")
-    for i, column in enumerate(_COLUMNS):
-        table.add_column(column, justify="right" if i > 1 else "left", no_wrap=i < 2)
-    for i, cost in enumerate(costs):
-        last = i + 1 == len(costs) or _size(costs[i + 1]) != _size(cost)
-        table.add_row(*_row(cost), end_section=last)
-    Console().print(table)
+    """A table in the terminal for each size of the map."""
+    console = Console()
+    console.print(title, highlight=False)
+    for size in dict.fromkeys(map(_size, costs)):
+        table = Table(title=f"map of {size}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for column in _COLUMNS:
+            table.add_column(column, justify="left" if column in _COLUMNS[:2] else "right", no_wrap=True)
+        for cost in costs:
+            if _size(cost) == size:
+                table.add_row(*_row(cost))
+        console.print(table)
+    console.print(_LEGEND, highlight=False)
 
 
 def write_costs(costs: Sequence[Cost], title: str, folder: Path) -> None:
@@ -80,7 +90,7 @@ def _write_csv(costs: Sequence[Cost], path: Path) -> None:
 
 
 def _write_markdown(costs: Sequence[Cost], title: str, path: Path) -> None:
-    lines = [title, "", _line(_COLUMNS), _line(["---", "---"] + ["---:"] * (len(_COLUMNS) - 2))]
+    lines = [title, "", _LEGEND, "", _line(_COLUMNS), _line(["---", "---"] + ["---:"] * (len(_COLUMNS) - 2))]
     path.write_text("\n".join([*lines, *(_line(_row(cost)) for cost in costs)]) + "\n")
 
 

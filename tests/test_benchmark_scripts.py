@@ -1,0 +1,41 @@
+"""The scripts of benchmarks/, in a fresh folder."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.mark.slow
+def test_the_comparison_resumes_where_it_stopped(camvid: Path, tmp_path: Path) -> None:
+    small = ["encoder.weights=null", "model.width=16", "data.batch_size=2", "data.crop=[32,32]", "data.workers=0"]
+
+    def compare(*contexts: str, steps: int = 1) -> subprocess.CompletedProcess[str]:
+        arguments = ["--camvid", str(camvid), "--steps", str(steps), "--contexts", *contexts, "--overrides", *small]
+        script = [sys.executable, str(BENCHMARKS / "camvid_contexts.py")]
+        return subprocess.run([*script, *arguments], capture_output=True, text=True, cwd=tmp_path)
+
+    first = compare("none")
+    assert first.returncode == 0, first.stderr
+    scores = tmp_path / "runs/camvid_contexts/none-seed0/metrics.json"
+    written = scores.stat().st_mtime_ns
+    cut_off = tmp_path / "runs/camvid_contexts/renet_mingru-seed0/checkpoints"
+    cut_off.mkdir(parents=True)
+
+    second = compare("none", "renet_mingru")
+    assert second.returncode == 0, second.stderr
+    assert scores.stat().st_mtime_ns == written
+    with (tmp_path / "benchmarks/results/camvid_contexts.csv").open() as file:
+        none, mingru = csv.DictReader(file)
+    assert (none["context"], none["parameters in the context"]) == ("none", "0")
+    assert mingru["context"] == "renet_mingru"
+    assert int(mingru["parameters"]) - int(none["parameters"]) == int(mingru["parameters in the context"]) > 0
+    assert "trainer.max_steps=1" in (tmp_path / "benchmarks/results/camvid_contexts.md").read_text()
+
+    other = compare("none", steps=2)
+    assert other.returncode != 0
+    assert "was trained with other settings" in other.stderr

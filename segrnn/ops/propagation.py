@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from segrnn.ops.precision import single, without_autocast
+
 
 @torch.compiler.disable  # traced, it becomes a graph of all its steps, made anew for every size of image
 def propagate(x: Tensor, affinity: Tensor) -> Tensor:
@@ -28,15 +30,16 @@ def propagate(x: Tensor, affinity: Tensor) -> Tensor:
     outside[:3, 0] = True
     outside[0, :, 0] = True
     outside[2, :, -1] = True
-    weights = affinity.masked_fill(outside, -torch.inf).softmax(dim=1).to(x.dtype)
-    state, *lines = x.unbind(dim=2)
-    states = [state]
-    for value, line_weights in zip(lines, weights.unbind(dim=2)[1:], strict=True):
-        left, above, right, own = line_weights.split(1, dim=1)
-        padded = F.pad(state, (1, 1))
-        state = own * value + left * padded[..., :-2] + above * state + right * padded[..., 2:]
-        states.append(state)
-    return torch.stack(states, dim=2)
+    with without_autocast(x):
+        weights = single(affinity).masked_fill(outside, -torch.inf).softmax(dim=1)
+        state, *lines = single(x).unbind(dim=2)
+        states = [state]
+        for value, line_weights in zip(lines, weights.unbind(dim=2)[1:], strict=True):
+            left, above, right, own = line_weights.split(1, dim=1)
+            padded = F.pad(state, (1, 1))
+            state = own * value + left * padded[..., :-2] + above * state + right * padded[..., 2:]
+            states.append(state)
+        return torch.stack(states, dim=2).to(x.dtype)
 
 
 @torch.compiler.disable  # as above
@@ -56,9 +59,10 @@ def pass_messages(x: Tensor, kernel: Tensor) -> Tensor:
         >>> pass_messages(torch.ones(1, 1, 3, 1), torch.ones(1, 1, 1)).flatten().tolist()
         [1.0, 2.0, 3.0]
     """
-    state, *lines = x.unbind(dim=2)
-    states = [state]
-    for line in lines:
-        state = line + F.relu(F.conv1d(state, kernel, padding=kernel.shape[2] // 2))
-        states.append(state)
-    return torch.stack(states, dim=2)
+    with without_autocast(x):
+        state, *lines = single(x).unbind(dim=2)
+        states = [state]
+        for line in lines:
+            state = line + F.relu(F.conv1d(state, single(kernel), padding=kernel.shape[2] // 2))
+            states.append(state)
+        return torch.stack(states, dim=2).to(x.dtype)

@@ -2,7 +2,8 @@
 
 Each function maps ``x (T, N, C)`` to the states ``(T, N, D)`` from a zero state, or, where the weights of two
 directions are given, to ``(T, N, 2 D)``: the forward states, then the backward states. The equations stand in
-`segrnn.ops.reference`, which computes the same, slowly.
+`segrnn.ops.reference`, which computes the same, slowly. Second derivatives exist where torch has them: not for the
+minimal cells, and not through cuDNN; both refuse with an error.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from segrnn.ops.precision import single, without_autocast
 from segrnn.ops.scan import minimal_gru, minimal_lstm
 
 Weights = Sequence[Sequence[Tensor]]
@@ -63,20 +65,11 @@ def minlstm(x: Tensor, weights: Weights) -> Tensor:
 
 @torch.compiler.disable  # traced, a recurrence becomes a graph of all its steps, made anew for every size of image
 def _run(recurrence: Callable[[Tensor, Weights], Tensor], x: Tensor, weights: Weights) -> Tensor:
-    """In pieces that cuDNN can take, and in at least single precision.
-
-    Half precision is left to the layers around: backends without a bfloat16 recurrence fail (cuDNN before 9.13), and
-    rounding adds up over the steps. What comes back has the dtype of x.
-    """
+    """In pieces that cuDNN can take, and in at least single precision; what comes back has the dtype of x."""
     if x.shape[1] > LARGEST_BATCH:
         return torch.cat([_run(recurrence, part, weights) for part in x.split(LARGEST_BATCH, dim=1)], dim=1)
-    device = x.device.type
-    autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    if x.dtype not in (torch.float16, torch.bfloat16) and not autocast:
-        return recurrence(x, weights)
-    with torch.autocast(device, enabled=False):
-        single = [[weight.float() for weight in direction] for direction in weights]
-        return recurrence(x.float(), single).to(x.dtype)
+    with without_autocast(x):
+        return recurrence(single(x), [[single(weight) for weight in direction] for direction in weights]).to(x.dtype)
 
 
 def _library(function: Callable[..., tuple[Tensor, Tensor]]) -> Callable[[Tensor, Weights], Tensor]:

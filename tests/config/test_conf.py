@@ -10,6 +10,7 @@ import torch
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_method, get_object
+from omegaconf import OmegaConf
 
 from segrnn.config.build import TARGETS, build
 from segrnn.config.model import build_segmenter
@@ -64,6 +65,13 @@ def test_models_and_contexts_combine(model: str, context: str) -> None:
 def test_every_context_goes_into_a_network(leaf: str) -> None:
     segmenter = build_segmenter(composed(leaf), 5).eval()
     assert segmenter(torch.rand(1, 3, 40, 56)).shape == (1, 5, 40, 56)
+
+
+def test_every_context_is_measured_and_described() -> None:
+    names = {leaf.partition("=")[2] for leaf in LEAVES if leaf.startswith("context=")}
+    assert set(OmegaConf.load(CONF / "benchmark_contexts.yaml").contexts) == names
+    readme = (Path(__file__).parent.parent.parent / "README.md").read_text()
+    assert {name for name in names if f"`{name}`" in readme} == names
 
 
 def test_a_context_at_several_strides() -> None:

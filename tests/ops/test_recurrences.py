@@ -98,6 +98,16 @@ def test_autocast_leaves_the_recurrence_in_single_precision(pair: Pair, dtype: t
     assert all(torch.isfinite(tensor.grad).all() for tensor in flat(w))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_autocast_leaves_propagation_in_single_precision(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    x, affinity, kernel = torch.randn(1, 3, 30, 6).to(dtype), torch.randn(1, 4, 30, 6).to(dtype), torch.randn(3, 3, 3)
+    with torch.autocast("cpu", dtype=dtype):
+        propagated, passed = ops.propagate(x, affinity), ops.pass_messages(x, 0.1 * kernel)
+    assert torch.equal(propagated, ops.propagate(x.float(), affinity.float()).to(dtype))
+    assert torch.equal(passed, ops.pass_messages(x.float(), 0.1 * kernel).to(dtype))
+
+
 @EACH
 def test_half_precision_weights_work_too(pair: Pair) -> None:
     w = [[tensor.detach().bfloat16() for tensor in direction] for direction in weights(pair)]

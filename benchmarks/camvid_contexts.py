@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 
 from segrnn.config.model import load_checkpoint
+from segrnn.measure import count_parameters
 from segrnn.models import Segmenter
 from segrnn.reports import describe_machine
 
@@ -53,7 +54,7 @@ def main() -> None:
     for seed in arguments.seeds:
         for name in arguments.contexts:
             train(name, seed, recipe, arguments.runs)
-    write_table(arguments.contexts, arguments.seeds, recipe, arguments.runs, arguments.results)
+    write_table(recipe, arguments.runs, arguments.results)
 
 
 def train(name: str, seed: int, recipe: list[str], runs: Path) -> None:
@@ -61,7 +62,7 @@ def train(name: str, seed: int, recipe: list[str], runs: Path) -> None:
     folder = run_folder(runs, name, seed)
     overrides = [*recipe, f"context={name}", *ROWS[name], f"seed={seed}"]
     recorded = folder / "overrides.json"
-    if (folder / "metrics.json").exists():
+    if recorded.exists():  # written last
         if json.loads(recorded.read_text()) != overrides:
             sys.exit(f"error: {folder} was trained with other settings ({recorded}): choose another --runs")
         print(f"{folder} is there")
@@ -73,38 +74,39 @@ def train(name: str, seed: int, recipe: list[str], runs: Path) -> None:
     print(f"{folder}: {time.time() - start:.0f} s")
 
 
-def write_table(names: list[str], seeds: list[int], recipe: list[str], runs: Path, results: Path) -> None:
-    """One line for each context, with mean and spread over the seeds."""
-    models = {name: load_checkpoint(run_folder(runs, name, seeds[0]) / "checkpoints" / "last.ckpt") for name in names}
-    milliseconds = time_per_image({name: trained.model for name, trained in models.items()})
+def write_table(recipe: list[str], runs: Path, results: Path) -> None:
+    """One line for each context that has a finished run of this recipe, with every seed there is."""
+    runs_of = {name: [run for run in sorted(runs.glob(f"{name}-seed*")) if is_of(run, recipe)] for name in ROWS}
+    finished = {name: own for name, own in runs_of.items() if own}
+    models = {name: load_checkpoint(own[0] / "checkpoints" / "last.ckpt").model for name, own in finished.items()}
+    milliseconds = time_per_image(models)
     rows = []
-    for name in names:
-        scores = [json.loads((run_folder(runs, name, seed) / "metrics.json").read_text()) for seed in seeds]
+    for name, model in models.items():
+        scores = [json.loads((folder / "metrics.json").read_text()) for folder in finished[name]]
         mious = [100 * score["miou"] for score in scores]
-        model = models[name].model
         rows.append(
             {
                 "context": name,
-                "parameters in the context": count(model.context),
-                "parameters": count(model),
+                "parameters in the context": f"{count_parameters(model.context):,}",
+                "parameters": f"{count_parameters(model):,}",
                 "val mIoU": f"{statistics.mean(mious):.2f}",
-                "spread": f"{max(mious) - min(mious):.2f}" if len(mious) > 1 else "one seed",
+                "of each seed": ", ".join(f"{miou:.2f}" for miou in mious),
                 "pixel accuracy": f"{100 * statistics.mean(score['pixel_accuracy'] for score in scores):.2f}",
                 "ms per image": f"{milliseconds[name]:.0f}",
             }
         )
     shown = [argument for argument in recipe if not argument.startswith("data.root=")]
     lines = [
-        f"CamVid, 101 validation frames at {SIZE[0]} x {SIZE[1]}, in percent; seeds {', '.join(map(str, seeds))}; "
-        f"the last validation of each run. Spread is largest less smallest. Time is the network on one frame, median.",
+        f"CamVid, 101 validation frames at {SIZE[0]} x {SIZE[1]}, in percent: the last validation of each run, the mean",
+        "over its seeds (0 first). Time is the network on one frame, the median of rounds that take every one in turn.",
         "",
         f"`{' '.join(shown)}`, and the hidden sizes in `benchmarks/camvid_contexts.py`.",
         "",
-        describe_machine(torch.device("cpu")) + " (of the timing)",
+        f"Times: {describe_machine(torch.device('cpu'))}.",
         "",
         f"| {' | '.join(rows[0])} |",
         f"|---|{'---:|' * (len(rows[0]) - 1)}",
-        *(f"| {' | '.join(f'{v:,}' if isinstance(v, int) else v for v in row.values())} |" for row in rows),
+        *(f"| {' | '.join(row.values())} |" for row in rows),
     ]
     results.mkdir(parents=True, exist_ok=True)
     (results / "camvid_contexts.md").write_text("\n".join(lines) + "\n")
@@ -128,14 +130,15 @@ def time_per_image(models: dict[str, Segmenter], rounds: int = 7) -> dict[str, f
     return {name: statistics.median(own[1:]) for name, own in times.items()}
 
 
+def is_of(folder: Path, recipe: list[str]) -> bool:
+    """Whether a finished run of this recipe lies there."""
+    recorded = folder / "overrides.json"
+    return recorded.exists() and json.loads(recorded.read_text())[: len(recipe)] == recipe
+
+
 def run_folder(runs: Path, name: str, seed: int) -> Path:
     """Where a run lies."""
     return runs / f"{name}-seed{seed}"
-
-
-def count(module: torch.nn.Module) -> int:
-    """Numbers that are learned."""
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 if __name__ == "__main__":

@@ -97,8 +97,8 @@ def write_table(recipe: list[str], runs: Path, results: Path) -> None:
         )
     shown = [argument for argument in recipe if not argument.startswith("data.root=")]
     lines = [
-        f"CamVid, 101 validation frames at {SIZE[0]} x {SIZE[1]}, in percent: the last validation of each run, the mean",
-        "over its seeds (0 first). Time is the network on one frame, the median of rounds that take every one in turn.",
+        f"CamVid, 101 validation frames at {SIZE[0]} x {SIZE[1]}, in percent: the last validation of each run, mean",
+        "over the seeds (0 first). Time is the network on one frame, the median of rounds that take every one in turn.",
         "",
         f"`{' '.join(shown)}`, and the hidden sizes in `benchmarks/camvid_contexts.py`.",
         "",

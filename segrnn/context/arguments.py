@@ -16,7 +16,7 @@ def positive(name: str, value: int) -> int:
     Raises:
         ValueError: it isn't.
     """
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
     return value
 

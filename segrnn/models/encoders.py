@@ -21,6 +21,7 @@ def levels(encoder: Any) -> list[Level]:
     ]
 
 
+@torch.enable_grad()
 def drop_unused(encoder: nn.Module) -> None:
     """Replace, in place, the layers behind the last feature map by identities.
 
@@ -36,12 +37,12 @@ def drop_unused(encoder: nn.Module) -> None:
     encoder.train(training)
 
 
+@torch.enable_grad()
 def levels_read(features: list[Tensor], decoder: nn.Module) -> list[int]:
     """Which maps of a pyramid a decoder makes use of; a context on any other would never be heard."""
     leaves = [feature.detach().requires_grad_() for feature in features]
-    decoder(leaves).sum().backward()
-    decoder.zero_grad(set_to_none=True)
-    return [i for i, leaf in enumerate(leaves) if leaf.grad is not None]
+    gradients = torch.autograd.grad(decoder(leaves).sum(), leaves, allow_unused=True)
+    return [i for i, gradient in enumerate(gradients) if gradient is not None]
 
 
 def _replace_without_gradient(module: nn.Module) -> None:

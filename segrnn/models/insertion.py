@@ -35,10 +35,13 @@ def add_context(smp_model: Network, context: nn.Module | ContextFactory, stride:
         >>> torch.equal(add_context(network, ReNet, stride=8).eval()(image), network(image))
         True
     """
+    if not hasattr(smp_model, "segmentation_head"):
+        kind = type(smp_model).__name__
+        raise ValueError(f"a context goes into a model of segmentation_models_pytorch or an FCN, not into a {kind}")
     if isinstance(smp_model, smp.DPT):
         raise ValueError("DPT's decoder takes tokens beside its maps; a context can't be put before it")
     strides = [stride] if isinstance(stride, int) else list(stride)
-    if not all(isinstance(wanted, int) for wanted in strides):
+    if not strides or not all(isinstance(wanted, int) for wanted in strides):
         raise ValueError(f"stride must be a whole number or a list of them, got {stride!r}")
     if isinstance(context, nn.Module) and len(strides) > 1:
         raise ValueError(f"one module can't serve the strides {list(strides)}: give what makes one from its channels")
@@ -51,7 +54,7 @@ def add_context(smp_model: Network, context: nn.Module | ContextFactory, stride:
         module = context if isinstance(context, nn.Module) else context(channels)
         _try(module, channels, wanted)
         contexts[level] = Residual(module, channels)
-    return Segmenter(smp_model, contexts).to(next(smp_model.parameters()).device)
+    return Segmenter(smp_model, contexts).to(next(smp_model.parameters()))
 
 
 def _maps(model: Segmenter) -> dict[int, tuple[int, int]]:
@@ -59,7 +62,7 @@ def _maps(model: Segmenter) -> dict[int, tuple[int, int]]:
     pyramid = getattr(model.neck, "levels", None) or levels(model.encoder)
     modes = {module: module.training for module in model.modules()}
     model.eval()  # the trial image is too small for batch statistics, and must not change them
-    image = torch.zeros(1, 3, 128, 128, device=next(model.parameters()).device)
+    image = next(model.parameters()).new_zeros(1, 3, 128, 128)
     read = levels_read(model.neck(model.encoder(image)), model.decoder)
     for module, mode in modes.items():
         module.training = mode

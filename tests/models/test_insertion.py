@@ -119,6 +119,7 @@ def test_a_stride_the_decoder_does_not_read_lists_those_it_reads() -> None:
         (nn.Conv2d(128, 64, 1), 8, r"must keep the shape of its map; this one made \(1, 64, 64, 64\)"),
         (ReNet(128, hidden=4), [8, 16], r"one module can't serve the strides \[8, 16\]"),
         (partial(SelfAttention, hidden=6), 8, "hidden=6 can't be divided into heads=4"),
+        (partial(ReNet, hidden=4), [], r"stride must be a whole number or a list of them, got \[\]"),
         (partial(ReNet, hidden=0), 8, "hidden must be a whole number of at least 1, got 0"),
     ],
 )
@@ -147,6 +148,28 @@ def test_compiled_it_leaves_the_sweep_eager_and_is_not_compiled_per_size() -> No
             compiled(torch.rand(1, 3, *size))
     assert len(graphs) == first
     assert not any("gru" in str(node.target) for graph in graphs for node in graph.graph.nodes)
+
+
+def test_frozen_models_in_other_dtypes_and_without_gradients() -> None:
+    network = MODELS["fpn"]().double().eval().requires_grad_(False)
+    with torch.no_grad():
+        model = add_context(network, partial(ReNet, hidden=4)).eval()
+        x = torch.rand(1, 3, 64, 64, dtype=torch.float64)
+        assert torch.equal(model(x), network(x))
+    assert all(parameter.requires_grad for parameter in model.context.parameters())
+
+
+def test_a_gradient_that_was_there_stays() -> None:
+    network = MODELS["fpn"]()
+    network(torch.rand(2, 3, 64, 64)).sum().backward()
+    before = {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
+    add_context(network, partial(ReNet, hidden=4))
+    assert all(torch.equal(parameter.grad, before[name]) for name, parameter in network.named_parameters())
+
+
+def test_a_segmenter_is_refused() -> None:
+    with pytest.raises(ValueError, match="not into a Segmenter"):
+        add_context(add_context(MODELS["fpn"](), partial(ReNet, hidden=4)), ReNet)
 
 
 def test_dpt_is_refused() -> None:

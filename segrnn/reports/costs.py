@@ -30,11 +30,11 @@ def print_costs(costs: Sequence[Cost], title: str) -> None:
     console.print(title, highlight=False)
     for size in dict.fromkeys(map(_size, costs)):
         table = Table(title=f"map of {size}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for column in _COLUMNS:
-            table.add_column(column, justify="left" if column in _COLUMNS[:2] else "right", no_wrap=True)
+        for column in _without_size(_COLUMNS):
+            table.add_column(column, justify="left" if column == "context" else "right", no_wrap=True)
         for cost in costs:
             if _size(cost) == size:
-                table.add_row(*_row(cost))
+                table.add_row(*_without_size(_row(cost)))
         console.print(table)
     console.print(_LEGEND, highlight=False)
 
@@ -76,6 +76,10 @@ def _row(cost: Cost) -> tuple[str, ...]:
         f"{cost.macs / 1e6 / cost.forward_ms:.1f}",
         f"{cost.peak_mib:.1f}",
     )
+
+
+def _without_size(cells: tuple[str, ...]) -> tuple[str, ...]:
+    return cells[:1] + cells[2:]
 
 
 def _size(cost: Cost) -> str:

@@ -43,6 +43,7 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
     from segrnn.config.build import TARGETS, build, call
     from segrnn.config.schema import Train, check
     from segrnn.errors import OutputError
+    from segrnn.measure import count_parameters
     from segrnn.training import fit
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises
@@ -62,8 +63,8 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
         OmegaConf.save(OmegaConf.create(config), run_dir / "config.yaml")
         print(
             f"{len(data.train.dataset)} training and {len(data.val)} validation images, "
-            f"{data.val.labels.num_classes} classes; {_count(module.model):,} parameters, "
-            f"of which {_count(module.model.context):,} in the context\nrun directory: {run_dir}"
+            f"{data.val.labels.num_classes} classes; {count_parameters(module.model):,} parameters, "
+            f"of which {count_parameters(module.model.context):,} in the context\nrun directory: {run_dir}"
         )
     fit(module, data, logger, checkpoints, config["trainer"], config["checkpoint"]["every_n_steps"])
 
@@ -110,10 +111,6 @@ def _build_module(config: dict[str, Any], labels: "LabelSpace", allow: Sequence[
         preprocessing,
         checkpoint_info={KEY: to_checkpoint(config, labels, preprocessing)},
     )
-
-
-def _count(module: Any) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def _report(result: TrainResult, module: "SegmentationModule", data: "DataModule", title: str) -> None:

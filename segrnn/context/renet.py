@@ -10,7 +10,8 @@ from segrnn.context.sweep import Sweep
 from segrnn.errors import ShapeError
 
 Order = Literal["columns_rows", "rows_columns"]
-_AXES = {"columns_rows": (2, 3), "rows_columns": (3, 2)}
+AXES = {"columns_rows": (2, 3), "rows_columns": (3, 2)}
+"""The axes that each order sweeps, first and second."""
 
 
 class ReNet(nn.Module):
@@ -50,7 +51,7 @@ class ReNet(nn.Module):
         super().__init__()
         self.channels = positive("channels", channels)
         self.patch = positive("patch", patch)
-        axes = _AXES[choose("order", order, _AXES)]
+        axes = AXES[choose("order", order, AXES)]
         pixels = channels * patch**2
         sweeps = []
         width = pixels

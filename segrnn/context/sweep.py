@@ -1,6 +1,6 @@
 """One recurrent sweep over a feature map."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -54,8 +54,8 @@ class Sweep(nn.Module):
         self.channels = positive("channels", channels)
         self.axis = choose("axis", axis, (2, 3))
         self.cell = CELLS[choose("cell", cell, CELLS)]
-        self.directions = choose("directions", directions, ("both", "forward", "backward"))
-        self.merge = choose("merge", merge, ("concatenate", "sum"))
+        self.directions = choose("directions", directions, get_args(Directions))
+        self.merge = choose("merge", merge, get_args(Merge))
         self.rnn = self.cell.weights(channels, positive("hidden", hidden), bidirectional=directions == "both")
         self.out_channels = 2 * hidden if directions == "both" and merge == "concatenate" else hidden
         initialize(self.rnn, self.cell)

@@ -1,11 +1,10 @@
 """ReSeg, the first network that segmented with ReNet layers."""
 
-from typing import Literal
-
 from torch import Tensor, nn
 
 from segrnn.context import Sweep
 from segrnn.context.arguments import choose, positive
+from segrnn.context.renet import AXES, Order
 from segrnn.libraries import smp
 from segrnn.models.encoders import Level, drop_unused
 
@@ -51,13 +50,13 @@ class ReSeg(nn.Module):
         classes: int,
         hidden: int = 100,
         filters: int = 50,
-        order: Literal["rows_columns", "columns_rows"] = "rows_columns",
+        order: Order = "rows_columns",
     ) -> None:
         super().__init__()
         self.encoder = smp.encoders.get_encoder(encoder_name, depth=2, weights=None)  # of vgg16, to conv3_3
         drop_unused(self.encoder)
         self.encoder.requires_grad_(False)
-        axes = (3, 2) if choose("order", order, ("rows_columns", "columns_rows")) == "rows_columns" else (2, 3)
+        axes = AXES[choose("order", order, AXES)]
         self.neck = _ReNetLayers(self.encoder.out_channels[-1], positive("hidden", hidden), axes)
         self.decoder = _Upsampling(2 * hidden, positive("filters", filters))
         self.segmentation_head = nn.Conv2d(filters, positive("classes", classes), kernel_size=1)

@@ -92,7 +92,7 @@ def test_reseg_trains_all_but_its_encoder_at_any_size() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"order": "diagonal"}, "order must be one of rows_columns, columns_rows; got 'diagonal'"),
+        ({"order": "diagonal"}, "order must be one of columns_rows, rows_columns; got 'diagonal'"),
         ({"hidden": 0}, "hidden must be a whole number of at least 1, got 0"),
         ({"filters": 0}, "filters must be a whole number of at least 1, got 0"),
     ],

@@ -77,18 +77,15 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
 
 def _build_data(config: dict[str, Any], allow: Sequence[str]) -> "DataModule":
     from segrnn.config.build import build, call
-    from segrnn.config.model import build_preprocessing
     from segrnn.datasets import Augmentation
     from segrnn.training import DataModule
 
     data, seed = config["data"], config["seed"]
     dataset = build(data["dataset"], "data.dataset", allow)
-    train_set = call(dataset, "data.dataset", root=data["root"], split="train")
+    train_set = call(dataset, "data.dataset", root=data["root"], split=data["train_split"])
     val_set = call(dataset, "data.dataset", root=data["root"], split=data["split"])
-    preprocessing = build_preprocessing(config)
-    augmentation = call(
-        Augmentation, "data", data["crop"], data["scale"], data["flip"], data["color"], seed, preprocessing
-    )
+    crops = (data["crop"], data["scale"], data["max_class_share"], data["flip"], data["color"])
+    augmentation = call(Augmentation, "data", *crops, seed)
     return DataModule(
         train_set, val_set, augmentation, data["batch_size"], data["eval_batch_size"], data["workers"], seed
     )

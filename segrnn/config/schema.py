@@ -35,6 +35,7 @@ class Data:
 
     name: str
     root: str
+    train_split: str
     split: str
     batch_size: int
     eval_batch_size: int
@@ -42,6 +43,7 @@ class Data:
     crop: list[int]
     scale: list[float]
     eval_scale: float
+    max_class_share: float
     flip: float
     color: float
     dataset: dict[str, Any]
@@ -135,7 +137,7 @@ _AT_LEAST = {
 }
 _LENGTHS = {"field_size": 2, "data.crop": 2, "data.scale": 2, "encoder.mean": 3, "encoder.std": 3}
 _POSITIVE = ("field_size", "data.crop", "data.scale", "data.eval_scale", "encoder.std")
-_SHARES = ("data.flip", "data.color")
+_SHARES = ("data.flip", "data.color", "data.max_class_share")
 
 
 def check(config: DictConfig, schema: type) -> dict[str, Any]:

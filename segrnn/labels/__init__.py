@@ -1,8 +1,21 @@
 """One table per dataset; every look-up (ids, train ids, names, colours) is derived from it."""
 
-from segrnn.labels.camvid import CAMVID
+from segrnn.labels.ade20k import ADE20K
+from segrnn.labels.camvid import CAMVID, CAMVID_COLORS
 from segrnn.labels.cityscapes import CITYSCAPES
+from segrnn.labels.colors import ColorCode
 from segrnn.labels.demo import DEMO
 from segrnn.labels.space import IGNORE_INDEX, ForeignIdError, Label, LabelSpace
 
-__all__ = ["CAMVID", "CITYSCAPES", "DEMO", "IGNORE_INDEX", "ForeignIdError", "Label", "LabelSpace"]
+__all__ = [
+    "ADE20K",
+    "CAMVID",
+    "CAMVID_COLORS",
+    "CITYSCAPES",
+    "DEMO",
+    "IGNORE_INDEX",
+    "ColorCode",
+    "ForeignIdError",
+    "Label",
+    "LabelSpace",
+]

@@ -37,7 +37,7 @@ class DataModule(pl.LightningDataModule):
         self.batch_size, self.eval_batch_size, self.workers, self.seed = batch_size, eval_batch_size, workers, seed
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Batches of images ``(B, 3, h, w)`` and train ids ``(B, h, w)``, without end."""
+        """Batches of images ``(B, 3, h, w)`` and train ids ``(B, h, w)`` in bytes, without end."""
         rank, world_size = self._place()
         sampler = EndlessSampler(len(self.train.dataset), self.seed, rank, world_size)
         return DataLoader(self.train, self.batch_size, sampler=sampler, num_workers=self.workers)

@@ -13,7 +13,7 @@ def test_cityscapes_maps_label_ids_once(cityscapes: Path) -> None:
     dataset = Cityscapes(str(cityscapes), "train")
     assert len(dataset) == 6
     sample = dataset[4]
-    assert sample.name == "bochum/bochum_000001_000019_leftImg8bit"
+    assert sample.name == "bochum/bochum_000001_000019"
     label = cityscapes / "gtFine/train/bochum/bochum_000001_000019_gtFine_labelIds.png"
     assert (sample.mask == CITYSCAPES.encode(np.array(Image.open(label)))).all()
     assert sample.image.shape == (36, 52, 3)
@@ -33,13 +33,13 @@ def test_a_missing_root_says_the_tree_and_the_override(dataset: type, tmp_path: 
 
 
 def test_missing_parts_are_named(camvid: Path, cityscapes: Path) -> None:
-    with pytest.raises(DataError, match=r"trainval\.txt does not exist"):
+    with pytest.raises(DataError, match="holds no images of the split 'trainval'"):
         CamVid(str(camvid), "trainval")
     (camvid / "trainannot" / "0001TP_000001.png").unlink()
-    with pytest.raises(DataError, match=r"0001TP_000001\.png has no label: .*trainannot"):
+    with pytest.raises(DataError, match=r"train/0001TP_000001\.png has no label(.|\n)*annot/<frame>"):
         CamVid(str(camvid), "train")
     (camvid / "val" / "0001TP_000002.png").unlink()
-    with pytest.raises(DataError, match="frame 0001TP_000002 of val.txt has no image"):
+    with pytest.raises(DataError, match=r"frame 0001TP_000002 of .*val\.txt has no image in val/"):
         CamVid(str(camvid), "val")
     (camvid / "test.txt").write_text("\n")
     with pytest.raises(DataError, match="lists no frames"):

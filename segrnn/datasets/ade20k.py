@@ -1,0 +1,60 @@
+"""ADE20K as the SceneParsing challenge has it."""
+
+from pathlib import PurePosixPath
+from typing import ClassVar
+
+from segrnn.datasets.files import Named, SegmentationFiles
+from segrnn.datasets.storage import File, Tree
+from segrnn.errors import DataError
+from segrnn.labels import ADE20K as TABLE
+from segrnn.labels import ForeignIdError, LabelSpace
+from segrnn.labels.space import ByteArray
+
+_FOLDERS = {"train": "training", "val": "validation"}
+
+
+class ADE20K(SegmentationFiles):
+    """Zhou et al. 2017, "Scene parsing through ADE20K dataset": 150 classes; label 0 is everything else.
+
+    Args:
+        root: the folder with ``images`` and ``annotations``, the one above it, or ``ADEChallengeData2016.zip``.
+        split: ``train`` (20,210 images) or ``val`` (2,000).
+        strict: whether an image without a label is an error.
+
+    Raises:
+        DataError: the tree is not there, or an image has no label.
+    """
+
+    table: ClassVar[LabelSpace] = TABLE
+    wrappers = ("ADEChallengeData2016",)
+    layout = """\
+  images/{training,validation}/ADE_{train,val}_<number>.jpg
+  annotations/{training,validation}/ADE_{train,val}_<number>.png    ids 0 to 150, 0 is not scored"""
+
+    def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
+        """Images and labels, by stem."""
+        folder = _FOLDERS.get(split, split)
+        return _stems(tree.files(f"images/{folder}"), ".jpg"), _stems(tree.files(f"annotations/{folder}"), ".png")
+
+    def diagnose(self, tree: Tree) -> str:
+        """Other publications of ADE20K have other trees and other classes."""
+        if any(name.endswith(("_seg.png", "index_ade20k.pkl", "index_ade20k.mat")) for name in tree.files()):
+            return "This is the full ADE20K, with some 3,000 classes; the challenge's is ADEChallengeData2016.zip"
+        return ""
+
+    def read_ids(self, file: File) -> ByteArray:
+        """The ids that a label file holds; the full dataset's labels are known by their three channels."""
+        try:
+            return super().read_ids(file)
+        except DataError as error:
+            if "mode RGB" in str(error):
+                raise DataError(f"{error}; the full ADE20K has such labels, the challenge's do not") from None
+            raise
+
+    def explain_foreign(self, error: ForeignIdError) -> str:
+        """Only a shift by one, or another dataset, gives other ids."""
+        return "the challenge has ids 0 to 150, with 0 for everything else; were they shifted by one (0 becomes 255)?"
+
+
+def _stems(files: dict[str, File], suffix: str) -> list[Named]:
+    return [(PurePosixPath(name).stem, file) for name, file in files.items() if name.lower().endswith(suffix)]

@@ -1,0 +1,75 @@
+"""Which part of an image a training crop shows."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from segrnn.labels import IGNORE_INDEX
+from segrnn.labels.space import ByteArray
+
+_TRIES = 10
+_COUNTED = 128
+"""Rows and columns of a window, about, in which its classes are counted."""
+
+
+class Window(NamedTuple):
+    """A part of an image, in its pixels; it may reach beyond the border."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def cut(self, array: ByteArray, fill: int) -> ByteArray:
+        """The part of ``(H, W)`` or ``(H, W, C)``; what lies beyond the border holds `fill`."""
+        rows = slice(max(self.top, 0), min(self.top + self.height, array.shape[0]))
+        columns = slice(max(self.left, 0), min(self.left + self.width, array.shape[1]))
+        inside = array[rows, columns]
+        if inside.shape[:2] == (self.height, self.width):
+            return inside
+        part = np.full((self.height, self.width, *array.shape[2:]), fill, array.dtype)
+        top, left = rows.start - self.top, columns.start - self.left
+        part[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+        return part
+
+
+def draw_window(
+    mask: ByteArray, crop: Sequence[int], scale: Sequence[float], max_class_share: float, rng: np.random.Generator
+) -> Window:
+    """A random window that, resized to the size of a crop, shows the image at a random scale.
+
+    A window of which one class covers more than its share is drawn anew, up to ten times, so that crops of nothing but
+    road are rare: mmsegmentation's ``cat_max_ratio``. Classes are counted on a grid of some 128 x 128 points.
+
+    Args:
+        mask: train ids ``(H, W)``.
+        crop: height and width of the crop.
+        scale: least and greatest factor from the image's size.
+        max_class_share: the share of the valid pixels that a class may cover; 1 takes every window.
+        rng: what to draw from.
+
+    Example:
+        >>> draw_window(np.zeros((8, 8), np.uint8), (4, 4), (2, 2), 1, np.random.default_rng(0))[2:]
+        (2, 2)
+    """
+    low, high = scale
+    factor = rng.uniform(low, high)
+    height, width = (max(1, round(side / factor)) for side in crop)
+    for _ in range(_TRIES):
+        # where the image is the smaller one, it lies somewhere inside the window
+        top, left = (
+            int(rng.integers(min(0, full - part), max(0, full - part), endpoint=True))
+            for full, part in zip(mask.shape, (height, width), strict=True)
+        )
+        window = Window(top, left, height, width)
+        if max_class_share == 1 or _largest_share(window.cut(mask, IGNORE_INDEX)) <= max_class_share:
+            break
+    return window
+
+
+def _largest_share(mask: ByteArray) -> float:
+    """The share of the valid pixels that the most frequent class has; 1 if none is valid."""
+    down, right = (max(1, side // _COUNTED) for side in mask.shape)
+    counts = np.bincount(mask[::down, ::right].ravel(), minlength=IGNORE_INDEX + 1)[:IGNORE_INDEX]
+    return float(counts.max() / counts.sum()) if counts.any() else 1.0

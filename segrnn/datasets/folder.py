@@ -1,0 +1,135 @@
+"""A person's own images and masks in plain folders, with a YAML file of the classes."""
+
+import colorsys
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import yaml
+
+from segrnn.datasets.files import IMAGE_SUFFIXES, Named, SegmentationFiles, open_picture
+from segrnn.datasets.storage import File, Tree
+from segrnn.errors import DataError
+from segrnn.labels import IGNORE_INDEX, ColorCode, Label, LabelSpace
+from segrnn.labels.colors import Color
+from segrnn.labels.space import ByteArray
+
+_FILE = "classes.yaml"
+_EXAMPLE = """\
+  classes:
+    - {name: road, id: 0, color: [128, 64, 128]}
+    - {name: car, id: 1}
+  ignore: [255]       # ids that are neither trained nor scored; without this line 255
+  masks: ids          # or colors: masks are pictures in the colours above, all others are ignored"""
+
+
+class Folder(SegmentationFiles):
+    """Images and masks that are paired by their path without its suffix, and ``classes.yaml``.
+
+    Args:
+        root: a folder, or a zip archive of one.
+        split: the folder below ``images`` and ``masks``.
+        strict: whether an image without a mask is an error.
+
+    Raises:
+        DataError: the tree is not there, ``classes.yaml`` can't be understood, or an image has no mask.
+    """
+
+    layout = f"""\
+  images/<split>/**/<name>.png, .jpg, ...
+  masks/<split>/**/<name>.png              one id for each pixel, or colours
+  classes.yaml
+
+with {_FILE} like
+
+{_EXAMPLE}"""
+
+    def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
+        """Images and masks, by their path below the split."""
+        classes = tree.files().get(_FILE)
+        if classes is None:
+            raise DataError(f"{tree.root} holds no {_FILE}. {self._wanted()}")
+        self._labels, self._colors = read_classes(classes)
+        images, masks = (
+            [
+                (PurePosixPath(name).with_suffix("").as_posix(), file)
+                for name, file in tree.files(f"{kind}/{split}").items()
+                if PurePosixPath(name).suffix.lower() in (*IMAGE_SUFFIXES, ".npy")
+            ]
+            for kind in ("images", "masks")
+        )
+        return images, masks
+
+    @property
+    def labels(self) -> LabelSpace:
+        """The table that ``classes.yaml`` describes."""
+        return self._labels
+
+    def read_ids(self, file: File) -> ByteArray:
+        """The ids that a mask holds, or that its colours stand for."""
+        if self._colors is None:
+            return super().read_ids(file)
+        return self._colors.decode(np.asarray(open_picture(file).convert("RGB")))[0]
+
+
+def read_classes(file: File) -> tuple[LabelSpace, ColorCode | None]:
+    """The label table of a ``classes.yaml``, and its colours if masks are told apart by them.
+
+    Raises:
+        DataError: it is no YAML, a key is unknown or missing, or ids, names or colours are not possible.
+    """
+    try:
+        content = yaml.safe_load(file.read_bytes())
+        if not isinstance(content, dict) or not isinstance(content.get("classes"), list):
+            raise ValueError("it has no list of classes")
+        if unknown := content.keys() - {"classes", "ignore", "masks"}:
+            raise ValueError(f"unknown keys {sorted(unknown)}; it has classes, ignore and masks")
+        classes = [_label(row, train_id) for train_id, row in enumerate(content["classes"])]
+        usual = [] if any(label.id == IGNORE_INDEX for label in classes) else [IGNORE_INDEX]
+        ignored = [_byte(id, "ignore") for id in content.get("ignore", usual)]
+        kind = content.get("masks", "ids")
+        if kind not in ("ids", "colors"):
+            raise ValueError(f"masks is {kind!r}; it can be ids or colors")
+        void = [Label(f"ignored {id}", id, IGNORE_INDEX, (0, 0, 0)) for id in ignored]
+        if repeated := {label.name for label in classes if [other.name for other in classes].count(label.name) > 1}:
+            raise ValueError(f"class names must be unique, got {sorted(repeated)} more than once")
+        labels = LabelSpace(_FILE, [*classes, *void])
+        return labels, _color_code(labels) if kind == "colors" else None
+    except (yaml.YAMLError, ValueError, TypeError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} can't be understood: {error}. It should look like\n\n{_EXAMPLE}") from error
+
+
+def _label(row: Any, train_id: int) -> Label:
+    if isinstance(row, str):
+        row = {"name": row}
+    if not isinstance(row, dict) or not isinstance(row.get("name"), str):
+        raise ValueError(f"class {train_id} is {row!r}; it needs a name")
+    if unknown := row.keys() - {"name", "id", "color"}:
+        raise ValueError(f"class {row['name']}: unknown keys {sorted(unknown)}; a class has name, id and color")
+    color = row.get("color") or _spread_color(train_id)
+    if not isinstance(color, list | tuple) or len(color) != 3:
+        raise ValueError(f"class {row['name']}: color is {color!r}, it needs three numbers")
+    red, green, blue = (_byte(value, "color") for value in color)
+    return Label(row["name"], _byte(row.get("id", train_id), "id"), train_id, (red, green, blue))
+
+
+def _byte(value: Any, what: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 255:
+        raise ValueError(f"{what} holds {value!r}; it needs whole numbers of 0 to 255")
+    return value
+
+
+def _spread_color(index: int) -> Color:
+    """A colour for a class that has none, unlike those of its neighbours: hues a golden ratio apart."""
+    red, green, blue = colorsys.hsv_to_rgb(index * 0.61803398875 % 1, 0.75, 0.9)
+    return int(255 * red), int(255 * green), int(255 * blue)
+
+
+def _color_code(labels: LabelSpace) -> ColorCode:
+    ids = {label.color: label.id for label in labels.classes}
+    if len(ids) < labels.num_classes:
+        raise ValueError("masks are colors, so that each class needs a colour of its own")
+    void = [label.id for label in labels.labels if label.train_id == IGNORE_INDEX]
+    if not void:
+        raise ValueError("masks are colors: ignore needs an id for the colours of no class")
+    return ColorCode(ids, unknown=void[0])

@@ -11,6 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from segrnn.config.command import run_command
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from segrnn.datasets import SegmentationFiles
     from segrnn.labels import LabelSpace
     from segrnn.metrics import Scores
     from segrnn.training import DataModule, SegmentationModule
@@ -86,9 +90,23 @@ def _build_data(config: dict[str, Any], allow: Sequence[str]) -> "DataModule":
     val_set = call(dataset, "data.dataset", root=data["root"], split=data["split"])
     crops = (data["crop"], data["scale"], data["max_class_share"], data["flip"], data["color"])
     augmentation = call(Augmentation, "data", *crops, seed)
-    return DataModule(
-        train_set, val_set, augmentation, data["batch_size"], data["eval_batch_size"], data["workers"], seed
-    )
+    sizes = (data["batch_size"], data["eval_batch_size"], data["workers"])
+    return DataModule(train_set, val_set, augmentation, *sizes, seed, _repeats(data, train_set))
+
+
+def _repeats(data: dict[str, Any], train_set: "SegmentationFiles") -> "npt.NDArray[np.float64] | None":
+    """How often to show each training image, where the configuration wants rare classes shown more often."""
+    from segrnn.datasets.statistics import read_statistics
+    from segrnn.errors import ConfigError, DataError
+
+    if not data["repeat_threshold"]:
+        return None
+    if not data["stats"]:
+        raise ConfigError("data.repeat_threshold needs data.stats=<file>: python -m segrnn.prepare stats writes it")
+    statistics = read_statistics(data["stats"])
+    if statistics.names != tuple(pair.name for pair in train_set.pairs):
+        raise DataError(f"data.stats={data['stats']} is about other images than those of the training split")
+    return statistics.repeats(data["repeat_threshold"])
 
 
 def _build_module(config: dict[str, Any], labels: "LabelSpace", allow: Sequence[str]) -> "SegmentationModule":

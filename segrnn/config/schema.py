@@ -46,6 +46,8 @@ class Data:
     max_class_share: float
     flip: float
     color: float
+    stats: str | None
+    repeat_threshold: float
     dataset: dict[str, Any]
 
 
@@ -137,7 +139,7 @@ _AT_LEAST = {
 }
 _LENGTHS = {"field_size": 2, "data.crop": 2, "data.scale": 2, "encoder.mean": 3, "encoder.std": 3}
 _POSITIVE = ("field_size", "data.crop", "data.scale", "data.eval_scale", "encoder.std")
-_SHARES = ("data.flip", "data.color", "data.max_class_share")
+_SHARES = ("data.flip", "data.color", "data.max_class_share", "data.repeat_threshold")
 
 
 def check(config: DictConfig, schema: type) -> dict[str, Any]:

@@ -85,6 +85,7 @@ class CamVidOriginal(SegmentationFiles):
     """
 
     table: ClassVar[LabelSpace] = CAMVID
+    paletted = True
     layout = """\
   701_StillsRaw_full/<sequence>_<frame>.png
   LabeledApproved_full/<sequence>_<frame>_L.png    in the 32 colours of label_colors.txt"""

@@ -3,6 +3,7 @@
 import io
 import warnings
 from collections.abc import Iterable
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -49,6 +50,7 @@ class SegmentationFiles(Dataset[Sample]):
         strict: whether an image without a label is an error; if not, `unlabelled` has it.
 
     Attributes:
+        split: as given.
         pairs: images with labels, by name.
         unlabelled: what is wrong with images that are in no pair.
         orphans: what is wrong with labels that are in no pair; harmless.
@@ -60,10 +62,14 @@ class SegmentationFiles(Dataset[Sample]):
 
     table: ClassVar[LabelSpace]
     wrappers: ClassVar[tuple[str, ...]] = ()
+    """Folders that the publishers put around everything."""
+    paletted: ClassVar[bool] = False
+    """Whether label files may have a palette."""
     layout: ClassVar[str]
     """The tree as people should see it, for messages."""
 
     def __init__(self, root: str, split: str, strict: bool = True) -> None:
+        self.split = split
         try:
             tree = Tree(root, *self.wrappers)
         except DataError as error:
@@ -108,8 +114,14 @@ class SegmentationFiles(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]
-        image = read_image(pair.image)
-        ids = self.read_ids(pair.label)
+        return self.sample(pair, read_image(pair.image), self.read_ids(pair.label))
+
+    def sample(self, pair: FilePair, image: ByteArray, ids: ByteArray) -> Sample:
+        """The sample that the contents of a pair of files make.
+
+        Raises:
+            DataError: their sizes differ, or the label holds foreign ids.
+        """
         if image.shape[:2] != ids.shape:
             turned = " (they match when turned: was one of them rotated by its EXIF tag?)"
             raise DataError(
@@ -160,6 +172,8 @@ def read_image(file: File) -> ByteArray:
     Raises:
         DataError: the file is missing, not an image, truncated, or has one channel of more than 8 bits.
     """
+    if file.suffix == ".npy":
+        return _map_array(file, dimensions=3)
     picture = open_picture(file)
     if picture.mode.startswith(("I", "F")):
         raise DataError(f"{file} has mode {picture.mode}: more than 8 bits in one channel, which is no photograph")
@@ -172,6 +186,8 @@ def read_label(file: File) -> ByteArray:
     Raises:
         DataError: the file is missing, not an image, truncated, or does not hold one byte for each pixel.
     """
+    if file.suffix == ".npy":
+        return _map_array(file, dimensions=2)
     picture = open_picture(file)
     if picture.mode not in ("L", "P"):
         hint = "is it the colour picture instead of the ids?" if picture.mode.startswith("RGB") else "convert it"
@@ -202,6 +218,21 @@ def open_picture(file: File) -> Image.Image:
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
         reason = str(error) if content else "the file is empty"
         raise DataError(f"{file} ({len(content)} bytes) can't be decoded: {reason}") from error
+
+
+def _map_array(file: File, dimensions: int) -> ByteArray:
+    """An array of bytes that stays on disk until its parts are used."""
+    try:
+        if not isinstance(file, Path):
+            raise ValueError("packed images are read from a folder, not from an archive")
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        if array.dtype != np.uint8 or array.ndim != dimensions or (dimensions == 3 and array.shape[2] != 3):
+            raise ValueError(f"it holds {array.dtype} of shape {array.shape}")
+        return np.asarray(array)
+    except FileNotFoundError:
+        raise DataError(f"{file} does not exist") from None
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"{file} is no packed image or mask: {error}") from error
 
 
 def _size(array: ByteArray) -> str:

@@ -16,6 +16,7 @@ from segrnn.labels.space import ByteArray
 
 _FILE = "classes.yaml"
 _EXAMPLE = """\
+  name: my streets    # may be missing, as may all but the classes' names
   classes:
     - {name: road, id: 0, color: [128, 64, 128]}
     - {name: car, id: 1}
@@ -35,6 +36,7 @@ class Folder(SegmentationFiles):
         DataError: the tree is not there, ``classes.yaml`` can't be understood, or an image has no mask.
     """
 
+    paletted = True
     layout = f"""\
   images/<split>/**/<name>.png, .jpg, ...
   masks/<split>/**/<name>.png              one id for each pixel, or colours
@@ -82,8 +84,8 @@ def read_classes(file: File) -> tuple[LabelSpace, ColorCode | None]:
         content = yaml.safe_load(file.read_bytes())
         if not isinstance(content, dict) or not isinstance(content.get("classes"), list):
             raise ValueError("it has no list of classes")
-        if unknown := content.keys() - {"classes", "ignore", "masks"}:
-            raise ValueError(f"unknown keys {sorted(unknown)}; it has classes, ignore and masks")
+        if unknown := content.keys() - {"name", "classes", "ignore", "masks"}:
+            raise ValueError(f"unknown keys {sorted(unknown)}; it has name, classes, ignore and masks")
         classes = [_label(row, train_id) for train_id, row in enumerate(content["classes"])]
         usual = [] if any(label.id == IGNORE_INDEX for label in classes) else [IGNORE_INDEX]
         ignored = [_byte(id, "ignore") for id in content.get("ignore", usual)]
@@ -93,7 +95,7 @@ def read_classes(file: File) -> tuple[LabelSpace, ColorCode | None]:
         void = [Label(f"ignored {id}", id, IGNORE_INDEX, (0, 0, 0)) for id in ignored]
         if repeated := {label.name for label in classes if [other.name for other in classes].count(label.name) > 1}:
             raise ValueError(f"class names must be unique, got {sorted(repeated)} more than once")
-        labels = LabelSpace(_FILE, [*classes, *void])
+        labels = LabelSpace(str(content.get("name", _FILE)), [*classes, *void])
         return labels, _color_code(labels) if kind == "colors" else None
     except (yaml.YAMLError, ValueError, TypeError, UnicodeDecodeError) as error:
         raise DataError(f"{file} can't be understood: {error}. It should look like\n\n{_EXAMPLE}") from error

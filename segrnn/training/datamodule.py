@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
@@ -19,6 +21,7 @@ class DataModule(pl.LightningDataModule):
         eval_batch_size: validation images read at a time.
         workers: loading processes; 0 loads in the training process.
         seed: of the order of the training images.
+        repeats: how often each training image is shown in a pass, on average; once by default.
     """
 
     def __init__(
@@ -30,16 +33,18 @@ class DataModule(pl.LightningDataModule):
         eval_batch_size: int,
         workers: int,
         seed: int,
+        repeats: npt.NDArray[np.float64] | None = None,
     ) -> None:
         super().__init__()
         self.train = Augmented(train, augmentation)
         self.val = val
         self.batch_size, self.eval_batch_size, self.workers, self.seed = batch_size, eval_batch_size, workers, seed
+        self.repeats = repeats
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Batches of images ``(B, 3, h, w)`` and train ids ``(B, h, w)`` in bytes, without end."""
         rank, world_size = self._place()
-        sampler = EndlessSampler(len(self.train.dataset), self.seed, rank, world_size)
+        sampler = EndlessSampler(len(self.train.dataset), self.seed, rank, world_size, self.repeats)
         return DataLoader(self.train, self.batch_size, sampler=sampler, num_workers=self.workers)
 
     def val_dataloader(self) -> DataLoader[Sample]:

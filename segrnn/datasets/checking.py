@@ -1,0 +1,47 @@
+"""A dataset's files, each decoded in full and compared with what it should be."""
+
+from segrnn.datasets.files import SegmentationFiles, open_picture, read_image
+from segrnn.datasets.storage import File
+from segrnn.errors import DataError
+from segrnn.labels import IGNORE_INDEX
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_DEPTH = 24
+"""Where a PNG file says how many bits a channel has."""
+
+
+def find_problems(dataset: SegmentationFiles, index: int) -> list[str]:
+    """What is wrong with a pair of image and label, one sentence each, beginning with the file."""
+    pair = dataset.pairs[index]
+    problems = []
+    image = ids = None
+    try:
+        image = read_image(pair.image)
+        problems += _find_depth(pair.image)
+    except DataError as error:
+        problems.append(str(error))
+    try:
+        ids = dataset.read_ids(pair.label)
+        problems += [] if dataset.paletted else _find_palette(pair.label)
+    except DataError as error:
+        problems.append(str(error))
+    if image is not None and ids is not None:
+        try:
+            if (dataset.sample(pair, image, ids).mask == IGNORE_INDEX).all():
+                problems.append(f"{pair.label}: all pixels are void")
+        except DataError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _find_depth(file: File) -> list[str]:
+    """Pillow reads the upper half of 16-bit colours without a word."""
+    head = file.read_bytes()[: _PNG_DEPTH + 1]
+    return [f"{file} has 16 bits in each channel; 8 are read"] if head.startswith(_PNG) and head[-1] == 16 else []
+
+
+def _find_palette(file: File) -> list[str]:
+    """The published labels have none, so that somebody has written the file anew, and maybe its ids too."""
+    if file.suffix == ".npy" or open_picture(file).mode != "P":
+        return []
+    return [f"{file} has a palette; its indices are read as ids, which the published labels hold without one"]

@@ -1,0 +1,45 @@
+"""A copy of a dataset that needs no decoding: NumPy arrays, of which a crop reads only its own part."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from segrnn.datasets.files import SegmentationFiles, read_image
+from segrnn.labels import IGNORE_INDEX, LabelSpace
+from segrnn.labels.space import ByteArray
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Writes samples of a split as arrays in the layout of `segrnn.datasets.Folder`; a task for `for_each`.
+
+    Args:
+        root: the folder of the copy.
+    """
+
+    root: Path
+
+    def __call__(self, dataset: SegmentationFiles, index: int) -> int:
+        """Write a sample's image and ids; the bytes that they take."""
+        pair = dataset.pairs[index]
+        image, ids = read_image(pair.image), dataset.read_ids(pair.label)
+        dataset.sample(pair, image, ids)  # what can't be trained on is not packed
+        for kind, array in (("images", image), ("masks", ids)):
+            _write(self.root / kind / dataset.split / f"{pair.name}.npy", array)
+        return image.nbytes + ids.nbytes
+
+
+def _write(path: Path, array: ByteArray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, array)
+
+
+def write_classes(labels: LabelSpace, path: Path) -> None:
+    """Write the ``classes.yaml`` that makes `segrnn.datasets.Folder` read the same label table."""
+    void = [label.id for label in labels.labels if label.train_id == IGNORE_INDEX and label.id >= 0]
+    classes = [{"name": label.name, "id": label.id, "color": list(label.color)} for label in labels.classes]
+    content = {"name": labels.name, "classes": classes, "ignore": void}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True))

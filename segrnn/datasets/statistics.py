@@ -1,0 +1,140 @@
+"""How often each class occurs, and what follows from it: loss weights and which images to show more often."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segrnn.datasets.files import SegmentationFiles
+from segrnn.errors import ConfigError, DataError
+from segrnn.labels import IGNORE_INDEX
+
+Counts = npt.NDArray[np.int64]
+
+
+def count_classes(dataset: SegmentationFiles, index: int) -> Counts:
+    """Pixels of each class in a sample, and behind them the void ones, ``(K + 1,)``."""
+    pair = dataset.pairs[index]
+    mask = dataset.labels.encode(dataset.read_ids(pair.label))
+    counts = np.bincount(mask.ravel(), minlength=IGNORE_INDEX + 1)
+    return np.append(counts[: dataset.labels.num_classes], counts[IGNORE_INDEX]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class ClassStatistics:
+    """Pixels of each class in each image of a split.
+
+    Args:
+        class_names: K names.
+        names: N names of samples.
+        counts: int64 ``(N, K + 1)``; the last column is void.
+
+    Example:
+        >>> statistics = ClassStatistics(("road", "car"), ("a", "b"), np.array([[6, 2, 0], [6, 0, 2]]))
+        >>> statistics.frequencies.round(3).tolist(), statistics.median_frequency_weights.tolist()
+        ([0.857, 0.143], [0.6666666666666666, 2.0])
+        >>> statistics.repeats(0.9).round(3).tolist()  # "car" is in half of the images, less than 0.9
+        [1.342, 1.0]
+    """
+
+    class_names: tuple[str, ...]
+    names: tuple[str, ...]
+    counts: Counts
+
+    @property
+    def pixels(self) -> Counts:
+        """Of each class, ``(K,)``."""
+        return np.asarray(self._classes.sum(axis=0))
+
+    @property
+    def _classes(self) -> Counts:
+        return self.counts[:, :-1]
+
+    @property
+    def frequencies(self) -> npt.NDArray[np.float64]:
+        """The share of each class in the pixels that are not void, ``(K,)``."""
+        return self.pixels / max(1, self.pixels.sum())
+
+    @property
+    def presence(self) -> npt.NDArray[np.float64]:
+        """The share of the images that each class occurs in, ``(K,)``."""
+        return (self._classes > 0).mean(axis=0)
+
+    @property
+    def median_frequency_weights(self) -> npt.NDArray[np.float64]:
+        """Loss weights: the median frequency over each class's own, ``(K,)``; 0 for a class that never occurs.
+
+        Eigen and Fergus 2015, arXiv 1411.4734, section 6.3.2: a class's frequency is its share of all pixels, void ones
+        too, of those images that it occurs in.
+        """
+        where_present = ((self._classes > 0) * self.counts.sum(axis=1, keepdims=True)).sum(axis=0)
+        occurs = where_present > 0
+        frequency = self.pixels[occurs] / where_present[occurs]
+        weights = np.zeros(len(self.class_names))
+        weights[occurs] = np.median(frequency) / frequency
+        return weights
+
+    def repeats(self, threshold: float) -> npt.NDArray[np.float64]:
+        """How often to show each image in a pass, ``(N,)``, at least once: more often if it holds a rare class.
+
+        Gupta et al. 2019, "LVIS", arXiv 1908.03195, appendix B.2: an image is repeated as its rarest class is, and a
+        class that is in a share f of the images max(1, sqrt(threshold / f)) times.
+        """
+        presence = np.where(self.presence > 0, self.presence, 1)
+        factors = np.maximum(1, np.sqrt(threshold / presence))
+        return np.where(self._classes > 0, factors, 1).max(axis=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as primitives: what each class has, and the pixels of each class in each image (K is void)."""
+        per_class = {
+            name: {"pixels": int(pixels), "frequency": float(share), "presence": float(images), "weight": float(weight)}
+            for name, pixels, share, images, weight in zip(
+                self.class_names,
+                self.pixels,
+                self.frequencies,
+                self.presence,
+                self.median_frequency_weights,
+                strict=True,
+            )
+        }
+        rows = [{str(k): int(row[k]) for k in np.flatnonzero(row)} for row in self.counts]
+        return {"classes": per_class, "images": dict(zip(self.names, rows, strict=True))}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ClassStatistics":
+        """The inverse of `to_dict`."""
+        counts = np.zeros((len(values["images"]), len(values["classes"]) + 1), np.int64)
+        for row, pixels in zip(counts, values["images"].values(), strict=True):
+            for train_id, count in pixels.items():
+                row[int(train_id)] = count
+        return cls(tuple(values["classes"]), tuple(values["images"]), counts)
+
+
+def read_statistics(path: str | Path) -> ClassStatistics:
+    """Read what ``python -m segrnn.prepare stats`` wrote.
+
+    Raises:
+        DataError: the file is missing, or is not such a file.
+    """
+    try:
+        return ClassStatistics.from_dict(json.loads(Path(path).read_text()))
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; python -m segrnn.prepare stats writes it") from None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise DataError(f"{path} is not what python -m segrnn.prepare stats writes: {error!r}") from error
+
+
+def read_weights(path: str | None) -> list[float]:
+    """The median-frequency weights of what ``python -m segrnn.prepare stats`` wrote, for a loss.
+
+    Raises:
+        DataError: the file is missing, or is not such a file.
+        ConfigError: no file is given.
+    """
+    if not path:
+        raise ConfigError("these class weights need data.stats=<file>: python -m segrnn.prepare stats writes it")
+    return read_statistics(path).median_frequency_weights.tolist()

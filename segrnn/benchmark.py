@@ -1,13 +1,11 @@
 """Measure: ``python -m segrnn.benchmark contexts``."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from segrnn.config.command import nearest, run_command
+from segrnn.config.command import run_subcommand
 
 if TYPE_CHECKING:
     from segrnn.measure import Cost
@@ -67,23 +65,11 @@ def contexts(cfg: DictConfig, run_dir: Path) -> "list[Cost]":
 
 
 _FIELDS = "receptive_fields.png"
-_BENCHMARKS: dict[str, Callable[[DictConfig, Path], object]] = {"contexts": contexts}
 
 
 def main() -> None:
     """The command."""
-    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    options = ", ".join(_BENCHMARKS)
-    if name in ("-h", "--help"):
-        print(f"usage: python -m segrnn.benchmark NAME [key=value ...]\nNAME is one of: {options}; each has a --help")
-        sys.exit(0)
-    if name not in _BENCHMARKS:
-        print(
-            f"error: there is no benchmark {name!r}{nearest(name, _BENCHMARKS)}; there are {options}", file=sys.stderr
-        )
-        sys.exit(2)
-    del sys.argv[1]
-    run_command(_BENCHMARKS[name], f"benchmark_{name}")
+    run_subcommand("benchmark", {"contexts": contexts})
 
 
 if __name__ == "__main__":

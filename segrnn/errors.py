@@ -9,6 +9,10 @@ class DataError(SegrnnError):
     """A dataset, an image or a label file is missing or broken."""
 
 
+class DownloadError(SegrnnError):
+    """A file can't be fetched, or what came is not what was wanted."""
+
+
 class ConfigError(SegrnnError):
     """The configuration asks for something that does not exist or can't work."""
 

@@ -2,9 +2,11 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 # before torch starts: on tensors as small as these, threads only wait for one another
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -86,6 +88,72 @@ def cityscapes(tmp_path: Path) -> Path:
                 rng,
             )
     return root
+
+
+class Web:
+    """A web server on loopback that fails as it is told."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.tags: dict[str, str] = {}
+        self.ranges = True
+        self.cuts: list[int | None] = []  # after so many bytes each, the next answers are cut off
+        self.statuses: list[int] = []  # instead of the next answers
+        self.type = "application/zip"
+        self.requests: list[tuple[str, str | None]] = []  # path and range
+        web = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                web.answer(self)
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                web.answer(self)
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        wanted = handler.headers["Range"]
+        self.requests.append((handler.path, wanted))
+        body = self.files.get(handler.path)
+        status = self.statuses.pop(0) if self.statuses else 200 if body is not None else 404
+        if status != 200:
+            handler.send_error(status)
+            return
+        tag, start = self.tags.get(handler.path), 0
+        handler.close_connection = True
+        if self.ranges and wanted and handler.headers["If-Range"] in (None, tag):
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+            handler.send_response(206 if start < len(body) else 416)
+            place = f"{start}-{len(body) - 1}" if start < len(body) else "*"
+            handler.send_header("Content-Range", f"bytes {place}/{len(body)}")
+        else:
+            handler.send_response(200)
+        if tag:
+            handler.send_header("ETag", tag)
+        handler.send_header("Content-Type", self.type)
+        handler.send_header("Content-Length", str(len(body) - start))
+        handler.end_headers()
+        handler.wfile.write(body[start:][: self.cuts.pop(0) if self.cuts else None])
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """A running `Web`; downloads don't pause before they try again."""
+    monkeypatch.setattr("segrnn.datasets.download.PAUSE", 0)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    web = Web()
+    thread = Thread(target=web.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield web
+    web.server.shutdown()
+    web.server.server_close()
+    thread.join()
 
 
 Run = Callable[..., int]

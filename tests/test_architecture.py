@@ -29,16 +29,19 @@ ROOMS = {
     "evaluate": 6,
     "predict": 6,
     "benchmark": 6,
+    "prepare": 6,
 }
 ONLY_IN = {
     "pytorch_lightning": {"training", "train.py"},
     "lightning_fabric": {"training"},
     "wandb": set(),  # Lightning's logger imports it
     "albumentations": {"datasets/transforms.py"},
-    "omegaconf": {"config", "train.py", "evaluate.py", "predict.py", "benchmark.py"},
+    "omegaconf": {"config", "train.py", "evaluate.py", "predict.py", "benchmark.py", "prepare.py"},
     "hydra": {"config"},
     "matplotlib": {"reports"},
     "cv2": set(),
+    "requests": {"datasets/download.py", "datasets/cityscapes_download.py"},
+    "cityscapesscripts": {"datasets/cityscapes_download.py"},
 }
 FILES = [path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"]
 
@@ -86,7 +89,7 @@ def test_importing_segrnn_loads_nothing() -> None:
 
 def test_a_command_starts_without_torch() -> None:
     """So that --help and a mistyped key answer at once."""
-    assert not loaded_by("import segrnn.train, segrnn.evaluate, segrnn.predict, segrnn.benchmark") & {
+    assert not loaded_by("import segrnn.train, segrnn.evaluate, segrnn.predict, segrnn.benchmark, segrnn.prepare") & {
         "torch",
         "pytorch_lightning",
     }

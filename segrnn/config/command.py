@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
@@ -21,8 +21,11 @@ from segrnn.errors import SegrnnError
 
 CONF = "segrnn.conf"
 
+Task = Callable[[DictConfig, Path], Any]
+"""What a command does with the composed configuration and the run directory."""
 
-def run_command(task: Callable[[DictConfig, Path], Any], config_name: str) -> None:
+
+def run_command(task: Task, config_name: str) -> None:
     """Run a command under Hydra. What the user can mend is said in a few lines on stderr, with exit code 2.
 
     Args:
@@ -55,6 +58,24 @@ def run_command(task: Callable[[DictConfig, Path], Any], config_name: str) -> No
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def run_subcommand(command: str, tasks: Mapping[str, Task]) -> None:
+    """Run the task that the command line's first word names, as `run_command` does.
+
+    Args:
+        command: the module's name below ``segrnn``; a task starts from ``conf/<command>_<name>.yaml``.
+        tasks: by name.
+    """
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    options = ", ".join(tasks)
+    if name in ("-h", "--help"):
+        print(f"usage: python -m segrnn.{command} NAME [key=value ...]\nNAME is one of: {options}; each has a --help")
+        sys.exit(0)
+    if name not in tasks:
+        _stop(f"{command} has no {name!r}{nearest(name, tasks)}; it has {options}")
+    del sys.argv[1]
+    run_command(tasks[name], f"{command}_{name}")
 
 
 def _stop(message: str) -> NoReturn:

@@ -122,6 +122,23 @@ class BenchmarkContexts:
     seed: int
 
 
+@dataclass
+class PrepareDownload:
+    """`conf/prepare_download.yaml`."""
+
+    data: Data
+    download: dict[str, Any]
+
+
+@dataclass
+class PrepareExtract:
+    """`conf/prepare_extract.yaml`."""
+
+    archive: str
+    output: str
+    inside: str
+
+
 _AT_LEAST = {
     "seed": 0,
     "batch": 1,

@@ -5,20 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import segrnn.conf
 import torch
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_method, get_object
 from omegaconf import OmegaConf
 
+import segrnn.conf
 from segrnn.config.build import TARGETS, build
 from segrnn.config.model import build_segmenter
 from segrnn.config.schema import Train, check
 from segrnn.errors import ConfigError
 
 CONF = Path(segrnn.conf.__file__).parent
-LEAVES = sorted(f"{path.parent.name}={path.stem}" for path in CONF.glob("*/*.yaml") if path.stem != "as_trained")
+LEAVES = sorted(
+    f"{path.parent.name}={path.stem}"
+    for path in CONF.glob("*/*.yaml")
+    if path.stem != "as_trained" and path.parent.name != "download"
+)
 
 
 def composed(*overrides: str) -> dict[str, Any]:

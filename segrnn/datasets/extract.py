@@ -1,0 +1,171 @@
+"""Zip files from strangers: looked through before anything is written, and extracted in full or not at all."""
+
+import lzma
+import os
+import shutil
+import stat
+import struct
+import tempfile
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from rich.progress import track
+
+from segrnn.errors import DataError, OutputError
+
+MAX_MEMBERS = 500_000
+MAX_RATIO = 100
+"""Of sizes, extracted to packed: pictures come near 1, tables and JSON near 10."""
+
+
+def extract_archive(archive: Path, output: Path, inside: str = "") -> list[Path]:
+    """Extract a zip file, or one folder of it, into a new folder: all of it or, on a failure, nothing.
+
+    Args:
+        archive: a zip file.
+        output: the folder to make; it may exist if it is empty.
+        inside: the folder of the archive that becomes `output`; by default the whole archive does.
+
+    Returns:
+        The files that were written, in the archive's order.
+
+    Raises:
+        DataError: the archive is missing, broken or not to be trusted (links, encrypted members, paths that lead
+            elsewhere or collide, much more content than its size suggests), or has no folder `inside`.
+        OutputError: `output` is taken or can't be written, or the disk is too small.
+    """
+    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        raise OutputError(f"{output} exists already and would be overwritten: remove it, or name another folder")
+    with open_zip(archive) as file:
+        check_members(file.infolist(), archive)
+        chosen = _choose(file.infolist(), archive, inside)
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            require_space(output.parent, sum(member.file_size for member in chosen.values()))
+            with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
+                draft = Path(scratch, "draft")
+                draft.mkdir()
+                for path, member in track(chosen.items(), "extract", total=len(chosen)):
+                    target = draft / path
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with file.open(member) as source, target.open("xb") as sink:
+                        shutil.copyfileobj(source, sink)
+                os.replace(draft, output)  # onto an empty folder too; fails on a full one
+        except OSError as error:
+            raise OutputError(f"{output} can't be written: {error}") from error
+    return [output / path for path in chosen]
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A zip file whose faults, on opening and on reading, are all one kind of error.
+
+    Raises:
+        DataError: the file is missing, not a zip file, cut short or damaged.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is not a file: a zip file was wanted")
+    try:
+        with zipfile.ZipFile(path) as file:
+            yield file
+    # what zipfile and its decoders raise; RuntimeError is for want of a password or of a decoder
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError) as error:
+        raise DataError(
+            f"{path} ({path.stat().st_size} bytes) is not a whole zip file: {error}. Get it anew"
+        ) from error
+
+
+def check_zip(path: Path) -> None:
+    """Read a zip file in full: every member must have the checksum that the archive says.
+
+    Raises:
+        DataError: the file is missing, not a zip file, cut short or damaged.
+    """
+    with open_zip(path) as file:
+        if (damaged := file.testzip()) is not None:
+            raise DataError(f"{path} is not a whole zip file: {damaged!r} is damaged. Get it anew")
+
+
+def check_members(members: Sequence[zipfile.ZipInfo], archive: Path) -> None:
+    """Refuse an archive that would write anywhere but below its folder, twice to one place, or without end.
+
+    Raises:
+        DataError: with the archive, the member and what is wrong with it.
+    """
+    if len(members) > MAX_MEMBERS:
+        raise DataError(f"{archive} has {len(members)} members, more than {MAX_MEMBERS}: nothing was extracted")
+    seen: dict[str, str] = {}
+    folders: set[str] = set()
+    for member in members:
+        if fault := _fault(member):
+            raise _refusal(archive, member, fault)
+        path = PurePosixPath(member.filename)
+        folders.update(_place(parent) for parent in path.parents)
+        if member.is_dir():
+            folders.add(_place(path))
+        elif first := seen.get(_place(path)):
+            raise _refusal(archive, member, f"falls on the same place as {first!r}")
+        else:
+            seen[_place(path)] = member.filename
+    for place in seen.keys() & folders:
+        raise DataError(f"{archive}: {seen[place]!r} is a file and a folder; nothing was extracted")
+    size, packed = sum(member.file_size for member in members), archive.stat().st_size
+    if size > MAX_RATIO * packed:
+        raise DataError(
+            f"{archive} has {packed} bytes and would extract to {size}, more than {MAX_RATIO} times as many: "
+            "nothing was extracted"
+        )
+
+
+def require_space(folder: Path, size: int) -> None:
+    """Complain about a disk that is too small before it is full.
+
+    Raises:
+        OutputError: `folder` has no room for `size` bytes.
+    """
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise OutputError(f"{size} bytes are needed in {folder}, where {free} are free: make room, or choose another")
+
+
+def _fault(member: zipfile.ZipInfo) -> str:
+    """What is wrong with a member by itself; empty for a good one."""
+    kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the archive was not made on Unix
+    parts = PurePosixPath(member.filename).parts
+    if member.flag_bits & 0x1:
+        return "is encrypted"
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return "is a link" if kind == stat.S_IFLNK else "is neither a file nor a folder"
+    # zipfile cuts names at a zero byte; a backslash is a separator on Windows alone
+    if "\0" in member.orig_filename or "\\" in member.orig_filename or not (parts or member.is_dir()):
+        return "has a name that is not portable"
+    if PureWindowsPath(member.filename).anchor or ".." in parts:
+        return "leads out of the folder"
+    return ""
+
+
+def _place(path: PurePosixPath) -> str:
+    """One text for all paths that are one file on some file system: most ignore case, or how accents are written."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(path)).casefold())
+
+
+def _refusal(archive: Path, member: zipfile.ZipInfo, fault: str) -> DataError:
+    return DataError(f"{archive}: {member.orig_filename!r} {fault}; nothing was extracted")
+
+
+def _choose(members: Sequence[zipfile.ZipInfo], archive: Path, inside: str) -> dict[PurePosixPath, zipfile.ZipInfo]:
+    """The files below a folder of the archive, by their paths from there."""
+    root = PurePosixPath(inside)
+    paths = {PurePosixPath(member.filename): member for member in members if not member.is_dir()}
+    chosen = {path.relative_to(root): member for path, member in paths.items() if root in path.parents}
+    if not chosen:
+        folders = sorted({str(parent) for path in paths for parent in path.parents} - {"."})
+        close = get_close_matches(inside, folders, n=1) or folders[:1]
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise DataError(f"{archive} has no files in the folder {inside!r}{hint}")
+    return chosen

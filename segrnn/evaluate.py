@@ -25,7 +25,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     import torch
     from rich.progress import track
 
-    from segrnn.config.build import build, call
+    from segrnn.config.data import build_dataset
     from segrnn.config.model import load_checkpoint
     from segrnn.config.schema import Evaluate, Scored, check
     from segrnn.datasets import sample_loader
@@ -40,8 +40,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     # what the user chose is laid over the data of the checkpoint
     chosen = {key: value for key, value in config["data"].items() if value is not None}
     data = check(OmegaConf.create({"data": {**trained.config["data"], **chosen}}), Scored)["data"]
-    make_dataset = build(data["dataset"], "data.dataset", allow=("segrnn.datasets.",))
-    dataset = call(make_dataset, "data.dataset", root=data["root"], split=data["split"])
+    dataset = build_dataset(data, data["split"])
     if dataset.labels.class_names != trained.labels.class_names:
         raise CheckpointError(
             f"the classes of the checkpoint and of the data differ\n"

@@ -1,4 +1,4 @@
-"""Get datasets ready: ``python -m segrnn.prepare download``, ``extract``."""
+"""Get datasets ready: ``python -m segrnn.prepare download``, ``extract``, ``check``, ``stats``, ``pack``."""
 
 from pathlib import Path
 
@@ -50,9 +50,129 @@ def extract(cfg: DictConfig) -> list[Path]:
     return files
 
 
+def check_files(cfg: DictConfig) -> list[str]:
+    """Decode every image and label in full and print what is wrong with them, one line each.
+
+    Args:
+        cfg: composed from ``conf/prepare_check.yaml``.
+
+    Raises:
+        SegrnnError: something is wrong with at least one file, or there are none.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    from segrnn.config.data import build_dataset
+    from segrnn.config.schema import PrepareCheck, check
+    from segrnn.datasets.checking import find_problems
+    from segrnn.datasets.parallel import for_each
+    from segrnn.errors import DataError
+
+    config = check(cfg, PrepareCheck)
+    console = Console(soft_wrap=True, highlight=False)
+    problems: list[str] = []
+    for split in config["splits"]:
+        dataset = build_dataset(config["data"], split, strict=False)
+        found = for_each(dataset, find_problems, config["workers"])
+        per_pair = list(track(found, f"check {split}", total=len(dataset), console=console))
+        of_split = [*dataset.unlabelled, *dataset.orphans, *(problem for some in per_pair for problem in some)]
+        for problem in of_split:
+            console.print(problem, markup=False)
+        console.print(f"{split}: {len(dataset)} pairs of image and label, {len(of_split)} problems")
+        problems += of_split
+    if problems:
+        raise DataError(f"{len(problems)} problems in {config['data']['root']}, listed above")
+    return problems
+
+
+def stats(cfg: DictConfig) -> Path:
+    """Count the pixels of each class in every label of a split; print and write what follows from it.
+
+    Args:
+        cfg: composed from ``conf/prepare_stats.yaml``.
+
+    Returns:
+        The file, for ``data.stats=``.
+
+    Raises:
+        SegrnnError: a label can't be read, or the file can't be written.
+    """
+    import json
+
+    import numpy as np
+    from rich.progress import track
+
+    from segrnn.config.data import build_dataset
+    from segrnn.config.schema import PrepareStats, check
+    from segrnn.datasets.parallel import for_each
+    from segrnn.datasets.statistics import ClassStatistics, count_classes
+    from segrnn.inference import write_atomically
+    from segrnn.reports import print_statistics
+
+    config = check(cfg, PrepareStats)
+    data, output = config["data"], Path(config["output"])
+    dataset = build_dataset(data, data["train_split"])
+    counts = list(track(for_each(dataset, count_classes, config["workers"]), "count", total=len(dataset)))
+    names = tuple(pair.name for pair in dataset.pairs)
+    statistics = ClassStatistics(dataset.labels.class_names, names, np.stack(counts))
+    write_atomically(output, lambda path: _write_text(path, json.dumps(statistics.to_dict(), indent=1)))
+    print_statistics(statistics, f"{len(dataset)} images, {data['train_split']} of {data['name']}")
+    print(
+        f"{output}: with data.stats={output}, loss=weighted_cross_entropy weights classes by it, and "
+        "data.repeat_threshold=<share> shows images of rare classes more often"
+    )
+    return output
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text + "\n")
+
+
+def pack(cfg: DictConfig) -> Path:
+    """Copy a dataset to arrays that need no decoding, in a folder that ``data=folder`` reads.
+
+    Args:
+        cfg: composed from ``conf/prepare_pack.yaml``.
+
+    Returns:
+        The folder.
+
+    Raises:
+        SegrnnError: a file can't be read, the folder is not empty, or the disk is too small.
+    """
+    from rich.progress import track
+
+    from segrnn.config.data import build_dataset
+    from segrnn.config.schema import PreparePack, check
+    from segrnn.datasets.packing import Pack, start_pack
+    from segrnn.datasets.parallel import for_each
+
+    config = check(cfg, PreparePack)
+    output = Path(config["output"])
+    datasets = [build_dataset(config["data"], split) for split in config["splits"]]
+    start_pack(datasets, output)
+    size = 0
+    for dataset in datasets:
+        written = for_each(dataset, Pack(output), config["workers"])
+        size += sum(track(written, f"pack {dataset.split}", total=len(dataset)))
+    print(
+        f"{size / 1e9:.2f} GB in {output}: train on it with data=folder data.root={output} and the crops of your data"
+    )
+    return output
+
+
 def main() -> None:
     """The command."""
-    run_subcommand("prepare", {"download": lambda cfg, _: download(cfg), "extract": lambda cfg, _: extract(cfg)})
+    run_subcommand(
+        "prepare",
+        {
+            "download": lambda cfg, _: download(cfg),
+            "extract": lambda cfg, _: extract(cfg),
+            "check": lambda cfg, _: check_files(cfg),
+            "stats": lambda cfg, _: stats(cfg),
+            "pack": lambda cfg, _: pack(cfg),
+        },
+    )
 
 
 if __name__ == "__main__":

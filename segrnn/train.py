@@ -80,14 +80,14 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
 
 
 def _build_data(config: dict[str, Any], allow: Sequence[str]) -> "DataModule":
-    from segrnn.config.build import build, call
+    from segrnn.config.build import call
+    from segrnn.config.data import build_dataset
     from segrnn.datasets import Augmentation
     from segrnn.training import DataModule
 
     data, seed = config["data"], config["seed"]
-    dataset = build(data["dataset"], "data.dataset", allow)
-    train_set = call(dataset, "data.dataset", root=data["root"], split=data["train_split"])
-    val_set = call(dataset, "data.dataset", root=data["root"], split=data["split"])
+    train_set = build_dataset(data, data["train_split"], allow)
+    val_set = build_dataset(data, data["split"], allow)
     crops = (data["crop"], data["scale"], data["max_class_share"], data["flip"], data["color"])
     augmentation = call(Augmentation, "data", *crops, seed)
     sizes = (data["batch_size"], data["eval_batch_size"], data["workers"])

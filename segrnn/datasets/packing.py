@@ -1,12 +1,15 @@
 """A copy of a dataset that needs no decoding: NumPy arrays, of which a crop reads only its own part."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import yaml
 
+from segrnn.datasets.extract import require_space
 from segrnn.datasets.files import SegmentationFiles, read_image
+from segrnn.errors import OutputError
 from segrnn.labels import IGNORE_INDEX, LabelSpace
 from segrnn.labels.space import ByteArray
 
@@ -36,10 +39,31 @@ def _write(path: Path, array: ByteArray) -> None:
     np.save(path, array)
 
 
-def write_classes(labels: LabelSpace, path: Path) -> None:
-    """Write the ``classes.yaml`` that makes `segrnn.datasets.Folder` read the same label table."""
+def start_pack(datasets: Sequence[SegmentationFiles], root: Path) -> None:
+    """Make the folder of the copy, with the label table and room for the arrays.
+
+    Raises:
+        OutputError: the folder is not empty, can't be written, or the disk is too small.
+    """
+    if root.exists() and not (root.is_dir() and not any(root.iterdir())):
+        raise OutputError(f"{root} exists already and would be overwritten: remove it, or name another output")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        # taken from the first image, as decoding all of them twice would double the work
+        require_space(root, sum(len(dataset) * _size(dataset) for dataset in datasets))
+        _write_classes(datasets[0].labels, root / "classes.yaml")
+    except OSError as error:
+        raise OutputError(f"{root} can't be written: {error}") from error
+
+
+def _size(dataset: SegmentationFiles) -> int:
+    image, mask, _ = dataset[0]
+    return image.nbytes + mask.nbytes
+
+
+def _write_classes(labels: LabelSpace, path: Path) -> None:
+    """The ``classes.yaml`` that makes `segrnn.datasets.Folder` read the same label table."""
     void = [label.id for label in labels.labels if label.train_id == IGNORE_INDEX and label.id >= 0]
     classes = [{"name": label.name, "id": label.id, "color": list(label.color)} for label in labels.classes]
     content = {"name": labels.name, "classes": classes, "ignore": void}
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True))

@@ -1,5 +1,6 @@
 """Something done for every sample of a dataset, with many processes."""
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -21,16 +22,23 @@ class _Each(Dataset[Any]):
         return self.task(self.dataset, index)
 
 
-def for_each(dataset: SegmentationFiles, task: Callable[[SegmentationFiles, int], T], workers: int) -> Iterable[T]:
+def for_each(
+    dataset: SegmentationFiles, task: Callable[[SegmentationFiles, int], T], workers: int | None
+) -> Iterable[T]:
     """The results of a task for every sample, in order.
 
     Args:
         dataset: of which samples.
         task: gets the dataset and an index; a function of a module, so that it can be sent to other processes.
-        workers: how many processes; 0 does it all in this one.
+        workers: how many processes, one for each core by default; 0 does it all in this one.
 
     Example:
         >>> list(for_each([], lambda dataset, index: index, workers=0))
         []
     """
-    return DataLoader(_Each(dataset, task), batch_size=None, num_workers=workers, collate_fn=lambda result: result)
+    processes = os.cpu_count() or 1 if workers is None else workers
+    return DataLoader(_Each(dataset, task), batch_size=None, num_workers=processes, collate_fn=_as_it_is)
+
+
+def _as_it_is(result: T) -> T:
+    return result

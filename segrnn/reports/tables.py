@@ -8,15 +8,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from segrnn.datasets.statistics import ClassStatistics
 from segrnn.inference import write_atomically
 from segrnn.metrics import Scores
 from segrnn.reports.pictures import draw_confusion
+
+_NAME_WIDTH = 40
+"""Columns of the terminal: some names of ADE20K are longer than a line."""
 
 
 def print_scores(scores: Scores, title: str) -> None:
     """A table of the classes, worst first, and the means below."""
     table = Table(title=title, caption="percent; - does not occur, and is in no mean")
-    table.add_column("class")
+    table.add_column("class", max_width=_NAME_WIDTH, no_wrap=True)
     for column in ("IoU", "accuracy", "share of pixels"):
         table.add_column(column, justify="right")
     total = max(scores.support.sum(), 1)
@@ -30,6 +34,22 @@ def print_scores(scores: Scores, title: str) -> None:
     table.add_section()
     table.add_row("mean", _percent(scores.miou), _percent(scores.mean_accuracy), "")
     table.add_row("weighted by frequency", _percent(scores.frequency_weighted_iou), _percent(scores.pixel_accuracy), "")
+    Console().print(table)
+
+
+def print_statistics(statistics: ClassStatistics, title: str) -> None:
+    """A table of the classes, rarest first."""
+    table = Table(title=title, caption="percent; weights are median frequency over frequency")
+    table.add_column("class", max_width=_NAME_WIDTH, no_wrap=True)
+    for column in ("share of pixels", "share of images", "weight"):
+        table.add_column(column, justify="right")
+    for k in np.argsort(statistics.pixels):
+        table.add_row(
+            statistics.class_names[k],
+            _percent(statistics.frequencies[k]),
+            _percent(statistics.presence[k]),
+            f"{statistics.median_frequency_weights[k]:.3f}",
+        )
     Console().print(table)
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import segrnn.conf
 import torch
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_method, get_object
 from omegaconf import OmegaConf
 
-import segrnn.conf
 from segrnn.config.build import TARGETS, build
 from segrnn.config.model import build_segmenter
 from segrnn.config.schema import Train, check

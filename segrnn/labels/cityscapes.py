@@ -1,8 +1,8 @@
 """Cityscapes: 35 ids, of which 19 are trained and scored.
 
-Facts from cityscapesScripts 2.3.0 (``helpers/labels.py``; the average instance sizes from
-``evaluation/evalPixelLevelSemanticLabeling.py``). Colours are for pictures only: several ids share one, so a colour image
-can't be decoded.
+Facts from cityscapesScripts 2.3.0 (``helpers/labels.py``; average instance sizes from its
+``evaluation/evalPixelLevelSemanticLabeling.py``). Colours are for pictures only: several ids share one, so a colour
+image can't be decoded.
 """
 
 from segrnn.labels.space import IGNORE_INDEX, Label, LabelSpace

@@ -159,7 +159,7 @@ class LabelSpace:
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> "LabelSpace":
-        """The inverse of `to_dict`. Columns that a label does not have are skipped: an older checkpoint may hold some."""
+        """The inverse of `to_dict`; columns that a label no longer has are skipped, as old checkpoints hold some."""
         columns = {field.name for field in fields(Label)}
         rows = ({key: row[key] for key in row.keys() & columns} for row in table["labels"])
         return cls(table["name"], [Label(**{**row, "color": tuple(row["color"])}) for row in rows])

@@ -13,16 +13,19 @@ from segrnn.metrics.checks import require_classes, require_equal_shapes
 
 
 class BoundaryIoU:
-    """Boundary IoU of each class (Cheng et al. 2021, *Boundary IoU*, arXiv 2103.16562, equation 2)::
+    """Boundary IoU of each class.
 
-        |(G_d n G) n (P_d n P)| / |(G_d n G) u (P_d n P)|
+    Cheng et al. 2021, *Boundary IoU: Improving Object-Centric Image Segmentation Evaluation* (arXiv 2103.16562)::
 
-    where G and P are the class's true and predicted pixels, and G_d and P_d those within d pixels of the mask's contour.
-    As in the paper, d is 2 % of the image's diagonal, distance is the larger of the two coordinates', and the image's
-    border is contour. Intersections and unions are summed in int64 over the images before they divide, as IoU's are.
+        |(G_d & G) & (P_d & P)| / |(G_d & G) | (P_d & P)|
 
-    The paper's masks have no void. Here, the prediction is set to void where the truth is: void is in no count, and an
-    edge to void is contour of both masks.
+    where G and P are the class's true and predicted pixels, and G_d and P_d those within d pixels of a mask's contour.
+    As in the authors' code, d is 2 % of the image's diagonal, distance is the larger of those along the two axes, and
+    the image's border is contour. Intersections and unions are summed in int64 over the images before they divide, as
+    those of IoU are.
+
+    The paper has no void. Here, the prediction is set to void where the truth is: void is in no count, and an edge to
+    void is contour in both.
 
     Attributes:
         intersection: int64 ``(K,)``.
@@ -36,11 +39,14 @@ class BoundaryIoU:
         ValueError: a dilation that is not positive.
 
     Example:
+        >>> target = np.zeros((8, 8), np.uint8)
+        >>> target[:, 4:] = 1
+        >>> prediction = np.zeros((8, 8), np.uint8)
+        >>> prediction[:, 5:] = 1
         >>> boundary = BoundaryIoU(2)
-        >>> target = np.repeat(np.array([[0], [1]], np.uint8), 4, axis=0) * np.ones((1, 8), np.uint8)
-        >>> boundary.update(np.roll(target, 1, axis=0), target)
-        >>> boundary.iou.tolist()
-        [0.2, 0.2]
+        >>> boundary.update(prediction, target)
+        >>> boundary.iou.round(3).tolist()  # IoU itself is 4 / 5 and 3 / 4
+        [0.5, 0.462]
     """
 
     def __init__(self, num_classes: int, dilation: float = 0.02) -> None:
@@ -88,8 +94,8 @@ class BoundaryIoU:
 def _near_contour(mask: ByteArray, distance: int) -> npt.NDArray[np.bool_]:
     """Where a pixel is within a distance of its own class's contour; not meaningful where it is void.
 
-    For all classes at once: eroding a class's mask d times by 3 x 3 keeps the pixels whose window of 2 d + 1 holds nothing
-    else. So what erosion takes away are the pixels whose window has two labels, where outside the image is one of its own.
+    All classes at once: eroding a class's mask d times by 3 x 3 keeps the pixels whose window of side 2 d + 1 holds
+    nothing else. What it takes away, the boundary, are the pixels whose window holds two labels.
     """
     size = 2 * distance + 1
     # outside is void: for the pixel of a class, that is another label

@@ -15,7 +15,9 @@ UNIT = 2**24
 
 
 class Calibration:
-    """How far confidence and accuracy are apart (Guo et al. 2017, arXiv 1706.04599, equation 3)::
+    """Expected calibration error: how far confidence and accuracy are apart.
+
+    Guo et al. 2017, *On Calibration of Modern Neural Networks* (arXiv 1706.04599), equation 3::
 
         ECE = sum over the bins m of (n_m / n) |accuracy_m - confidence_m|
 

@@ -24,7 +24,7 @@ class CityscapesScores:
 
     where an instance's pixels weigh (average instance size of its class) / (size of the instance) in iTP and iFN, and
     those of FP, which belong to no instance, weigh 1. Classes without instances have no iIoU; nor do categories, where
-    one of the labels has none. A category is hit by any of its classes. What has no score is NaN, and left out of means.
+    one of the labels has none. A category is hit by any of its classes. What has no score is NaN, left out of means.
 
     Args:
         counts: int64 ``(K, K)``, rows are the truth, columns the prediction; pixels of void truth left out.
@@ -73,7 +73,7 @@ class CityscapesScores:
 
     @property
     def class_iiou(self) -> FloatArray:
-        """iIoU of each class, ``(K,)``."""
+        """Instance-weighted IoU of each class, ``(K,)``."""
         scored = np.array([label.has_instances for label in self.space.classes])
         return self._iiou(self.counts, np.eye(len(scored), dtype=np.int64), CLASS_HITS, scored)
 
@@ -84,14 +84,14 @@ class CityscapesScores:
 
     @property
     def category_iiou(self) -> FloatArray:
-        """iIoU of each of the label table's `categories`, ``(C,)``."""
+        """Instance-weighted IoU of each of the label table's `categories`, ``(C,)``."""
         # a void label counts here too, but one that exists in polygons only (its id is negative) does not
         lacking = {label.category for label in self.space.labels if label.id >= 0 and not label.has_instances}
         scored = np.array([category not in lacking for category in self.space.categories])
         return self._iiou(self._category_counts, self._members, CATEGORY_HITS, scored)
 
     def _iiou(self, counts: IntArray, members: IntArray, hits: int, scored: npt.NDArray[np.bool_]) -> FloatArray:
-        """iIoU of G groups of classes.
+        """The iIoU of G groups of classes.
 
         Args:
             counts: the confusion ``(G, G)`` of the groups.

@@ -8,7 +8,7 @@ from segrnn.labels.space import ByteArray
 from segrnn.metrics.checks import require_classes, require_equal_shapes
 
 IDS_PER_LABEL = 1000
-"""An instance's id is this times the id of its label, plus a number. Ids up to it are groups and stuff: bare label ids."""
+"""An instance's id is this times its label's, plus a number; up to this, ids are bare label ids: stuff and groups."""
 
 TRAIN_ID, PIXELS, CLASS_HITS, CATEGORY_HITS = range(4)
 """The columns of `InstanceHits.rows`."""

@@ -32,7 +32,7 @@ class BoundaryIoU:
         union: int64 ``(K,)``.
 
     Args:
-        num_classes: K, at most 254.
+        num_classes: K.
         dilation: d as a share of the image's diagonal; at least one pixel.
 
     Raises:

@@ -33,7 +33,7 @@ ROWS = {
     "local_global": ["context.hidden=64"],
 }
 # The encoder only as far as stride 8: deeper stages see most of an image by themselves.
-RECIPE = ["experiment=camvid_quick", "model=fcn_stride8", "optimizer.lr=4e-3", "optimizer.recurrent_lr=8e-3"]
+RECIPE = ["experiment=camvid_quick", "model=fcn_stride8", "optimizer.lr=8e-3", "optimizer.recurrent_lr=16e-3"]
 SIZE = (360, 480)
 
 

@@ -1,7 +1,8 @@
 """Cityscapes: 35 ids, of which 19 are trained and scored.
 
-Facts from cityscapesScripts 2.3.0 (``helpers/labels.py``). Colours are for pictures only: several ids share one, so a
-colour image can't be decoded.
+Facts from cityscapesScripts 2.3.0 (``helpers/labels.py``; average instance sizes from its
+``evaluation/evalPixelLevelSemanticLabeling.py``). Colours are for pictures only: several ids share one, so a colour
+image can't be decoded.
 """
 
 from segrnn.labels.space import IGNORE_INDEX, Label, LabelSpace
@@ -33,16 +34,16 @@ CITYSCAPES = LabelSpace(
         Label("vegetation", 21, 8, (107, 142, 35), "nature"),
         Label("terrain", 22, 9, (152, 251, 152), "nature"),
         Label("sky", 23, 10, (70, 130, 180), "sky"),
-        Label("person", 24, 11, (220, 20, 60), "human", has_instances=True),
-        Label("rider", 25, 12, (255, 0, 0), "human", has_instances=True),
-        Label("car", 26, 13, (0, 0, 142), "vehicle", has_instances=True),
-        Label("truck", 27, 14, (0, 0, 70), "vehicle", has_instances=True),
-        Label("bus", 28, 15, (0, 60, 100), "vehicle", has_instances=True),
-        Label("caravan", 29, IGNORE_INDEX, (0, 0, 90), "vehicle", has_instances=True),
-        Label("trailer", 30, IGNORE_INDEX, (0, 0, 110), "vehicle", has_instances=True),
-        Label("train", 31, 16, (0, 80, 100), "vehicle", has_instances=True),
-        Label("motorcycle", 32, 17, (0, 0, 230), "vehicle", has_instances=True),
-        Label("bicycle", 33, 18, (119, 11, 32), "vehicle", has_instances=True),
+        Label("person", 24, 11, (220, 20, 60), "human", instance_size=3462.4756337644),
+        Label("rider", 25, 12, (255, 0, 0), "human", instance_size=3930.4788056518),
+        Label("car", 26, 13, (0, 0, 142), "vehicle", instance_size=12794.0202738185),
+        Label("truck", 27, 14, (0, 0, 70), "vehicle", instance_size=27855.1264367816),
+        Label("bus", 28, 15, (0, 60, 100), "vehicle", instance_size=35732.1511111111),
+        Label("caravan", 29, IGNORE_INDEX, (0, 0, 90), "vehicle", instance_size=36771.8241758242),
+        Label("trailer", 30, IGNORE_INDEX, (0, 0, 110), "vehicle", instance_size=16926.9763313609),
+        Label("train", 31, 16, (0, 80, 100), "vehicle", instance_size=67583.7075812274),
+        Label("motorcycle", 32, 17, (0, 0, 230), "vehicle", instance_size=6298.7200839748),
+        Label("bicycle", 33, 18, (119, 11, 32), "vehicle", instance_size=4672.3249222261),
         Label("license plate", -1, IGNORE_INDEX, (0, 0, 142), "vehicle"),
     ],
 )

@@ -1,7 +1,7 @@
 """Label tables and the look-ups that follow from them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -30,14 +30,22 @@ class ForeignIdError(DataError):
 
 @dataclass(frozen=True)
 class Label:
-    """One row of a label table: ``id`` is what the files on disk hold, ``train_id`` what the network predicts."""
+    """One row of a label table: ``id`` is what the files on disk hold, ``train_id`` what the network predicts.
+
+    ``instance_size`` is the average size in pixels of an instance, for labels whose instances are told apart.
+    """
 
     name: str
     id: int
     train_id: int
     color: tuple[int, int, int]
     category: str = ""
-    has_instances: bool = False
+    instance_size: float | None = None
+
+    @property
+    def has_instances(self) -> bool:
+        """Whether the instances of the label are told apart."""
+        return self.instance_size is not None
 
 
 class LabelSpace:
@@ -81,6 +89,11 @@ class LabelSpace:
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, by train id."""
         return tuple(label.name for label in self.classes)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories that have classes, in the order of their first class."""
+        return tuple(dict.fromkeys(label.category for label in self.classes))
 
     @cached_property
     def _encoding(self) -> ByteArray:
@@ -146,5 +159,7 @@ class LabelSpace:
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> "LabelSpace":
-        """The inverse of `to_dict`."""
-        return cls(table["name"], [Label(**{**row, "color": tuple(row["color"])}) for row in table["labels"]])
+        """The inverse of `to_dict`; columns that a label no longer has are skipped, as old checkpoints hold some."""
+        columns = {field.name for field in fields(Label)}
+        rows = ({key: row[key] for key in row.keys() & columns} for row in table["labels"])
+        return cls(table["name"], [Label(**{**row, "color": tuple(row["color"])}) for row in rows])

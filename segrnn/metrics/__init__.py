@@ -1,6 +1,19 @@
 """Scores from integer counts: they divide once, at the end."""
 
+from segrnn.metrics.ade20k import ADE20KScores
+from segrnn.metrics.boundary import BoundaryIoU
+from segrnn.metrics.calibration import Calibration
+from segrnn.metrics.cityscapes import CityscapesScores
 from segrnn.metrics.confusion import ConfusionMatrix
+from segrnn.metrics.instances import InstanceHits
 from segrnn.metrics.scores import Scores
 
-__all__ = ["ConfusionMatrix", "Scores"]
+__all__ = [
+    "ADE20KScores",
+    "BoundaryIoU",
+    "Calibration",
+    "CityscapesScores",
+    "ConfusionMatrix",
+    "InstanceHits",
+    "Scores",
+]

@@ -4,20 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-
-
-def _divide(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """Element by element; NaN where there is nothing to divide by."""
-    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)
-
-
-def _mean(values: FloatArray) -> float:
-    """The mean of what is not NaN; NaN when nothing is."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else float("nan")
+from segrnn.metrics.arithmetic import FloatArray, IntArray, divide, known, mean
 
 
 @dataclass(frozen=True)
@@ -37,38 +25,38 @@ class Scores:
         ([0.75, 0.8], 0.875)
     """
 
-    counts: npt.NDArray[np.int64]
+    counts: IntArray
     class_names: tuple[str, ...]
 
     @property
-    def _hits(self) -> FloatArray:
-        return np.diag(self.counts).astype(np.float64)
+    def _hits(self) -> IntArray:
+        return np.diag(self.counts)
 
     @property
-    def support(self) -> npt.NDArray[np.int64]:
+    def support(self) -> IntArray:
         """True pixels of each class, ``(K,)``."""
         return np.asarray(self.counts.sum(axis=1))
 
     @property
     def iou(self) -> FloatArray:
         """Intersection over union of each class, ``(K,)``."""
-        union = self.counts.sum(axis=1) + self.counts.sum(axis=0) - np.diag(self.counts)
-        return _divide(self._hits, union.astype(np.float64))
+        union = self.counts.sum(axis=1) + self.counts.sum(axis=0) - self._hits
+        return divide(self._hits, union)
 
     @property
     def accuracy(self) -> FloatArray:
         """The share of each class's true pixels that is found (recall), ``(K,)``."""
-        return _divide(self._hits, self.support.astype(np.float64))
+        return divide(self._hits, self.support)
 
     @property
     def miou(self) -> float:
         """Mean of `iou` over the classes that occur."""
-        return _mean(self.iou)
+        return mean(self.iou)
 
     @property
     def mean_accuracy(self) -> float:
         """Mean of `accuracy` over the classes that occur in the truth."""
-        return _mean(self.accuracy)
+        return mean(self.accuracy)
 
     @property
     def pixel_accuracy(self) -> float:
@@ -87,17 +75,13 @@ class Scores:
     def to_dict(self) -> dict[str, Any]:
         """All of it as primitives; NaN becomes None, as JSON has no NaN."""
         per_class = {
-            name: {"iou": _known(iou), "accuracy": _known(accuracy), "pixels": int(pixels)}
+            name: {"iou": known(iou), "accuracy": known(accuracy), "pixels": int(pixels)}
             for name, iou, accuracy, pixels in zip(self.class_names, self.iou, self.accuracy, self.support, strict=True)
         }
         return {
-            "miou": _known(self.miou),
-            "pixel_accuracy": _known(self.pixel_accuracy),
-            "mean_accuracy": _known(self.mean_accuracy),
-            "frequency_weighted_iou": _known(self.frequency_weighted_iou),
+            "miou": known(self.miou),
+            "pixel_accuracy": known(self.pixel_accuracy),
+            "mean_accuracy": known(self.mean_accuracy),
+            "frequency_weighted_iou": known(self.frequency_weighted_iou),
             "per_class": per_class,
         }
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

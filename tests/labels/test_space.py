@@ -13,6 +13,7 @@ def test_cityscapes_has_all_ids_and_evaluates_19() -> None:
     assert {label.name for label in CITYSCAPES.classes if label.has_instances} == {
         *("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
     }
+    assert CITYSCAPES.categories == ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
 
 
 def test_camvid_ignores_void() -> None:
@@ -36,6 +37,14 @@ def test_survives_a_checkpoint(space: LabelSpace) -> None:
     again = LabelSpace.from_dict(space.to_dict())
     assert again.labels == space.labels
     assert (again.palette == space.palette).all()
+
+
+def test_survives_a_checkpoint_with_columns_that_are_gone() -> None:
+    table = CAMVID.to_dict()
+    rows = [
+        {key: row[key] for key in row if key != "instance_size"} | {"has_instances": False} for row in table["labels"]
+    ]
+    assert LabelSpace.from_dict(table | {"labels": rows}).labels == CAMVID.labels
 
 
 @pytest.mark.parametrize("foreign", [34, 254, 255])

@@ -1,0 +1,150 @@
+"""The four scores of the Cityscapes pixel-level benchmark."""
+
+from dataclasses import dataclass
+from math import fsum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from segrnn.labels import LabelSpace
+from segrnn.metrics.arithmetic import FloatArray, IntArray, divide, known, mean
+from segrnn.metrics.instances import CATEGORY_HITS, CLASS_HITS, PIXELS, TRAIN_ID, InstanceHits
+from segrnn.metrics.scores import Scores
+
+
+@dataclass(frozen=True)
+class CityscapesScores:
+    """IoU and instance-weighted IoU (iIoU) of classes and of categories, as fractions.
+
+    The numbers of cityscapesScripts' ``evalPixelLevelSemanticLabeling``, defined in Cordts et al. 2016, *The Cityscapes
+    Dataset for Semantic Urban Scene Understanding* (arXiv 1604.01685), section 4.1::
+
+        iIoU = iTP / (iTP + FP + iFN)
+
+    where an instance's pixels weigh (average instance size of its class) / (size of the instance) in iTP and iFN, and
+    those of FP, which belong to no instance, weigh 1. Classes without instances have no iIoU; nor do categories, where
+    one of the labels has none. A category is hit by any of its classes. What has no score is NaN, left out of means.
+
+    Args:
+        counts: int64 ``(K, K)``, rows are the truth, columns the prediction; pixels of void truth left out.
+        space: the label table that the counts' train ids are from: Cityscapes, or a subset of it.
+        instances: without it, every iIoU is NaN.
+
+    Raises:
+        ValueError: the counts or the instances are not of the label table.
+
+    Example:
+        >>> from segrnn.labels import CITYSCAPES
+        >>> space = CITYSCAPES.subset("three", ["road", "car", "bus"])
+        >>> scores = CityscapesScores(np.array([[5, 1, 0], [0, 2, 1], [0, 0, 3]]), space)
+        >>> scores.class_iou.tolist()
+        [0.8333333333333334, 0.5, 0.75]
+        >>> dict(zip(scores.space.categories, scores.category_iou.tolist()))
+        {'flat': 0.8333333333333334, 'vehicle': 0.8571428571428571}
+    """
+
+    counts: IntArray
+    space: LabelSpace
+    instances: InstanceHits | None = None
+
+    def __post_init__(self) -> None:
+        name, classes = self.space.name, self.space.num_classes
+        if self.counts.shape != (classes, classes):
+            raise ValueError(f"{name} has {classes} classes, but the counts are {self.counts.shape}")
+        if self.instances is not None and self.instances.space.labels != self.space.labels:
+            raise ValueError(f"the label table is {name}, but the instances are of {self.instances.space.name}")
+
+    @property
+    def _members(self) -> IntArray:
+        """``(C, K)``: 1 where the class is of the category."""
+        own = [label.category for label in self.space.classes]
+        return np.array([[category == of_class for of_class in own] for category in self.space.categories], np.int64)
+
+    @property
+    def _category_counts(self) -> IntArray:
+        """The `counts` of categories, ``(C, C)``."""
+        return np.asarray(self._members @ self.counts @ self._members.T)
+
+    @property
+    def class_iou(self) -> FloatArray:
+        """IoU of each class, ``(K,)``."""
+        return Scores(self.counts, self.space.class_names).iou
+
+    @property
+    def class_iiou(self) -> FloatArray:
+        """Instance-weighted IoU of each class, ``(K,)``."""
+        scored = np.array([label.has_instances for label in self.space.classes])
+        return self._iiou(self.counts, np.eye(len(scored), dtype=np.int64), CLASS_HITS, scored)
+
+    @property
+    def category_iou(self) -> FloatArray:
+        """IoU of each of the label table's `categories`, ``(C,)``."""
+        return Scores(self._category_counts, self.space.categories).iou
+
+    @property
+    def category_iiou(self) -> FloatArray:
+        """Instance-weighted IoU of each of the label table's `categories`, ``(C,)``."""
+        # a void label counts here too, but one that exists in polygons only (its id is negative) does not
+        lacking = {label.category for label in self.space.labels if label.id >= 0 and not label.has_instances}
+        scored = np.array([category not in lacking for category in self.space.categories])
+        return self._iiou(self._category_counts, self._members, CATEGORY_HITS, scored)
+
+    def _iiou(self, counts: IntArray, members: IntArray, hits: int, scored: npt.NDArray[np.bool_]) -> FloatArray:
+        """The iIoU of G groups of classes.
+
+        Args:
+            counts: the confusion ``(G, G)`` of the groups.
+            members: ``(G, K)``, 1 where the class is of the group.
+            hits: the column with the pixels of an instance that are predicted as its group.
+            scored: ``(G,)``, whether the group has an iIoU at all.
+        """
+        if self.instances is None:
+            return np.full(len(members), np.nan)
+        true, pixels, found = self.instances.rows[:, [TRAIN_ID, PIXELS, hits]].T
+        sizes = np.array([label.instance_size for label in self.space.classes], np.float64)
+        weight = sizes[true] / pixels
+        # fsum rounds once, so that the order of the instances can't show
+        groups = members[:, true].astype(bool)
+        found_weight = np.array([fsum((found * weight)[group]) for group in groups])
+        missed_weight = np.array([fsum(((pixels - found) * weight)[group]) for group in groups])
+        false_alarms = counts.sum(axis=0) - np.diag(counts)
+        iiou = divide(found_weight, found_weight + false_alarms + missed_weight)
+        return np.where(scored, iiou, np.nan)
+
+    @property
+    def mean_class_iou(self) -> float:
+        """Mean of `class_iou`: the benchmark's first column, and `Scores.miou`."""
+        return mean(self.class_iou)
+
+    @property
+    def mean_class_iiou(self) -> float:
+        """Mean of `class_iiou`."""
+        return mean(self.class_iiou)
+
+    @property
+    def mean_category_iou(self) -> float:
+        """Mean of `category_iou`."""
+        return mean(self.category_iou)
+
+    @property
+    def mean_category_iiou(self) -> float:
+        """Mean of `category_iiou`."""
+        return mean(self.category_iiou)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as primitives; NaN becomes None, as JSON has no NaN."""
+        return {
+            "mean_class_iou": known(self.mean_class_iou),
+            "mean_class_iiou": known(self.mean_class_iiou),
+            "mean_category_iou": known(self.mean_category_iou),
+            "mean_category_iiou": known(self.mean_category_iiou),
+            "per_class": _rows(self.space.class_names, self.class_iou, self.class_iiou),
+            "per_category": _rows(self.space.categories, self.category_iou, self.category_iiou),
+        }
+
+
+def _rows(names: tuple[str, ...], iou: FloatArray, iiou: FloatArray) -> dict[str, dict[str, float | None]]:
+    return {
+        name: {"iou": known(one), "iiou": known(weighted)} for name, one, weighted in zip(names, iou, iiou, strict=True)
+    }

@@ -1,0 +1,75 @@
+"""How much of each instance is found, for scores that weigh instances instead of pixels."""
+
+import numpy as np
+import numpy.typing as npt
+
+from segrnn.labels import IGNORE_INDEX, LabelSpace
+from segrnn.labels.space import ByteArray
+from segrnn.metrics.checks import require_classes, require_equal_shapes
+
+IDS_PER_LABEL = 1000
+"""An instance's id is this times its label's, plus a number; up to this, ids are bare label ids: stuff and groups."""
+
+TRAIN_ID, PIXELS, CLASS_HITS, CATEGORY_HITS = range(4)
+"""The columns of `InstanceHits.rows`."""
+
+
+class InstanceHits:
+    """For each instance, how many of its pixels are predicted as its class, and as its category.
+
+    Groups (a crowd annotated as one region, under the bare label id) and instances of void labels are not counted, as
+    in the Cityscapes evaluation.
+
+    Attributes:
+        rows: int64 ``(N, 4)``, one row per instance: train id, pixels, pixels predicted as its class, pixels predicted
+            as any class of its category. Rows of several accumulators may be concatenated in any order.
+
+    Args:
+        space: the label table, with categories and instance sizes.
+
+    Example:
+        >>> from segrnn.labels import CITYSCAPES
+        >>> car, truck, road = (CITYSCAPES.class_names.index(name) for name in ("car", "truck", "road"))
+        >>> hits = InstanceHits(CITYSCAPES)
+        >>> hits.update(np.array([[car, truck, road, road]], np.uint8), np.array([[26001, 26001, 26001, 7]]))
+        >>> hits.rows.tolist()
+        [[13, 3, 1, 2]]
+    """
+
+    def __init__(self, space: LabelSpace) -> None:
+        self.space = space
+        self.rows = np.empty((0, 4), np.int64)
+        self._category = np.full(256, -1)
+        self._category[: space.num_classes] = [space.categories.index(label.category) for label in space.classes]
+
+    def update(self, prediction: ByteArray, instance_ids: npt.NDArray[np.integer]) -> None:
+        """Count the instances of one image.
+
+        Args:
+            prediction: train ids ``(H, W)``.
+            instance_ids: ``(H, W)``, as the dataset's instance images hold them.
+
+        Raises:
+            ValueError: shapes differ, an instance has a label without instances, or its prediction is not a class.
+        """
+        require_equal_shapes(prediction, instance_ids)
+        counted = instance_ids > IDS_PER_LABEL
+        predicted = prediction[counted]
+        ids, instance, pixels = np.unique(instance_ids[counted], return_inverse=True, return_counts=True)
+        true = self._train_ids(ids)
+        is_class = true != IGNORE_INDEX
+        require_classes("prediction", predicted[is_class[instance]], self.space.num_classes)
+
+        same_class = predicted == true[instance]
+        same_category = self._category[predicted] == self._category[true][instance]
+        hits = [np.bincount(instance[same], minlength=len(ids)) for same in (same_class, same_category)]
+        rows = np.stack([true.astype(np.int64), pixels, *hits], axis=1)
+        self.rows = np.concatenate([self.rows, rows[is_class]])
+
+    def _train_ids(self, ids: npt.NDArray[np.integer]) -> ByteArray:
+        label_ids = ids // IDS_PER_LABEL
+        known = [label.id for label in self.space.labels if label.has_instances or label.train_id == IGNORE_INDEX]
+        foreign = ids[~np.isin(label_ids, known)]
+        if foreign.size:
+            raise ValueError(f"instances {foreign.tolist()} have labels without instances in {self.space.name}")
+        return self.space.encode(label_ids.astype(np.uint8))

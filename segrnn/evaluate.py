@@ -16,8 +16,8 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
 
     Args:
         cfg: composed from ``conf/evaluate.yaml``.
-        run_dir: the folder for ``metrics.json``, ``per_class.csv``, ``confusion.npz``, ``confusion.png`` and
-            ``panels.png``.
+        run_dir: the folder for ``metrics.json``, ``per_class.csv``, ``confusion.npz``, ``confusion.png``,
+            ``calibration.png`` and ``panels.png``.
 
     Raises:
         SegrnnError: the checkpoint, the data or the configuration is at fault.
@@ -29,10 +29,10 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     from segrnn.config.model import load_checkpoint
     from segrnn.config.schema import Evaluate, Scored, check
     from segrnn.datasets import sample_loader
-    from segrnn.errors import CheckpointError
-    from segrnn.inference import choose_device, predict_mask
-    from segrnn.metrics import ConfusionMatrix, Scores
-    from segrnn.reports import print_scores, write_panels, write_scores
+    from segrnn.errors import CheckpointError, DataError
+    from segrnn.inference import choose_device, predict_with_confidence
+    from segrnn.metrics import BoundaryIoU, Calibration, ConfusionMatrix, InstanceHits, Scores
+    from segrnn.reports import draw_calibration, print_official, print_scores, write_panels, write_scores
 
     config = check(cfg, Evaluate)
     device = choose_device(config["device"])
@@ -41,24 +41,42 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     chosen = {key: value for key, value in config["data"].items() if value is not None}
     data = check(OmegaConf.create({"data": {**trained.config["data"], **chosen}}), Scored)["data"]
     dataset = build_dataset(data, data["split"])
-    if dataset.labels.class_names != trained.labels.class_names:
+    classes = dataset.labels.class_names
+    if classes != trained.labels.class_names:
         raise CheckpointError(
             f"the classes of the checkpoint and of the data differ\n"
             f"  {config['ckpt']}: {', '.join(trained.labels.class_names)}\n"
-            f"  {data['name']}: {', '.join(dataset.labels.class_names)}"
+            f"  {data['name']}: {', '.join(classes)}"
         )
 
     model = trained.model.to(device)
-    confusion = ConfusionMatrix(dataset.labels.num_classes)
+    confusion, boundary, calibration = ConfusionMatrix(len(classes)), BoundaryIoU(len(classes)), Calibration()
+    instances: InstanceHits | None = InstanceHits(dataset.labels)
     loader = sample_loader(dataset, data["eval_batch_size"], data["workers"])
-    for samples in track(loader, description="evaluate"):
-        for sample in samples:
-            mask = predict_mask(model, trained.preprocessing, sample.image, device)
-            confusion.update(mask.cpu(), torch.from_numpy(sample.mask))
-    scores = Scores(confusion.counts.numpy(), dataset.labels.class_names)
+    samples = (sample for batch in loader for sample in batch)
+    for index, sample in enumerate(track(samples, description="evaluate", total=len(dataset))):
+        predicted, confidence = predict_with_confidence(model, trained.preprocessing, sample.image, device)
+        mask = predicted.cpu().numpy()
+        confusion.update(torch.from_numpy(mask), torch.from_numpy(sample.mask))
+        boundary.update(mask, sample.mask)
+        calibration.update(confidence.cpu().numpy(), mask, sample.mask)
+        ids = dataset.read_instances(index)
+        if ids is None:
+            instances = None
+        elif instances is not None:
+            try:
+                instances.update(mask, ids)
+            except ValueError as error:
+                raise DataError(f"the instance ids of {sample.name} can't be used: {error}") from error
+    counts = confusion.counts.numpy()
+    scores = Scores(counts, classes)
+    official = dataset.official_scores(counts, instances)
 
     print_scores(scores, f"{len(dataset)} images, {data['split']} of {data['name']}")
-    write_scores(scores, run_dir)
+    print_official(official, boundary, calibration)
+    details = {"boundary": boundary.to_dict(classes), "calibration": calibration.to_dict(), "official": official}
+    write_scores(scores, run_dir, details)
+    draw_calibration(calibration, run_dir / "calibration.png")
     write_panels(model, trained.preprocessing, dataset, run_dir / "panels.png")
     print(f"scores and pictures: {run_dir}")
     return scores

@@ -101,6 +101,7 @@ class Predict:
 
     ckpt: str
     input: str
+    inside: str
     output: str
     format: str
     overwrite: bool

@@ -1,7 +1,10 @@
 """ADE20K as the SceneParsing challenge has it."""
 
 from pathlib import PurePosixPath
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from segrnn.datasets.files import Named, SegmentationFiles
 from segrnn.datasets.storage import File, Tree
@@ -9,6 +12,7 @@ from segrnn.errors import DataError
 from segrnn.labels import ADE20K as TABLE
 from segrnn.labels import ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray
+from segrnn.metrics import ADE20KScores, InstanceHits
 
 _FOLDERS = {"train": "training", "val": "validation"}
 
@@ -50,6 +54,10 @@ class ADE20K(SegmentationFiles):
             if "mode RGB" in str(error):
                 raise DataError(f"{error}; the full ADE20K has such labels, the challenge's do not") from None
             raise
+
+    def official_scores(self, counts: npt.NDArray[np.int64], instances: InstanceHits | None) -> dict[str, Any]:
+        """Pixel accuracy, mean IoU with absent classes as 0, and the mean of both."""
+        return ADE20KScores(counts).to_dict()
 
     def explain_foreign(self, error: ForeignIdError) -> str:
         """Only a shift by one, or another dataset, gives other ids."""

@@ -1,6 +1,6 @@
 """Cityscapes, straight from the published tree or its archives."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ from segrnn.datasets.files import Named, SegmentationFiles, open_picture
 from segrnn.datasets.storage import File, Tree
 from segrnn.errors import ConfigError
 from segrnn.labels import CITYSCAPES, IGNORE_INDEX, ForeignIdError, LabelSpace
+from segrnn.metrics import CityscapesScores, InstanceHits
 
 _IMAGE = "_leftImg8bit.png"
 
@@ -65,6 +66,10 @@ class Cityscapes(SegmentationFiles):
         """From ``*_instanceIds.png``: an id, or for an instance its id * 1000 + its number. None if not there."""
         file = self._instances.get(self.pairs[index].name)
         return None if file is None else np.array(open_picture(file)).astype(np.int64)
+
+    def official_scores(self, counts: npt.NDArray[np.int64], instances: InstanceHits | None) -> dict[str, Any]:
+        """IoU and iIoU of classes and categories, as cityscapesScripts prints them."""
+        return CityscapesScores(counts, self.labels, instances).to_dict()
 
     def explain_foreign(self, error: ForeignIdError) -> str:
         """Cityscapes' labels come in several kinds of file."""

@@ -4,7 +4,7 @@ import io
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError
 from segrnn.labels import ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray
+from segrnn.metrics import InstanceHits
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
@@ -140,6 +141,15 @@ class SegmentationFiles(Dataset[Sample]):
     def read_instances(self, index: int) -> npt.NDArray[np.int64] | None:
         """The instance ids ``(H, W)`` of a sample, for datasets whose official score needs them and that have them."""
         return None
+
+    def official_scores(self, counts: npt.NDArray[np.int64], instances: InstanceHits | None) -> dict[str, Any]:
+        """The scores of the dataset's benchmark, as primitives; empty where there is none.
+
+        Args:
+            counts: the confusion matrix ``(K, K)``, rows are the truth.
+            instances: None unless every sample has instance ids.
+        """
+        return {}
 
     def explain_foreign(self, error: ForeignIdError) -> str:
         """What a label with foreign ids probably is; datasets know their own usual mix-ups."""

@@ -1,44 +1,69 @@
-"""Which images a folder holds, and where their masks go."""
+"""Which images a folder or an archive holds, and where their masks go."""
 
-from pathlib import Path
+import zipfile
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from segrnn.datasets.files import IMAGE_SUFFIXES
+from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError, OutputError
 
 
 class Job(NamedTuple):
     """An image and the mask file that is to be written for it."""
 
-    image: Path
+    image: File
     mask: Path
 
 
-def plan(source: Path, output: Path, overwrite: bool) -> list[Job]:
-    """Pair every image of a file or folder with a PNG of the same stem, in the same subfolder of `output`.
+def find_images(source: Path, inside: str = "") -> dict[str, File]:
+    """The images of a file, a folder with its subfolders, or a zip archive, by their paths from there.
 
     Args:
-        source: an image, or a folder that is searched with its subfolders; hidden files are passed over.
+        source: an image, a folder, or a zip archive; hidden files are passed over.
+        inside: the folder of a folder or archive that is searched; all of it by default.
+
+    Raises:
+        DataError: there is no image.
+    """
+    if not source.exists():
+        raise DataError(f"input={source} does not exist")
+    if source.is_dir():
+        base = source / inside
+        files: dict[str, File] = {path.relative_to(base).as_posix(): path for path in base.rglob("*") if path.is_file()}
+        files = {name: file for name, file in files.items() if not PurePosixPath(name).name.startswith(".")}
+    elif zipfile.is_zipfile(source):
+        files = Tree(source).files(inside)
+    else:
+        return {source.name: source}
+    images = {name: files[name] for name in sorted(files) if files[name].suffix.lower() in IMAGE_SUFFIXES}
+    if not images:
+        where = f"input={source}" + (f", inside={inside}," if inside else "")
+        raise DataError(f"{where} holds no image ({', '.join(IMAGE_SUFFIXES)})")
+    return images
+
+
+def plan(source: Path, output: Path, overwrite: bool, inside: str = "") -> list[Job]:
+    """Pair every image of a file, folder or archive with a PNG of the same stem, in the same subfolder of `output`.
+
+    Args:
+        source: an image, a folder that is searched with its subfolders, or a zip archive.
         output: the folder for the masks.
         overwrite: whether masks that exist may be replaced.
+        inside: the folder of a folder or archive that is searched.
 
     Raises:
         DataError: there is no image.
         OutputError: two images want the same mask, an image would be overwritten, or a mask exists already.
     """
-    if not source.exists():
-        raise DataError(f"input={source} does not exist")
+    images = find_images(source, inside)
     if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
         raise OutputError(f"output={output} lies inside input={source}: the next run would take masks for images")
-    images = _search(source) if source.is_dir() else [source]
-    if not images:
-        raise DataError(f"input={source} holds no image ({', '.join(IMAGE_SUFFIXES)})")
-    root = source if source.is_dir() else source.parent
-    jobs = [Job(image, output / image.relative_to(root).with_suffix(".png")) for image in images]
+    jobs = [Job(image, (output / name).with_suffix(".png")) for name, image in images.items()]
 
-    owners: dict[Path, Path] = {}
+    owners: dict[Path, File] = {}
     for image, mask in jobs:
-        if mask.resolve() == image.resolve():
+        if isinstance(image, Path) and mask.resolve() == image.resolve():
             raise OutputError(f"the mask of {image} would replace the image itself: choose another output")
         if (other := owners.setdefault(mask, image)) != image:
             raise OutputError(f"{other} and {image} would both be written to {mask}: rename one of them")
@@ -49,11 +74,3 @@ def plan(source: Path, output: Path, overwrite: bool) -> list[Job]:
             "choose another output, or replace them with overwrite=true"
         )
     return jobs
-
-
-def _search(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )

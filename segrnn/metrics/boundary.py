@@ -1,6 +1,7 @@
 """Intersection over union of the boundaries alone."""
 
 from math import hypot
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,7 @@ from scipy import ndimage
 
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.space import ByteArray
-from segrnn.metrics.arithmetic import FloatArray, divide, mean
+from segrnn.metrics.arithmetic import FloatArray, divide, known, mean
 from segrnn.metrics.checks import require_classes, require_equal_shapes
 
 
@@ -89,6 +90,11 @@ class BoundaryIoU:
     def miou(self) -> float:
         """Mean of `iou` over the classes that occur."""
         return mean(self.iou)
+
+    def to_dict(self, class_names: tuple[str, ...]) -> dict[str, Any]:
+        """All of it as primitives; NaN becomes None, as JSON has no NaN."""
+        per_class = {name: known(iou) for name, iou in zip(class_names, self.iou, strict=True)}
+        return {"miou": known(self.miou), "per_class": per_class}
 
 
 def _near_contour(mask: ByteArray, distance: int) -> npt.NDArray[np.bool_]:

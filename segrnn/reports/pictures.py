@@ -1,5 +1,6 @@
 """Scores and masks as pictures."""
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,10 @@ from segrnn.datasets import Preprocessing, SegmentationFiles
 from segrnn.inference import predict_mask, write_atomically
 from segrnn.labels import IGNORE_INDEX, LabelSpace
 from segrnn.labels.space import ByteArray
-from segrnn.metrics import Scores
+from segrnn.metrics import Calibration, Scores
+
+_LEGEND = 40
+"""Classes that a legend has room for."""
 
 
 def draw_confusion(scores: Scores, path: Path) -> None:
@@ -24,8 +28,9 @@ def draw_confusion(scores: Scores, path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    axes.set_xticks(range(classes), scores.class_names, rotation=90)
-    axes.set_yticks(range(classes), scores.class_names)
+    names = [textwrap.shorten(name, 24, placeholder="...") for name in scores.class_names]  # ADE20K has long ones
+    axes.set_xticks(range(classes), names, rotation=90)
+    axes.set_yticks(range(classes), names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title(f"mIoU {100 * scores.miou:.2f} %")
@@ -36,6 +41,22 @@ def draw_confusion(scores: Scores, path: Path) -> None:
                 axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color=shade)
     figure.colorbar(image, ax=axes, label="% of the true class")
     figure.savefig(path, format="png", dpi=110)
+
+
+def draw_calibration(calibration: Calibration, path: Path) -> None:
+    """Accuracy against confidence, bin by bin, and how many pixels each bin has: the reliability diagram."""
+    figure = Figure(figsize=(5, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    curve, share = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    edges = np.linspace(0, 1, calibration.bins + 1)
+    curve.stairs(np.nan_to_num(calibration.accuracy), edges, fill=True, alpha=0.5, label="accuracy")
+    curve.plot(calibration.confidence, calibration.confidence, "k.:", label="confidence")
+    curve.set_title(f"expected calibration error {100 * calibration.error:.2f} %")
+    curve.legend()
+    share.stairs(calibration.pixels / max(1, calibration.pixels.sum()), edges, fill=True)
+    share.set_xlabel("confidence")
+    share.set_ylabel("share of pixels")
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
 
 
 def write_panels(
@@ -74,5 +95,6 @@ def errors(mask: ByteArray, truth: ByteArray) -> ByteArray:
 
 
 def _legend(figure: Figure, labels: LabelSpace) -> None:
-    patches = [Patch(color="#{:02x}{:02x}{:02x}".format(*label.color), label=label.name) for label in labels.classes]
+    shown = labels.classes[:_LEGEND]
+    patches = [Patch(color="#{:02x}{:02x}{:02x}".format(*label.color), label=label.name) for label in shown]
     figure.legend(handles=patches, loc="outside lower center", ncols=10, fontsize=8)

@@ -2,7 +2,9 @@
 
 import csv
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -10,7 +12,7 @@ from rich.table import Table
 
 from segrnn.datasets.statistics import ClassStatistics
 from segrnn.inference import write_atomically
-from segrnn.metrics import Scores
+from segrnn.metrics import BoundaryIoU, Calibration, Scores
 from segrnn.reports.pictures import draw_confusion
 
 _NAME_WIDTH = 40
@@ -37,6 +39,19 @@ def print_scores(scores: Scores, title: str) -> None:
     Console().print(table)
 
 
+def print_official(official: Mapping[str, Any], boundary: BoundaryIoU, calibration: Calibration) -> None:
+    """The scores of the dataset's benchmark, and what else says how good the masks are."""
+    table = Table(caption="percent; - can't be said")
+    table.add_column("score")
+    table.add_column("", justify="right")
+    for name, value in official.items():
+        if not isinstance(value, Mapping):
+            table.add_row(f"official {name.replace('_', ' ')}", _percent(float("nan") if value is None else value))
+    table.add_row("boundary IoU", _percent(boundary.miou))
+    table.add_row("expected calibration error", _percent(calibration.error))
+    Console().print(table)
+
+
 def print_statistics(statistics: ClassStatistics, title: str) -> None:
     """A table of the classes, rarest first."""
     table = Table(title=title, caption="percent; weights are median frequency over frequency")
@@ -53,12 +68,17 @@ def print_statistics(statistics: ClassStatistics, title: str) -> None:
     Console().print(table)
 
 
-def write_scores(scores: Scores, folder: Path) -> None:
+def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None = None) -> None:
     """Write ``metrics.json``, ``per_class.csv``, ``confusion.npz`` and ``confusion.png``.
 
     The npz holds ``counts`` (rows are the truth) and ``class_names``.
+
+    Args:
+        scores: what to write.
+        folder: where to.
+        details: further keys of ``metrics.json``, as primitives.
     """
-    write_atomically(folder / "metrics.json", lambda path: _write_json(scores, path))
+    write_atomically(folder / "metrics.json", lambda path: _write_json({**scores.to_dict(), **(details or {})}, path))
     write_atomically(folder / "per_class.csv", lambda path: _write_csv(scores, path))
     write_atomically(
         folder / "confusion.npz",
@@ -67,8 +87,8 @@ def write_scores(scores: Scores, folder: Path) -> None:
     write_atomically(folder / "confusion.png", lambda path: draw_confusion(scores, path))
 
 
-def _write_json(scores: Scores, path: Path) -> None:
-    path.write_text(json.dumps(scores.to_dict(), indent=2) + "\n")
+def _write_json(content: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _write_csv(scores: Scores, path: Path) -> None:

@@ -150,11 +150,11 @@ def test_wandb_offline(run: Run, camvid: Path, monkeypatch: pytest.MonkeyPatch) 
     assert list(Path("run/wandb").glob("offline-run-*/run-*.wandb"))
 
 
-def test_help_names_groups_and_three_examples(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_groups_and_examples(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("train", "evaluate", "predict"):
         assert run(command, "--help") == 0
         out = capsys.readouterr().out
-        assert out.count(f"python -m segrnn.{command}") == 3
+        assert out.count(f"python -m segrnn.{command}") >= 3
     assert run("train", "--help") == 0
     assert (
         "context: aspp, axial_attention, convolutions, criss_cross_attention, four_direction_irnn"

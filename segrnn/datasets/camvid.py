@@ -5,15 +5,11 @@ import warnings
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
-
-from segrnn.datasets.files import Named, SegmentationFiles, open_picture
+from segrnn.datasets.files import Named, SegmentationFiles, read_colors
 from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError
 from segrnn.labels import CAMVID, CAMVID_COLORS, ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray
-
-_KAGGLE = "This is Kaggle's CamVid, whose split puts neighbouring frames into training and validation"
 
 
 class CamVid(SegmentationFiles):
@@ -45,7 +41,7 @@ class CamVid(SegmentationFiles):
         if frames is None:
             return [], []
         # the published lists hold absolute paths of another machine: only the stem of the first column is of use
-        lines = frames.read_bytes().decode("utf-8", errors="replace").splitlines()
+        lines = frames.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
         stems = {Path(line.split()[0]).stem for line in lines if line.strip()}
         if not stems:
             raise DataError(f"{frames} lists no frames")
@@ -61,7 +57,10 @@ class CamVid(SegmentationFiles):
         """CamVid circulates in several forms."""
         names = tree.files()
         if any(name.endswith("class_dict.csv") for name in names):
-            return f"{_KAGGLE}: scores on it can't be compared"
+            return (
+                "This is Kaggle's CamVid, whose split puts neighbouring frames into training and validation: "
+                "data=camvid_original reads its files in the split of SegNet"
+            )
         if any(name.endswith("_L.png") for name in names):
             return "This is the original CamVid: choose data=camvid_original"
         return ""
@@ -106,19 +105,13 @@ class CamVidOriginal(SegmentationFiles):
 
     def diagnose(self, tree: Tree) -> str:
         """CamVid circulates in several forms."""
-        names = tree.files()
-        if any(name.endswith("class_dict.csv") for name in names):
-            return f"{_KAGGLE}: scores on it can't be compared"
-        if any("annot/" in name for name in names):
+        if any("annot/" in name for name in tree.files()):
             return "This is the prepared CamVid: choose data=camvid"
         return ""
 
     def read_ids(self, file: File) -> ByteArray:
         """The ids that stand for the colours."""
-        picture = open_picture(file)
-        if picture.mode not in ("RGB", "RGBA", "P"):
-            raise DataError(f"{file} has mode {picture.mode}; a label of the original CamVid is a colour picture (RGB)")
-        ids, unknown = CAMVID_COLORS.decode(np.asarray(picture.convert("RGB")))
+        ids, unknown = CAMVID_COLORS.decode(read_colors(file))
         if 2 * unknown > ids.size:
             raise DataError(f"{file}: {unknown} of {ids.size} pixels have none of the 32 colours of CamVid's labels")
         if unknown:

@@ -53,11 +53,15 @@ class Cityscapes(SegmentationFiles):
 
     def diagnose(self, tree: Tree) -> str:
         """The images and each kind of label are downloads of their own."""
-        if not tree.files("leftImg8bit"):
-            return "There are no images: is leftImg8bit_trainvaltest.zip missing?"
+        extra = self.split == "train_extra"
+        if not tree.files("leftImg8bit/train_extra" if extra else "leftImg8bit"):
+            return f"There are no images: is leftImg8bit_{'trainextra' if extra else 'trainvaltest'}.zip missing?"
+        if extra and self.annotations == "gtFine":
+            return "train_extra has coarse labels alone: add data.dataset.annotations=gtCoarse"
         labels = tree.files(self.annotations)
         if not labels:
-            return f"There is no {self.annotations}: is {self.annotations}_trainvaltest.zip missing?"
+            archive = "gtCoarse.zip" if self.annotations == "gtCoarse" else "gtFine_trainvaltest.zip"
+            return f"There is no {self.annotations}: is {archive} missing?"
         if not _ending(labels, "_labelIds.png"):
             return f"{self.annotations} holds no *_labelIds.png: colour pictures and train ids can't replace them"
         return ""

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 from torch.utils.data import Dataset
 
-from segrnn.datasets.storage import File, Tree
+from segrnn.datasets.storage import File, Member, Tree
 from segrnn.errors import DataError
 from segrnn.labels import ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray
@@ -54,7 +54,7 @@ class SegmentationFiles(Dataset[Sample]):
         split: as given.
         pairs: images with labels, by name.
         unlabelled: what is wrong with images that are in no pair.
-        orphans: what is wrong with labels that are in no pair; harmless.
+        orphans: which labels have no image; harmless.
 
     Raises:
         DataError: there are no files, or an image has no label; on reading, where a file is missing, truncated, of the
@@ -75,7 +75,10 @@ class SegmentationFiles(Dataset[Sample]):
             tree = Tree(root, *self.wrappers)
         except DataError as error:
             raise DataError(f"{error}. {self._wanted()}") from None
-        images, labels = self.find(tree, split)
+        try:
+            images, labels = self.find(tree, split)
+        except OSError as error:
+            raise DataError(f"{root} can't be read: {error}") from error
         if not images:
             diagnosis = self.diagnose(tree)
             raise DataError(
@@ -157,22 +160,24 @@ class SegmentationFiles(Dataset[Sample]):
 
 
 def _pair(images: Iterable[Named], labels: Iterable[Named]) -> tuple[list[FilePair], list[str], list[str]]:
-    """Pair by name; also say what is wrong with images and with labels that have no counterpart of their own."""
-    image_of, unlabelled = _by_name(images)
-    label_of, orphans = _by_name(labels)
-    unlabelled += [f"image {image_of[name]} has no label" for name in sorted(image_of.keys() - label_of.keys())]
-    orphans += [f"label {label_of[name]} has no image" for name in sorted(label_of.keys() - image_of.keys())]
+    """Pair by name; also say what is wrong with images, and which labels have none."""
+    image_of, unclear = _by_name(images)
+    label_of, unclear_labels = _by_name(labels)
+    unlabelled = [f"image {image_of[name]} has no label" for name in sorted(image_of.keys() - label_of.keys())]
+    orphans = [f"label {label_of[name]} has no image" for name in sorted(label_of.keys() - image_of.keys())]
     names = sorted(image_of.keys() & label_of.keys())
-    return [FilePair(image_of[name], label_of[name], name) for name in names], unlabelled, orphans
+    pairs = [FilePair(image_of[name], label_of[name], name) for name in names]
+    return pairs, [*unclear, *unclear_labels, *unlabelled], orphans
 
 
 def _by_name(files: Iterable[Named]) -> tuple[dict[str, File], list[str]]:
-    """Files by name, and which of them want a name that is taken."""
+    """Files by name, and which of them want a name that is taken; one in a folder is taken before one in an archive."""
     found: dict[str, File] = {}
     taken = []
-    for name, file in files:
-        if found.setdefault(name, file) is not file:
-            taken.append(f"two files are called {name}: {found[name]} and {file}")
+    for name, file in sorted(files, key=lambda named: isinstance(named[1], Member)):
+        first = found.setdefault(name, file)
+        if first is not file and type(first) is type(file):
+            taken.append(f"two files are called {name}: {first} and {file}")
     return found, taken
 
 
@@ -194,17 +199,38 @@ def read_label(file: File) -> ByteArray:
     """Decode a label file as the ids it holds, ``(H, W)`` uint8. Palettes are not applied: their indices are the ids.
 
     Raises:
-        DataError: the file is missing, not an image, truncated, or does not hold one byte for each pixel.
+        DataError: the file is missing, not an image, a JPEG, truncated, or does not hold one byte for each pixel.
     """
     if file.suffix == ".npy":
         return _map_array(file, dimensions=2)
-    picture = open_picture(file)
+    picture = _open_label(file)
     if picture.mode not in ("L", "P"):
         hint = "is it the colour picture instead of the ids?" if picture.mode.startswith("RGB") else "convert it"
         raise DataError(
             f"{file} has mode {picture.mode}; a label holds one 8-bit id for each pixel (mode L or P): {hint}"
         )
     return np.array(picture)
+
+
+def read_colors(file: File) -> ByteArray:
+    """Decode a label that is a picture in colours, ``(H, W, 3)`` uint8; alpha is dropped.
+
+    Raises:
+        DataError: the file is missing, not an image, a JPEG, truncated, or has no colours.
+    """
+    picture = _open_label(file)
+    if picture.mode not in ("RGB", "RGBA", "P"):
+        raise DataError(f"{file} has mode {picture.mode}; a label in colours has mode RGB: does it hold ids instead?")
+    return np.asarray(picture.convert("RGB"))
+
+
+def _open_label(file: File) -> Image.Image:
+    picture = open_picture(file)
+    if picture.format == "JPEG":
+        raise DataError(
+            f"{file} is a JPEG, which changes labels slightly as it is written: make a PNG from the original"
+        )
+    return picture
 
 
 def open_picture(file: File) -> Image.Image:
@@ -220,6 +246,7 @@ def open_picture(file: File) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(content))
             picture.load()
+            picture.info.pop("transparency", None)  # alpha is dropped in silence
             return picture
     except FileNotFoundError:
         raise DataError(f"{file} does not exist") from None

@@ -4,10 +4,9 @@ import colorsys
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
 import yaml
 
-from segrnn.datasets.files import IMAGE_SUFFIXES, Named, SegmentationFiles, open_picture
+from segrnn.datasets.files import IMAGE_SUFFIXES, Named, SegmentationFiles, read_colors
 from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError
 from segrnn.labels import IGNORE_INDEX, ColorCode, Label, LabelSpace
@@ -71,7 +70,7 @@ with {_FILE} like
         """The ids that a mask holds, or that its colours stand for."""
         if self._colors is None:
             return super().read_ids(file)
-        return self._colors.decode(np.asarray(open_picture(file).convert("RGB")))[0]
+        return self._colors.decode(read_colors(file))[0]
 
 
 def read_classes(file: File) -> tuple[LabelSpace, ColorCode | None]:
@@ -80,35 +79,43 @@ def read_classes(file: File) -> tuple[LabelSpace, ColorCode | None]:
     Raises:
         DataError: it is no YAML, a key is unknown or missing, or ids, names or colours are not possible.
     """
+    text = file.read_bytes()
     try:
-        content = yaml.safe_load(file.read_bytes())
+        content = yaml.safe_load(text)
         if not isinstance(content, dict) or not isinstance(content.get("classes"), list):
             raise ValueError("it has no list of classes")
         if unknown := content.keys() - {"name", "classes", "ignore", "masks"}:
-            raise ValueError(f"unknown keys {sorted(unknown)}; it has name, classes, ignore and masks")
-        classes = [_label(row, train_id) for train_id, row in enumerate(content["classes"])]
-        usual = [] if any(label.id == IGNORE_INDEX for label in classes) else [IGNORE_INDEX]
-        ignored = [_byte(id, "ignore") for id in content.get("ignore", usual)]
+            raise ValueError(f"unknown keys {sorted(map(str, unknown))}; it has name, classes, ignore and masks")
         kind = content.get("masks", "ids")
         if kind not in ("ids", "colors"):
             raise ValueError(f"masks is {kind!r}; it can be ids or colors")
+        classes = [_label(row, train_id, kind) for train_id, row in enumerate(content["classes"])]
+        usual = [] if any(label.id == IGNORE_INDEX for label in classes) else [IGNORE_INDEX]
+        ignore = content.get("ignore", usual)
+        if not isinstance(ignore, list):
+            raise ValueError(f"ignore is {ignore!r}; it needs a list of ids")
+        ignored = [_byte(id, "ignore") for id in ignore]
         void = [Label(f"ignored {id}", id, IGNORE_INDEX, (0, 0, 0)) for id in ignored]
         if repeated := {label.name for label in classes if [other.name for other in classes].count(label.name) > 1}:
             raise ValueError(f"class names must be unique, got {sorted(repeated)} more than once")
         labels = LabelSpace(str(content.get("name", _FILE)), [*classes, *void])
         return labels, _color_code(labels) if kind == "colors" else None
-    except (yaml.YAMLError, ValueError, TypeError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # PyYAML raises them all
         raise DataError(f"{file} can't be understood: {error}. It should look like\n\n{_EXAMPLE}") from error
 
 
-def _label(row: Any, train_id: int) -> Label:
+def _label(row: Any, train_id: int, masks: str) -> Label:
     if isinstance(row, str):
         row = {"name": row}
     if not isinstance(row, dict) or not isinstance(row.get("name"), str):
         raise ValueError(f"class {train_id} is {row!r}; it needs a name")
     if unknown := row.keys() - {"name", "id", "color"}:
-        raise ValueError(f"class {row['name']}: unknown keys {sorted(unknown)}; a class has name, id and color")
-    color = row.get("color") or _spread_color(train_id)
+        raise ValueError(
+            f"class {row['name']}: unknown keys {sorted(map(str, unknown))}; a class has name, id and color"
+        )
+    if masks == "colors" and "color" not in row:
+        raise ValueError(f"class {row['name']}: masks are colors, so that it needs one")
+    color = row.get("color", _spread_color(train_id))
     if not isinstance(color, list | tuple) or len(color) != 3:
         raise ValueError(f"class {row['name']}: color is {color!r}, it needs three numbers")
     red, green, blue = (_byte(value, "color") for value in color)

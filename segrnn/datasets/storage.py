@@ -48,15 +48,17 @@ class Member:
             FileNotFoundError: the archive or the file does not exist.
         """
         try:
-            archive = _opened(self.archive, os.getpid())
+            archive = _opened(self.archive, _state(self.archive), os.getpid())
             info = archive.getinfo(self.inner)
             if info.file_size > _LARGEST_MEMBER:
                 raise DataError(f"{self} claims to hold {info.file_size} bytes: no image or label is that large")
             return archive.read(info)
         except KeyError:
             raise FileNotFoundError(str(self)) from None
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:  # damaged or encrypted
-            raise DataError(f"{self} can't be read: {error}") from error
+        except (DataError, FileNotFoundError):
+            raise
+        except Exception as error:  # damaged or encrypted: BadZipFile, RuntimeError, OSError, and each packer's own
+            raise DataError(f"{self} can't be read: {error}. Fetch the archive again, or extract it") from error
 
     def __str__(self) -> str:
         return f"{self.archive}:{self.inner}"
@@ -83,8 +85,9 @@ class Tree:
         self.root = Path(root)
         self.wrappers = ("", *wrappers)
         if self.root.is_dir():
-            self.archives = sorted(path for path in self.root.glob("*.zip") if not path.name.startswith("."))
-        elif zipfile.is_zipfile(self.root):
+            archives = (path for path in self.root.glob("*.zip") if not path.is_dir())
+            self.archives = sorted(path for path in archives if not path.name.startswith("."))
+        elif self.root.is_file() and (self.root.suffix == ".zip" or zipfile.is_zipfile(self.root)):
             self.archives = [self.root]
         else:
             reason = "is neither a folder nor a zip archive" if self.root.exists() else "does not exist"
@@ -95,24 +98,35 @@ class Tree:
 
         Raises:
             DataError: an archive is damaged.
+            OSError: a folder or an archive may not be read, or vanishes.
         """
         found: dict[str, File] = {}
-        for wrapper in self.wrappers:
-            base = PurePosixPath(wrapper, folder)
+        bases = [PurePosixPath(wrapper, folder) for wrapper in self.wrappers]
+        for base in bases:
             for path in _walk(self.root / base):
                 found.setdefault(path.relative_to(self.root / base).as_posix(), path)
-            prefix = "" if base == PurePosixPath() else f"{base}/"
-            for archive in self.archives:
-                for inner in _listing(archive, archive.stat().st_mtime_ns):
+        for archive in self.archives:
+            listing = _listing(archive, _state(archive))
+            for base in bases:
+                prefix = "" if base == PurePosixPath() else f"{base}/"
+                for inner in listing:
                     if inner.startswith(prefix):
                         found.setdefault(inner.removeprefix(prefix), Member(archive, inner))
         return {name: found[name] for name in sorted(found) if not _is_junk(name)}
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder, followlinks=True):  # people link their splits to other disks
+    for parent, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):  # splits may be on other disks
+        here = Path(parent).resolve()
+        folders[:] = [name for name in folders if not here.is_relative_to((here / name).resolve())]  # a link upwards
         for name in names:
             yield Path(parent, name)
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that may not be read is not an empty one."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _is_junk(name: str) -> bool:
@@ -120,17 +134,29 @@ def _is_junk(name: str) -> bool:
     return any(part.startswith((".", "__MACOSX")) for part in parts) or parts[-1] in ("Thumbs.db", "desktop.ini")
 
 
+_State = tuple[int, ...]
+
+
+def _state(archive: Path) -> _State:
+    """What tells an archive from an earlier one of the same name."""
+    status = archive.stat()
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
 @lru_cache(maxsize=32)
-def _listing(archive: Path, modified: int) -> tuple[str, ...]:
+def _listing(archive: Path, state: _State) -> tuple[str, ...]:
     """The files in an archive, read again when it has changed."""
     try:
         with zipfile.ZipFile(archive) as opened:
             return tuple(name for name in opened.namelist() if not name.endswith("/"))
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(f"{archive} ({archive.stat().st_size} bytes) is no whole zip archive: {error}") from error
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
+        raise DataError(
+            f"{archive} ({archive.stat().st_size} bytes) is no whole zip archive: {error}. "
+            "Fetch it again, or take it out of the folder"
+        ) from error
 
 
 @lru_cache(maxsize=32)
-def _opened(archive: Path, process: int) -> zipfile.ZipFile:
+def _opened(archive: Path, state: _State, process: int) -> zipfile.ZipFile:
     """A handle of this process's own: a forked one would share its place in the file with its parent's."""
     return zipfile.ZipFile(archive)

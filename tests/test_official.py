@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cityscapes_official import evaluate_officially
-from conftest import SMALL, Run
+from conftest import SMALL, Run, zipped
 from PIL import Image
 
 from segrnn.labels import CITYSCAPES
@@ -86,8 +86,9 @@ def test_cityscapes_on_frames_of_its_size(run: Run, tmp_path: Path, capsys: pyte
     draw_frames(root, "train", count=1, size=(1024, 2048), rng=rng)
     draw_frames(root, "val", count=20, size=(1024, 2048), rng=rng)
     compare(root, run)
-    arguments = ["ckpt=trained/checkpoints/last.ckpt", f"input={root}/leftImg8bit/val", "format=submission"]
-    assert run("predict", *arguments, "output=submission.zip") == 0
+    images = zipped(root / "leftImg8bit", tmp_path / "leftImg8bit_trainvaltest.zip", inside="leftImg8bit")
+    arguments = [f"input={images}", "inside=leftImg8bit/val", "output=submission.zip", "format=submission"]
+    assert run("predict", "ckpt=trained/checkpoints/last.ckpt", *arguments) == 0
     assert "20 masks" in capsys.readouterr().out
     with zipfile.ZipFile("submission.zip") as archive:
         archive.extractall("submitted")

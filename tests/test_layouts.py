@@ -1,0 +1,74 @@
+"""Each dataset as it is published: training, evaluation, masks and a submission, by whole commands."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SMALL, Run, zipped
+from PIL import Image
+
+from segrnn.config.model import load_checkpoint
+
+
+def archives_of_cityscapes(tree: Path) -> Path:
+    """The published archives, in a folder of their own."""
+    folder = tree.with_name("archives")
+    folder.mkdir()
+    for part in ("leftImg8bit", "gtFine"):
+        zipped(tree / part, folder / f"{part}_trainvaltest.zip", inside=part)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("layout", "data", "images", "count"),
+    [
+        ("cityscapes", "cityscapes", "leftImg8bit/val", 3),
+        ("cityscapes zip", "cityscapes", "leftImg8bit/val", 3),
+        ("ade20k", "ade20k", "images/validation", 3),
+        ("camvid", "camvid", "val", 5),
+        ("camvid_original", "camvid_original", "701_StillsRaw_full", None),
+        ("own_folder", "folder", "images/val", None),
+    ],
+)
+def test_from_published_files_to_a_submission(
+    layout: str,
+    data: str,
+    images: str,
+    count: int | None,
+    run: Run,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tree: Path = request.getfixturevalue(layout.removesuffix(" zip"))
+    root = archives_of_cityscapes(tree) if layout.endswith("zip") else tree
+    assert run("train", *SMALL, f"data={data}", f"data.root={root}", "hydra.run.dir=trained") == 0
+    ckpt = "ckpt=trained/checkpoints/last.ckpt"
+    assert run("evaluate", ckpt, "hydra.run.dir=scored") == 0
+    scores = json.loads(Path("scored/metrics.json").read_text())
+    assert bool(scores["official"]) == (data in ("cityscapes", "ade20k"))
+
+    source = root / "leftImg8bit_trainvaltest.zip" if layout.endswith("zip") else root
+    inputs = [ckpt, f"input={source}", f"inside={images}"]
+    assert run("predict", *inputs, "output=masks") == 0
+    masks = sorted(Path("masks").rglob("*.png"))
+    assert masks
+    assert count is None or len(masks) == count
+
+    capsys.readouterr()
+    code = run("predict", *inputs, "output=submission.zip", "format=submission")
+    if data == "cityscapes":  # whose server wants 2048 x 1024; frames of that size are submitted in test_official.py
+        assert code == 2
+        assert "is 52 x 36; Cityscapes wants masks of 2048 x 1024" in capsys.readouterr().err
+        assert not Path("submission.zip").exists()
+        return
+    assert code == 0
+    assert f"submission.zip: {len(masks)} masks" in capsys.readouterr().out
+    ids = {label.id for label in load_checkpoint("trained/checkpoints/last.ckpt").labels.classes}
+    with zipfile.ZipFile("submission.zip") as archive:
+        assert len(archive.namelist()) == len(masks)
+        for name in archive.namelist():
+            with Image.open(archive.open(name)) as mask, Image.open(Path("masks", name)) as written:
+                assert (np.array(mask) == np.array(written)).all()
+                assert set(np.unique(mask)) <= ids

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from segrnn.labels import CAMVID, CITYSCAPES, DEMO, IGNORE_INDEX, ForeignIdError, Label, LabelSpace
+from segrnn.labels import ADE20K, CAMVID, CITYSCAPES, DEMO, IGNORE_INDEX, ForeignIdError, Label, LabelSpace
 
-SPACES = pytest.mark.parametrize("space", [CITYSCAPES, CAMVID, DEMO], ids=lambda space: space.name)
+SPACES = pytest.mark.parametrize("space", [CITYSCAPES, CAMVID, ADE20K, DEMO], ids=lambda space: space.name)
 
 
 def test_cityscapes_has_all_ids_and_evaluates_19() -> None:

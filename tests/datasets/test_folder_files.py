@@ -1,0 +1,208 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from conftest import zipped
+from PIL import Image
+
+from segrnn.datasets import Folder
+from segrnn.datasets.folder import read_classes
+from segrnn.errors import DataError
+
+
+def write_classes(root: Path, *classes: Any, **rest: Any) -> Path:
+    path = root / "classes.yaml"
+    path.write_text(yaml.safe_dump({"classes": list(classes), **rest}))
+    return path
+
+
+def write_mask(root: Path, mask: Any) -> Path:
+    """A mask, which replaces that of the first image of val."""
+    path = root / "masks/val/day0/0.png"
+    Image.fromarray(np.array(mask, np.uint8)).save(path)
+    height, width = np.shape(mask)[:2]
+    Image.new("RGB", (width, height)).save(root / "images/val/day0/0.jpg")
+    return path
+
+
+def test_images_and_masks_of_a_split_are_paired_by_path(own_folder: Path) -> None:
+    dataset = Folder(str(own_folder), "train")
+    assert dataset.labels.name == "streets"
+    assert dataset.labels.class_names == ("road", "car", "sky")
+    assert [sample.name for sample in dataset] == ["day0/0", "day0/2", "day1/1", "day1/3"]
+    train_ids = np.full(256, 254)
+    train_ids[[7, 40, 0, 255]] = 0, 1, 2, 255
+    for sample in dataset:
+        ids = np.array(Image.open(own_folder / "masks/train" / f"{sample.name}.png"))
+        assert (sample.mask == train_ids[ids]).all()
+
+
+def test_any_split_and_suffix_and_name_will_do(own_folder: Path) -> None:
+    for name, image, mask in [("straße 1", ".PNG", ".png"), ("早晨", ".webp", ".bmp"), ("a.b", ".jpeg", ".tif")]:
+        for kind, suffix, mode in [("images", image, "RGB"), ("masks", mask, "L")]:
+            path = own_folder / kind / "nächste" / "tief" / f"{name}{suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new(mode, (4, 3)).save(path)
+    packed = zipped(own_folder, own_folder.parent / "own.zip")
+    for root in (own_folder, packed):
+        samples = list(Folder(str(root), "nächste"))
+        assert [sample.name for sample in samples] == ["tief/a.b", "tief/straße 1", "tief/早晨"]
+        assert all((sample.mask == 2).all() for sample in samples)
+
+
+def test_a_class_needs_no_more_than_a_name(own_folder: Path) -> None:
+    write_classes(own_folder, "road", {"name": "car"}, {"name": "sky"})
+    write_mask(own_folder, [[0, 1, 2, 255]])
+    dataset = Folder(str(own_folder), "val")
+    assert dataset[0].mask.tolist() == [[0, 1, 2, 255]]
+    assert len({label.color for label in dataset.labels.classes}) == 3
+
+
+def test_several_ids_may_be_ignored(own_folder: Path) -> None:
+    write_classes(own_folder, "road", ignore=[3, 9])
+    write_mask(own_folder, [[0, 3, 9]])
+    assert Folder(str(own_folder), "val")[0].mask.tolist() == [[0, 255, 255]]
+
+
+def test_the_id_255_may_be_a_class(own_folder: Path) -> None:
+    write_classes(own_folder, "road", {"name": "car", "id": 255})
+    write_mask(own_folder, [[0, 255]])
+    dataset = Folder(str(own_folder), "val")
+    assert dataset[0].mask.tolist() == [[0, 1]]
+    assert dataset.labels.decode(dataset[0].mask).tolist() == [[0, 255]]
+
+
+def test_an_id_of_no_class_is_refused(own_folder: Path) -> None:
+    path = write_mask(own_folder, [[0, 7, 8]])
+    with pytest.raises(DataError, match=r"ids \[8\] are not in the streets label table; .*\[0, 7, 40, 255\]") as error:
+        Folder(str(own_folder), "val")[0]
+    assert str(error.value).startswith(str(path))
+
+
+COLORED = [{"name": "road", "color": [128, 64, 128]}, {"name": "car", "color": [0, 0, 142]}]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_masks_may_be_colours(own_folder: Path, mode: str) -> None:
+    write_classes(own_folder, *COLORED, masks="colors")
+    path = write_mask(own_folder, [[(128, 64, 128), (0, 0, 142), (1, 2, 3), (0, 0, 0)]])
+    Image.open(path).convert(mode, palette=Image.Palette.ADAPTIVE).save(path)
+    assert Folder(str(own_folder), "val")[0].mask.tolist() == [[0, 1, 255, 255]]
+
+
+def test_ids_in_place_of_colours_are_refused(own_folder: Path) -> None:
+    write_classes(own_folder, *COLORED, masks="colors")
+    with pytest.raises(DataError, match=r"day0/0\.png has mode L; .* does it hold ids instead\?"):
+        Folder(str(own_folder), "val")[0]
+
+
+def test_colours_in_place_of_ids_are_refused(own_folder: Path) -> None:
+    write_mask(own_folder, [[(128, 64, 128)]])
+    with pytest.raises(DataError, match=r"day0/0\.png has mode RGB; .* is it the colour picture"):
+        Folder(str(own_folder), "val")[0]
+
+
+@pytest.mark.parametrize("rest", [{}, {"masks": "colors"}], ids=["ids", "colours"])
+def test_lossy_masks_are_refused(own_folder: Path, rest: dict) -> None:
+    write_classes(own_folder, *COLORED, **rest)
+    path = write_mask(own_folder, [[(128, 64, 128)]] if rest else [[0, 1]])
+    Image.open(path).save(path.with_suffix(".jpg"))
+    path.unlink()
+    with pytest.raises(DataError, match=r"day0/0\.jpg is a JPEG"):
+        Folder(str(own_folder), "val")[0]
+
+
+@pytest.mark.parametrize(("kind", "twin"), [("images", "0.png"), ("masks", "0.bmp")])
+def test_two_files_of_one_name_are_an_error(own_folder: Path, kind: str, twin: str) -> None:
+    Image.new("L", (52, 36)).save(own_folder / kind / "val/day0" / twin)
+    with pytest.raises(DataError, match=rf"two files are called day0/0: .*/{kind}/val/day0/0\.\w+ and .*/0\.\w+"):
+        Folder(str(own_folder), "val")
+    assert len(Folder(str(own_folder), "val", strict=False).unlabelled) == 1
+
+
+def test_a_mask_without_an_image_is_harmless(own_folder: Path) -> None:
+    (own_folder / "images/train/day1/3.jpg").unlink()
+    dataset = Folder(str(own_folder), "train")
+    assert [pair.name for pair in dataset.pairs] == ["day0/0", "day0/2", "day1/1"]
+    assert dataset.orphans == [f"label {own_folder}/masks/train/day1/3.png has no image"]
+
+
+def test_an_image_without_a_mask_is_named(own_folder: Path) -> None:
+    for number in (1, 3):
+        (own_folder / f"masks/train/day1/{number}.png").unlink()
+    with pytest.raises(DataError, match=r"image .*train/day1/1\.jpg has no label, and 1 more \(python -m segrnn.prep"):
+        Folder(str(own_folder), "train")
+    assert len(Folder(str(own_folder), "train", strict=False)) == 2
+
+
+def test_a_missing_file_of_classes_is_an_error_with_an_example(own_folder: Path) -> None:
+    (own_folder / "classes.yaml").rename(own_folder / "classes.txt")
+    with pytest.raises(DataError, match=r"own holds no classes\.yaml(.|\n)*name: my streets"):
+        Folder(str(own_folder), "train")
+
+
+MALFORMED = {
+    "no yaml": ("classes: [", "can't be understood: while parsing"),
+    "not text": (b"\xff\xfe\x00\xd8", "can't be understood: "),
+    "empty": ("", "it has no list of classes"),
+    "a list": ("- road\n- car", "it has no list of classes"),
+    "no list": ("classes: {road: 0}", "it has no list of classes"),
+    "no classes": ("classes: []", "1 to 253 classes can be held in a byte, got 0"),
+    "too many": (yaml.safe_dump({"classes": [f"c{i}" for i in range(254)]}), "1 to 253 classes"),
+    "unknown key": ("classes: [road]\nignored: [1]", r"unknown keys \['ignored'\]; it has name, classes, ignore"),
+    "odd keys": ("classes: [road]\n1: 2\nx: 3", r"unknown keys \['1', 'x'\]"),
+    "unknown class key": ("classes: [{name: road, colour: [1, 2, 3]}]", r"class road: unknown keys \['colour'\]"),
+    "no name": ("classes: [{id: 0}]", "class 0 is {'id': 0}; it needs a name"),
+    "a number as name": ("classes: [road, 2]", "class 1 is 2; it needs a name"),
+    "yes as name": ("classes: [{name: yes}]", "class 0 is {'name': True}; it needs a name"),
+    "names twice": ("classes: [road, car, road]", r"class names must be unique, got \['road'\]"),
+    "ids twice": ("classes: [{name: a, id: 1}, {name: b}]", r"label ids must be unique, got \[1, 1, 255\]"),
+    "ignored class": ("classes: [a, b]\nignore: [1]", r"label ids must be unique, got \[0, 1, 1\]"),
+    "id too large": ("classes: [{name: a, id: 256}]", "id holds 256; it needs whole numbers of 0 to 255"),
+    "id negative": ("classes: [{name: a, id: -1}]", "id holds -1"),
+    "id true": ("classes: [{name: a, id: true}]", "id holds True"),
+    "id in quotes": ("classes: [{name: a, id: '1'}]", "id holds '1'"),
+    "ignore no list": ("classes: [a]\nignore: 255", "ignore is 255; it needs a list of ids"),
+    "ignore nothing": ("classes: [a]\nignore:", "ignore is None; it needs a list of ids"),
+    "ignore names": ("classes: [a]\nignore: [void]", "ignore holds 'void'"),
+    "color as word": ("classes: [{name: a, color: red}]", "class a: color is 'red', it needs three numbers"),
+    "color too short": ("classes: [{name: a, color: [1, 2]}]", r"class a: color is \[1, 2\], it needs three"),
+    "color empty": ("classes: [{name: a, color: []}]", r"class a: color is \[\], it needs three"),
+    "color too bright": ("classes: [{name: a, color: [1, 2, 256]}]", "color holds 256"),
+    "color in fractions": ("classes: [{name: a, color: [0.5, 0, 1]}]", "color holds 0.5"),
+    "masks": ("classes: [a]\nmasks: rgb", "masks is 'rgb'; it can be ids or colors"),
+    "masks as list": ("classes: [a]\nmasks: [ids]", r"masks is \['ids'\]; it can be ids or colors"),
+    "no colours": ("classes: [colors]\nmasks: colors", "class colors: masks are colors, so that it needs one"),
+    "colours twice": (
+        "classes: [{name: a, color: [1, 2, 3]}, {name: b, color: [1, 2, 3]}]\nmasks: colors",
+        "each class needs a colour of its own",
+    ),
+    "no id for other colours": (
+        "classes: [{name: a, color: [1, 2, 3]}]\nmasks: colors\nignore: []",
+        "ignore needs an id for the colours of no class",
+    ),
+    "a python object": ("classes: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
+    "a tag that does not fit": ("classes: !!bool maybe", "can't be understood: 'maybe'"),
+    "another tag": ("classes: !!timestamp never", "can't be understood: "),
+    "too deep": ("classes: " + "[" * 5000, "can't be understood: maximum recursion"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), MALFORMED.values(), ids=MALFORMED)
+def test_classes_that_are_not_possible_are_one_message(own_folder: Path, content: str | bytes, message: str) -> None:
+    path = own_folder / "classes.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(
+        DataError, match=rf"(?s)^{path} can't be understood: .*It should look like.*masks: ids"
+    ) as error:
+        Folder(str(own_folder), "train")
+    error.match(message)
+
+
+def test_the_example_of_the_messages_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "classes.yaml"
+    path.write_text(Folder.layout.split("like\n\n")[1])
+    labels, colors = read_classes(path)
+    assert (labels.name, labels.class_names, colors) == ("my streets", ("road", "car"), None)

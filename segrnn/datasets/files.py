@@ -236,7 +236,7 @@ def open_picture(file: File) -> Image.Image:
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
         if content is None:
             raise DataError(f"{file} can't be read: {error}") from error
-        reason = str(error) if content else "the file is empty"
+        reason = str(error).partition(" <_io")[0] if content else "the file is empty"  # without an object's address
         raise DataError(f"{file} ({len(content)} bytes) can't be decoded: {reason}") from error
 
 

@@ -144,17 +144,17 @@ def pack(cfg: DictConfig) -> Path:
 
     from segrnn.config.data import build_dataset
     from segrnn.config.schema import PreparePack, check
-    from segrnn.datasets.packing import Pack, start_pack
+    from segrnn.datasets.packing import Pack, new_pack
     from segrnn.datasets.parallel import for_each
 
     config = check(cfg, PreparePack)
     output = Path(config["output"])
     datasets = [build_dataset(config["data"], split) for split in config["splits"]]
-    start_pack(datasets, output)
     size = 0
-    for dataset in datasets:
-        written = for_each(dataset, Pack(output), config["workers"])
-        size += sum(track(written, f"pack {dataset.split}", total=len(dataset)))
+    with new_pack(datasets, output) as draft:
+        for dataset in datasets:
+            written = for_each(dataset, Pack(draft), config["workers"])
+            size += sum(track(written, f"pack {dataset.split}", total=len(dataset)))
     print(
         f"{size / 1e9:.2f} GB in {output}: train on it with data=folder data.root={output} and the crops of your data"
     )

@@ -96,17 +96,16 @@ def _build_data(config: dict[str, Any], allow: Sequence[str]) -> "DataModule":
 
 def _repeats(data: dict[str, Any], train_set: "SegmentationFiles") -> "npt.NDArray[np.float64] | None":
     """How often to show each training image, where the configuration wants rare classes shown more often."""
-    from segrnn.datasets.statistics import read_statistics
-    from segrnn.errors import ConfigError, DataError
+    from segrnn.datasets.statistics import read_statistics_of
+    from segrnn.errors import ConfigError
 
-    if not data["repeat_threshold"]:
-        return None
+    threshold = data["repeat_threshold"]
     if not data["stats"]:
-        raise ConfigError("data.repeat_threshold needs data.stats=<file>: python -m segrnn.prepare stats writes it")
-    statistics = read_statistics(data["stats"])
-    if statistics.names != tuple(pair.name for pair in train_set.pairs):
-        raise DataError(f"data.stats={data['stats']} is about other images than those of the training split")
-    return statistics.repeats(data["repeat_threshold"])
+        if threshold:
+            raise ConfigError("data.repeat_threshold needs data.stats=<file>: python -m segrnn.prepare stats writes it")
+        return None
+    statistics = read_statistics_of(train_set, data["stats"])  # a loss, too, may take its weights from this file
+    return statistics.repeats(threshold) if threshold else None
 
 
 def _build_module(config: dict[str, Any], labels: "LabelSpace", allow: Sequence[str]) -> "SegmentationModule":

@@ -216,6 +216,8 @@ def check(config: DictConfig, schema: type) -> dict[str, Any]:
 def _check_ranges(config: Mapping[str, Any]) -> None:
     for key, value in _flatten(config, ""):
         numbers = value if isinstance(value, list) else [value]
+        if key == "splits" and not value:
+            raise ConfigError("splits=[] must name at least one split")
         if not all(isinstance(number, int | float) for number in numbers):
             continue  # not a number, or, in what evaluate lays over a checkpoint's data, not chosen or not yet typed
         if key in _AT_LEAST and value < _AT_LEAST[key]:

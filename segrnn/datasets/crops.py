@@ -23,8 +23,8 @@ class Window(NamedTuple):
 
     def cut(self, array: ByteArray, fill: int) -> ByteArray:
         """The part of ``(H, W)`` or ``(H, W, C)``; what lies beyond the border holds `fill`."""
-        rows = slice(max(self.top, 0), min(self.top + self.height, array.shape[0]))
-        columns = slice(max(self.left, 0), min(self.left + self.width, array.shape[1]))
+        rows = slice(max(self.top, 0), max(0, min(self.top + self.height, array.shape[0])))
+        columns = slice(max(self.left, 0), max(0, min(self.left + self.width, array.shape[1])))
         inside = array[rows, columns]
         if inside.shape[:2] == (self.height, self.width):
             return inside

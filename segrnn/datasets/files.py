@@ -132,10 +132,18 @@ class SegmentationFiles(Dataset[Sample]):
                 f"sizes differ: image {pair.image} is {_size(image)}, label {pair.label} is {_size(ids)}"
                 + (turned if image.shape[1::-1] == ids.shape else "")
             )
+        return Sample(image, self.encode(pair.label, ids), pair.name)
+
+    def encode(self, file: File, ids: ByteArray) -> ByteArray:
+        """The train ids that the ids of a label file stand for.
+
+        Raises:
+            DataError: some are not in the table.
+        """
         try:
-            return Sample(image, self.labels.encode(ids), pair.name)
+            return self.labels.encode(ids)
         except ForeignIdError as error:
-            raise DataError(f"{pair.label}: {error}; {self.explain_foreign(error)}") from error
+            raise DataError(f"{file}: {error}; {self.explain_foreign(error)}") from error
 
     def read_ids(self, file: File) -> ByteArray:
         """The ids ``(H, W)`` that a label file holds."""
@@ -239,7 +247,7 @@ def open_picture(file: File) -> Image.Image:
     Raises:
         DataError: the file is missing, not an image, or truncated.
     """
-    content = b""
+    content = None
     try:
         content = file.read_bytes()
         with warnings.catch_warnings():
@@ -253,7 +261,9 @@ def open_picture(file: File) -> Image.Image:
     except DataError:
         raise
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
-        reason = str(error) if content else "the file is empty"
+        if content is None:
+            raise DataError(f"{file} can't be read: {error}") from error
+        reason = str(error).partition(" <_io")[0] if content else "the file is empty"  # without an object's address
         raise DataError(f"{file} ({len(content)} bytes) can't be decoded: {reason}") from error
 
 
@@ -262,13 +272,14 @@ def _map_array(file: File, dimensions: int) -> ByteArray:
     try:
         if not isinstance(file, Path):
             raise ValueError("packed images are read from a folder, not from an archive")
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-        if array.dtype != np.uint8 or array.ndim != dimensions or (dimensions == 3 and array.shape[2] != 3):
-            raise ValueError(f"it holds {array.dtype} of shape {array.shape}")
+        array = np.lib.format.open_memmap(file, mode="r")
+        if array.dtype != np.uint8 or array.ndim != dimensions or (array.shape[2:] or (3,)) != (3,) or not array.size:
+            wanted = "(H, W, 3)" if dimensions == 3 else "(H, W)"
+            raise ValueError(f"it holds {array.dtype} of shape {array.shape} instead of uint8 {wanted}")
         return np.asarray(array)
     except FileNotFoundError:
         raise DataError(f"{file} does not exist") from None
-    except (ValueError, OSError, EOFError) as error:
+    except Exception as error:  # damaged headers raise ValueError, TypeError, OverflowError, TokenError, ...
         raise DataError(f"{file} is no packed image or mask: {error}") from error
 
 

@@ -1,6 +1,9 @@
 """A copy of a dataset that needs no decoding: NumPy arrays, of which a crop reads only its own part."""
 
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +28,12 @@ class Pack:
     root: Path
 
     def __call__(self, dataset: SegmentationFiles, index: int) -> int:
-        """Write a sample's image and ids; the bytes that they take."""
+        """Write a sample's image and ids; the bytes that they take.
+
+        Raises:
+            DataError: it can't be trained on.
+            OutputError: it can't be written.
+        """
         pair = dataset.pairs[index]
         image, ids = read_image(pair.image), dataset.read_ids(pair.label)
         dataset.sample(pair, image, ids)  # what can't be trained on is not packed
@@ -35,12 +43,16 @@ class Pack:
 
 
 def _write(path: Path, array: ByteArray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, array)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, array)
+    except OSError as error:
+        raise OutputError(f"{path} can't be written: {error}") from error
 
 
-def start_pack(datasets: Sequence[SegmentationFiles], root: Path) -> None:
-    """Make the folder of the copy, with the label table and room for the arrays.
+@contextmanager
+def new_pack(datasets: Sequence[SegmentationFiles], root: Path) -> Iterator[Path]:
+    """A folder to write the copy into, with the label table; it becomes `root` at the end, or vanishes on a failure.
 
     Raises:
         OutputError: the folder is not empty, can't be written, or the disk is too small.
@@ -48,10 +60,15 @@ def start_pack(datasets: Sequence[SegmentationFiles], root: Path) -> None:
     if root.exists() and not (root.is_dir() and not any(root.iterdir())):
         raise OutputError(f"{root} exists already and would be overwritten: remove it, or name another output")
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        root.parent.mkdir(parents=True, exist_ok=True)
         # taken from the first image, as decoding all of them twice would double the work
-        require_space(root, sum(len(dataset) * _size(dataset) for dataset in datasets))
-        _write_classes(datasets[0].labels, root / "classes.yaml")
+        require_space(root.parent, sum(len(dataset) * _size(dataset) for dataset in datasets))
+        with tempfile.TemporaryDirectory(prefix=f".{root.name}-", dir=root.parent) as scratch:
+            draft = Path(scratch, "draft")
+            draft.mkdir()
+            _write_classes(datasets[0].labels, draft / "classes.yaml")
+            yield draft
+            os.replace(draft, root)  # onto an empty folder too; fails on a full one
     except OSError as error:
         raise OutputError(f"{root} can't be written: {error}") from error
 

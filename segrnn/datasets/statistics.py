@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ Counts = npt.NDArray[np.int64]
 def count_classes(dataset: SegmentationFiles, index: int) -> Counts:
     """Pixels of each class in a sample, and behind them the void ones, ``(K + 1,)``."""
     pair = dataset.pairs[index]
-    mask = dataset.labels.encode(dataset.read_ids(pair.label))
+    mask = dataset.encode(pair.label, dataset.read_ids(pair.label))
     counts = np.bincount(mask.ravel(), minlength=IGNORE_INDEX + 1)
     return np.append(counts[: dataset.labels.num_classes], counts[IGNORE_INDEX]).astype(np.int64)
 
@@ -75,7 +76,8 @@ class ClassStatistics:
         occurs = where_present > 0
         frequency = self.pixels[occurs] / where_present[occurs]
         weights = np.zeros(len(self.class_names))
-        weights[occurs] = np.median(frequency) / frequency
+        if occurs.any():
+            weights[occurs] = np.median(frequency) / frequency
         return weights
 
     def repeats(self, threshold: float) -> npt.NDArray[np.float64]:
@@ -124,8 +126,29 @@ def read_statistics(path: str | Path) -> ClassStatistics:
         return ClassStatistics.from_dict(json.loads(Path(path).read_text()))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; python -m segrnn.prepare stats writes it") from None
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise DataError(f"{path} is not what python -m segrnn.prepare stats writes: {error!r}") from error
+
+
+def read_statistics_of(dataset: SegmentationFiles, path: str | Path) -> ClassStatistics:
+    """Read what ``python -m segrnn.prepare stats`` wrote about a dataset.
+
+    Raises:
+        DataError: the file is missing, is not such a file, or is about other classes or images.
+    """
+    statistics = read_statistics(path)
+    _require_same("classes", statistics.class_names, dataset.labels.class_names, path)
+    _require_same("images", statistics.names, tuple(pair.name for pair in dataset.pairs), path)
+    return statistics
+
+
+def _require_same(what: str, found: tuple[str, ...], wanted: tuple[str, ...], path: str | Path) -> None:
+    if found != wanted:
+        theirs, ours = next(names for names in zip_longest(found, wanted, fillvalue="none") if names[0] != names[1])
+        raise DataError(
+            f"{path} is about other {what} than the training split has: {len(found)} and {len(wanted)}, and where they "
+            f"first differ {theirs} and {ours}. python -m segrnn.prepare stats writes it anew"
+        )
 
 
 def read_weights(path: str | None) -> list[float]:

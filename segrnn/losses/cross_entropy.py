@@ -13,6 +13,8 @@ from segrnn.labels import IGNORE_INDEX
 class CrossEntropy(nn.Module):
     """Mean cross-entropy over valid pixels; a crop that is all void gives 0 with zero gradients, not NaN.
 
+    So does one of which only classes of weight 0 are left.
+
     Args:
         label_smoothing: share of the target spread over all classes, 0 to 1.
         class_weights: weight of each class's pixels, ``(K,)``; the mean is then a weighted one. All count the same by
@@ -52,4 +54,4 @@ class CrossEntropy(nn.Module):
         )
         valid = target != IGNORE_INDEX
         total_weight = valid.sum() if weights is None else (weights[target.where(valid, 0)] * valid).sum()
-        return total / total_weight.where(total_weight > 0, 1)
+        return total / total_weight.where(total_weight > 0, torch.inf)  # smoothed targets weigh something even here

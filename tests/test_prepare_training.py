@@ -1,0 +1,144 @@
+"""Statistics and packed copies as whole commands, and training with them."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SMALL, Run
+from PIL import Image
+
+from segrnn.datasets import CamVid
+from segrnn.datasets.statistics import read_statistics
+
+
+@pytest.fixture
+def stats(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """The override that names the statistics of the small CamVid."""
+    assert run("prepare", "stats", "data=camvid", f"data.root={camvid}", "workers=1") == 0
+    capsys.readouterr()
+    return "data.stats=runs/stats/camvid_train.json"
+
+
+def losses(folder: str) -> list[str]:
+    with Path(folder, "csv", "metrics.csv").open() as file:
+        return [row["train/loss"] for row in csv.DictReader(file) if row["train/loss"]]
+
+
+def test_stats_prints_a_table_and_writes_a_file(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("prepare", "stats", "data=camvid", f"data.root={camvid}", "output=out/counts.json", "workers=0") == 0
+    out = capsys.readouterr().out
+    assert "6 images, train of camvid" in out
+    assert "out/counts.json: with data.stats=out/counts.json, loss=weighted_cross_entropy" in out
+    statistics = read_statistics("out/counts.json")
+    masks = [sample.mask for sample in CamVid(str(camvid), "train")]
+    assert statistics.pixels.tolist() == [sum(int((mask == k).sum()) for mask in masks) for k in range(11)]
+    weights = [row["weight"] for row in json.loads(Path("out/counts.json").read_text())["classes"].values()]
+    assert weights == statistics.median_frequency_weights.tolist()
+    for name, weight in zip(statistics.class_names, weights, strict=True):
+        assert any(name in line and f"{weight:.3f}" in line for line in out.splitlines())
+    assert [path.name for path in Path("out").iterdir()] == ["counts.json"]
+
+
+def test_a_broken_label_is_one_message(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    label = camvid / "trainannot" / "0001TP_000002.png"
+    Image.fromarray(np.full((36, 52), 40, np.uint8)).save(label)
+    for workers in (0, 2):
+        assert run("prepare", "stats", "data=camvid", f"data.root={camvid}", f"workers={workers}") == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"error: {label}: ids [40] are not in the CamVid label table; ")
+        assert err.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+def test_training_uses_the_weights_and_shows_rare_classes_more_often(run: Run, camvid: Path, stats: str) -> None:
+    for image in (1, 2):  # without these the car is in each of them
+        label = camvid / "trainannot" / f"0001TP_00000{image}.png"
+        Image.fromarray(np.where(np.array(Image.open(label)) == 8, 3, np.array(Image.open(label)))).save(label)
+    assert run("prepare", "stats", "data=camvid", f"data.root={camvid}", "workers=0") == 0
+    repeated = read_statistics("runs/stats/camvid_train.json").repeats(0.9)
+    assert len(set(repeated)) > 1
+    common = [*SMALL, "data=camvid", f"data.root={camvid}", "trainer.max_steps=6"]
+    choices = {
+        "plain": [],
+        "measured": [stats],
+        "weighted": [stats, "loss=weighted_cross_entropy"],
+        "repeated": [stats, "data.repeat_threshold=0.9"],
+        "both": [stats, "data.repeat_threshold=0.9", "loss=weighted_cross_entropy"],
+    }
+    for name, overrides in choices.items():
+        assert run("train", *common, *overrides, f"hydra.run.dir={name}") == 0
+    assert losses("measured") == losses("plain")
+    different = [losses(name) for name in ("plain", "weighted", "repeated", "both")]
+    assert all(len(one) == 6 for one in different)
+    assert len({tuple(one) for one in different}) == 4
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["loss=weighted_cross_entropy"], "these class weights need data.stats=<file>: python -m segrnn.prepare stats"),
+        (
+            ["data.repeat_threshold=0.9"],
+            "data.repeat_threshold needs data.stats=<file>: python -m segrnn.prepare stats",
+        ),
+        (["data.stats=none.json"], "none.json does not exist; python -m segrnn.prepare stats writes it"),
+    ],
+)
+def test_missing_statistics_are_one_message(
+    run: Run, camvid: Path, overrides: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=run", *overrides) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"error: {message}")
+    assert err.count("\n") == 1
+    assert not Path("run", "checkpoints").exists()
+
+
+@pytest.mark.parametrize("use", ["loss=weighted_cross_entropy", "data.repeat_threshold=0.9"])
+def test_statistics_of_other_data_are_one_message(
+    run: Run, camvid: Path, cityscapes: Path, stats: str, use: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = {
+        "data=camvid": ([f"data.root={camvid}", "data.train_split=val"], "other images than the training split has: 6"),
+        "data=cityscapes": ([f"data.root={cityscapes}"], "other classes than the training split has: 11 and 19"),
+    }
+    for data, (overrides, message) in others.items():
+        assert run("train", *SMALL, data, *overrides, stats, use, "hydra.run.dir=run") == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"error: runs/stats/camvid_train.json is about {message}")
+        assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["camvid", "cityscapes"])
+def test_training_on_a_packed_copy_is_training_on_the_original(
+    run: Run, name: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = [f"data={name}", f"data.root={request.getfixturevalue(name)}"]
+    assert run("prepare", "pack", *original, "output=fast/copy", "workers=1") == 0
+    assert "GB in fast/copy: train on it with data=folder data.root=fast/copy" in capsys.readouterr().out
+    assert run("prepare", "stats", *original, "output=stats.json", "workers=0") == 0
+    same = ["data.max_class_share=0.75", "data.stats=stats.json", "data.repeat_threshold=0.9"]
+    assert run("train", *SMALL, *original, *same, "hydra.run.dir=original") == 0
+    assert run("train", *SMALL, "data=folder", "data.root=fast/copy", *same, "hydra.run.dir=copy") == 0
+    assert len(losses("copy")) == 3
+    assert losses("copy") == losses("original")
+    scores = [json.loads(Path(folder, "metrics.json").read_text()) for folder in ("original", "copy")]
+    assert scores[0]["per_class"] == scores[1]["per_class"]
+
+
+def test_a_broken_image_leaves_no_copy(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = camvid / "val" / "0001TP_000002.png"
+    broken.write_bytes(b"")
+    for workers in (0, 2):
+        arguments = ["pack", "data=camvid", f"data.root={camvid}", "output=fast/copy", f"workers={workers}"]
+        assert run("prepare", *arguments) == 2
+        assert capsys.readouterr().err == f"error: {broken} (0 bytes) can't be decoded: the file is empty\n"
+        assert list(Path("fast").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["stats", "check", "pack"])
+def test_help(run: Run, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("prepare", name, "--help") == 0
+    assert f"python -m segrnn.prepare {name}" in capsys.readouterr().out

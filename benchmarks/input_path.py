@@ -24,7 +24,7 @@ from PIL import Image
 
 from segrnn.config.schema import Train, check
 from segrnn.datasets import ADE20K, Augmentation, Augmented, Cityscapes, Folder, SegmentationFiles, read_image
-from segrnn.datasets.packing import Pack, start_pack
+from segrnn.datasets.packing import Pack, new_pack
 from segrnn.reports import describe_machine
 
 if TYPE_CHECKING:
@@ -66,10 +66,9 @@ def main() -> None:
 
 def measure(name: str, dataset: SegmentationFiles, packed: Path, rounds: int) -> dict[str, str]:
     """One line of the table."""
-    start_pack([dataset], packed)
-    write = Pack(packed)
-    for index in range(len(dataset)):
-        write(dataset, index)
+    with new_pack([dataset], packed) as draft:
+        for index in range(len(dataset)):
+            Pack(draft)(dataset, index)
     with initialize_config_module("segrnn.conf", version_base="1.3"):
         data = check(compose("train", [f"data={name}"]), Train)["data"]
     augmentation = Augmentation(

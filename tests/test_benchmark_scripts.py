@@ -41,3 +41,15 @@ def test_the_comparison_resumes_where_it_stopped(camvid: Path, tmp_path: Path) -
     other = compare("none", steps=2)
     assert other.returncode != 0
     assert "was trained with other settings" in other.stderr
+
+
+@pytest.mark.slow
+def test_the_input_path_is_measured_beside_decoding(tmp_path: Path) -> None:
+    script = [sys.executable, str(BENCHMARKS / "input_path.py"), "--images", "1", "--rounds", "1"]
+    done = subprocess.run(script, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = (tmp_path / "benchmarks/results/input_path.md").read_text()
+    assert table.rstrip() in done.stdout
+    rows = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith(("| cityscapes", "| ade20k"))]
+    assert len(rows) == 2
+    assert all(float(row[1]) > 0 and float(row[2]) > 0 and float(row[4]) > 0 for row in rows)

@@ -54,8 +54,7 @@ def test_folders_with_masks_of_colours_and_any_names_are_copied(tmp_path: Path) 
         for kind in ("images", "masks"):
             Image.fromarray(colors).save(root / kind / "train" / f"{name}.png")
     (root / "classes.yaml").write_text(
-        "name: 'on: 3'\nmasks: colors\n"
-        "classes:\n- {name: 'no', id: 4, color: [1, 2, 3]}\n- {name: é, color: [9, 9, 9]}\n",
+        "name: 'on: 3'\nclasses: [{name: 'no', id: 4, color: [1, 2, 3]}, {name: é, color: [9, 9, 9]}]\nmasks: colors\n",
         encoding="utf-8",
     )
     original = Folder(str(root), "train")

@@ -34,8 +34,8 @@ def test_a_palette_is_not_applied_to_labels(tmp_path: Path) -> None:
 
 def test_transparency_is_dropped_in_silence(tmp_path: Path) -> None:
     picture = Image.new("P", (2, 1))
-    picture.putpalette([10, 20, 30])
-    picture.save(tmp_path / "image.png", transparency=b"\0\1")
+    picture.putpalette([10, 20, 30, 40, 50, 60])
+    picture.save(tmp_path / "image.png", transparency=b"\x40\x80")
     assert read_image(tmp_path / "image.png").tolist() == [[[10, 20, 30]] * 2]
 
 

@@ -107,7 +107,8 @@ def test_a_wrapped_folder_goes_before_a_bare_archive(tmp_path: Path) -> None:
 
 def test_what_other_systems_leave_is_passed_over(own_folder: Path) -> None:
     expected = Tree(own_folder).files().keys()
-    for name in ("__MACOSX/images/val/._0.jpg", "images/val/._0.jpg", "images/.DS_Store", "masks/Thumbs.db", "._a.zip"):
+    left = ["__MACOSX/images/val/0.jpg", "images/val/._0.jpg", "images/.DS_Store", "masks/Thumbs.db", "desktop.ini"]
+    for name in [*left, "._a.zip"]:
         (own_folder / name).parent.mkdir(parents=True, exist_ok=True)
         (own_folder / name).write_bytes(b"\0")
     packed = zipped(own_folder, own_folder.parent / "own.zip")

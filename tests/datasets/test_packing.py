@@ -110,6 +110,12 @@ def test_a_broken_file_leaves_nothing_behind(camvid: Path, tmp_path: Path, worke
     assert list((tmp_path / "fast").iterdir()) == []
 
 
+def test_what_can_not_be_trained_on_is_not_packed(camvid: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.full((36, 52), 40, np.uint8)).save(camvid / "trainannot" / "0001TP_000003.png")
+    with pytest.raises(DataError, match=r"0001TP_000003\.png: ids \[40\] are not in the CamVid label table"):
+        pack(tmp_path / "fast" / "copy", CamVid(str(camvid), "train"))
+
+
 def test_a_disk_that_fills_up_leaves_nothing_behind(
     camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

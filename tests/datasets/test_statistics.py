@@ -72,6 +72,10 @@ def test_a_class_that_never_occurs_weighs_nothing_and_repeats_nothing(camvid: Pa
     assert (ClassStatistics(statistics.class_names, statistics.names, everywhere).repeats(1) == 1).all()
 
 
+def test_an_image_of_frequent_classes_is_shown_once() -> None:
+    assert ClassStatistics(("road",), ("a",), np.array([[4, 0]])).repeats(0.5).tolist() == [1]
+
+
 def test_images_of_nothing_but_void_are_counted_too() -> None:
     statistics = ClassStatistics(("road", "car"), ("a", "b"), np.array([[0, 0, 4], [0, 0, 4]]))
     assert statistics.frequencies.tolist() == [0, 0]

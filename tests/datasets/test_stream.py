@@ -23,6 +23,12 @@ def test_whole_repeats_make_every_pass_alike() -> None:
     assert len({tuple(one) for one in passes}) > 1
 
 
+def test_samples_are_repeated_each_by_its_own_chance() -> None:
+    indices = np.array([index for _, index in drawn(1000, length=2, repeats=np.full(2, 1.5))])
+    lead = np.cumsum(np.where(indices == 0, 1, -1))
+    assert abs(lead).max() > 4  # repeated together, they could be 2 apart
+
+
 def test_repeats_of_one_are_no_repeats() -> None:
     indices = [index for _, index in drawn(40, repeats=np.ones(4))]
     assert all(sorted(indices[start : start + 4]) == [0, 1, 2, 3] for start in range(0, 40, 4))

@@ -271,7 +271,7 @@ def test_unusable_checkpoints(trained: Path, run: Run, camvid: Path, command: st
 def test_predict_refuses_and_reports(trained: Path, run: Run, camvid: Path, capsys) -> None:
     base = [f"ckpt={trained}/checkpoints/best.ckpt", f"input={camvid}/val"]
     assert run("predict", *base, "output=out", "format=colour") == 2
-    assert "format=colour must be one of label_ids, train_ids, color, overlay (did you mean color?)" in (
+    assert "format=colour must be one of label_ids, train_ids, color, overlay, submission (did you mean color?)" in (
         capsys.readouterr().err
     )
     assert run("predict", *base, "output=out", "overwrite=maybe") == 2

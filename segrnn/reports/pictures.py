@@ -23,14 +23,15 @@ def draw_confusion(scores: Scores, path: Path) -> None:
     """The confusion matrix as a picture: each row is a true class and sums to 100 %."""
     shares = 100 * scores.counts / np.maximum(scores.counts.sum(axis=1, keepdims=True), 1)
     classes = len(scores.class_names)
-    side = 2.5 + 0.45 * classes
+    side = 2.5 + min(0.45 * classes, 24)
+    small = None if classes <= 50 else 5
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     names = [textwrap.shorten(name, 24, placeholder="...") for name in scores.class_names]  # ADE20K has long ones
-    axes.set_xticks(range(classes), names, rotation=90)
-    axes.set_yticks(range(classes), names)
+    axes.set_xticks(range(classes), names, rotation=90, fontsize=small)
+    axes.set_yticks(range(classes), names, fontsize=small)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title(f"mIoU {100 * scores.miou:.2f} %")

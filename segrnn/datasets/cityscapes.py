@@ -24,7 +24,7 @@ class Cityscapes(SegmentationFiles):
         split: ``train``, ``val``, ``train_extra`` (coarse labels alone) or ``test`` (whose public labels are dummies:
             every score is NaN).
         strict: whether an image without a label is an error.
-        annotations: ``gtFine`` or ``gtCoarse``.
+        annotations: ``gtFine`` or ``gtCoarse``; by default ``gtFine``, where there are such labels.
 
     Raises:
         DataError: the tree is not there, or an image has no label.
@@ -37,10 +37,11 @@ class Cityscapes(SegmentationFiles):
   gtFine/{train,val,test}/<city>/<city>_<seq>_<frame>_gtFine_labelIds.png
   gtCoarse/{train,val,train_extra}/<city>/<city>_<seq>_<frame>_gtCoarse_labelIds.png"""
 
-    def __init__(self, root: str, split: str, strict: bool = True, annotations: str = "gtFine") -> None:
-        if annotations not in ("gtFine", "gtCoarse"):
-            raise ConfigError(f"data.dataset.annotations={annotations} must be gtFine or gtCoarse")
-        self.annotations = annotations
+    def __init__(self, root: str, split: str, strict: bool = True, annotations: str | None = None) -> None:
+        if annotations not in (None, "gtFine", "gtCoarse"):
+            raise ConfigError(f"data.dataset.annotations={annotations} must be gtFine, gtCoarse or null")
+        # so that a run on train_extra is still validated on fine labels
+        self.annotations = annotations or ("gtCoarse" if split == "train_extra" else "gtFine")
         self._instances: dict[str, File] = {}
         super().__init__(root, split, strict)
 
@@ -57,7 +58,7 @@ class Cityscapes(SegmentationFiles):
         if not tree.files("leftImg8bit/train_extra" if extra else "leftImg8bit"):
             return f"There are no images: is leftImg8bit_{'trainextra' if extra else 'trainvaltest'}.zip missing?"
         if extra and self.annotations == "gtFine":
-            return "train_extra has coarse labels alone: add data.dataset.annotations=gtCoarse"
+            return "train_extra has coarse labels alone: remove data.dataset.annotations=gtFine"
         labels = tree.files(self.annotations)
         if not labels:
             archive = "gtCoarse.zip" if self.annotations == "gtCoarse" else "gtFine_trainvaltest.zip"

@@ -67,8 +67,13 @@ def test_an_image_without_a_label_is_named(cityscapes: Path) -> None:
         Cityscapes(str(cityscapes), "val")
 
 
+def test_coarse_labels_are_for_the_split_without_fine_ones(cityscapes: Path) -> None:
+    assert Cityscapes(str(cityscapes), "train_extra").annotations == "gtCoarse"
+    assert Cityscapes(str(cityscapes), "val").annotations == "gtFine"
+
+
 def test_there_are_two_kinds_of_annotations(cityscapes: Path) -> None:
-    with pytest.raises(ConfigError, match=r"data\.dataset\.annotations=fine must be gtFine or gtCoarse"):
+    with pytest.raises(ConfigError, match=r"data\.dataset\.annotations=fine must be gtFine, gtCoarse or null"):
         Cityscapes(str(cityscapes), "val", annotations="fine")
 
 
@@ -87,7 +92,7 @@ def rename_labels(root: Path, kind: str) -> None:
             lambda root: (root / "leftImg8bit/train_extra").rename(root / "x"),
             *("train_extra", "gtCoarse", "is leftImg8bit_trainextra.zip missing"),
         ),
-        (lambda root: None, "train_extra", "gtFine", "coarse labels alone: add data.dataset.annotations=gtCoarse"),
+        (lambda root: None, "train_extra", "gtFine", "coarse labels alone: remove data.dataset.annotations=gtFine"),
         (lambda root: rename_labels(root, "color"), "val", "gtFine", r"gtFine holds no \*_labelIds\.png: colour pict"),
         (lambda root: rename_labels(root, "labelTrainIds"), "val", "gtFine", "and train ids can't replace them"),
     ],

@@ -72,3 +72,22 @@ def test_from_published_files_to_a_submission(
             with Image.open(archive.open(name)) as mask, Image.open(Path("masks", name)) as written:
                 assert (np.array(mask) == np.array(written)).all()
                 assert set(np.unique(mask)) <= ids
+
+
+def test_dummy_labels_give_no_score(run: Run, cityscapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cityscapes publishes the test split with labels of ego vehicle and border alone."""
+    data = ["data=cityscapes", f"data.root={cityscapes}"]
+    assert run("train", *SMALL, *data, "trainer.max_steps=1", "hydra.run.dir=trained") == 0
+    for kind in ("leftImg8bit", "gtFine"):
+        (cityscapes / kind / "val").rename(cityscapes / kind / "test")
+    for path in (cityscapes / "gtFine" / "test").rglob("*.png"):
+        ids = np.array(Image.open(path))
+        ids[:] = 1
+        ids[0] = 2
+        Image.fromarray(ids).save(path)
+    assert run("evaluate", "ckpt=trained/checkpoints/last.ckpt", "data.split=test", "hydra.run.dir=scored") == 0
+    scores = json.loads(Path("scored/metrics.json").read_text())
+    assert scores["miou"] is None
+    assert scores["official"]["mean_class_iou"] is None
+    assert scores["calibration"]["expected_calibration_error"] is None
+    assert "boundary IoU" in capsys.readouterr().out

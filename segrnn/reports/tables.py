@@ -46,7 +46,8 @@ def print_official(official: Mapping[str, Any], boundary: BoundaryIoU, calibrati
     table.add_column("", justify="right")
     for name, value in official.items():
         if not isinstance(value, Mapping):
-            table.add_row(f"official {name.replace('_', ' ')}", _percent(float("nan") if value is None else value))
+            words = name.replace("_", " ").replace("iou", "IoU")
+            table.add_row(f"official {words}", _percent(float("nan") if value is None else value))
     table.add_row("boundary IoU", _percent(boundary.miou))
     table.add_row("expected calibration error", _percent(calibration.error))
     Console().print(table)

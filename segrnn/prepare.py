@@ -50,7 +50,7 @@ def extract(cfg: DictConfig) -> list[Path]:
     return files
 
 
-def check_files(cfg: DictConfig) -> list[str]:
+def check_files(cfg: DictConfig) -> None:
     """Decode every image and label in full and print what is wrong with them, one line each.
 
     Args:
@@ -70,7 +70,7 @@ def check_files(cfg: DictConfig) -> list[str]:
 
     config = check(cfg, PrepareCheck)
     console = Console(soft_wrap=True, highlight=False)
-    problems: list[str] = []
+    count = 0
     for split in config["splits"]:
         dataset = build_dataset(config["data"], split, strict=False)
         found = for_each(dataset, find_problems, config["workers"])
@@ -79,10 +79,9 @@ def check_files(cfg: DictConfig) -> list[str]:
         for problem in of_split:
             console.print(problem, markup=False)
         console.print(f"{split}: {len(dataset)} pairs of image and label, {len(of_split)} problems")
-        problems += of_split
-    if problems:
-        raise DataError(f"{len(problems)} problems in {config['data']['root']}, listed above")
-    return problems
+        count += len(of_split)
+    if count:
+        raise DataError(f"{count} problems in {config['data']['root']}, listed above")
 
 
 def stats(cfg: DictConfig) -> Path:

@@ -96,8 +96,6 @@ def stats(cfg: DictConfig) -> Path:
     Raises:
         SegrnnError: a label can't be read, or the file can't be written.
     """
-    import json
-
     import numpy as np
     from rich.progress import track
 
@@ -105,8 +103,7 @@ def stats(cfg: DictConfig) -> Path:
     from segrnn.config.schema import PrepareStats, check
     from segrnn.datasets.parallel import for_each
     from segrnn.datasets.statistics import ClassStatistics, count_classes
-    from segrnn.inference import write_atomically
-    from segrnn.reports import print_statistics
+    from segrnn.reports import print_statistics, write_statistics
 
     config = check(cfg, PrepareStats)
     data, output = config["data"], Path(config["output"])
@@ -114,17 +111,13 @@ def stats(cfg: DictConfig) -> Path:
     counts = list(track(for_each(dataset, count_classes, config["workers"]), "count", total=len(dataset)))
     names = tuple(pair.name for pair in dataset.pairs)
     statistics = ClassStatistics(dataset.labels.class_names, names, np.stack(counts))
-    write_atomically(output, lambda path: _write_text(path, json.dumps(statistics.to_dict(), indent=1)))
+    write_statistics(statistics, output)
     print_statistics(statistics, f"{len(dataset)} images, {data['train_split']} of {data['name']}")
     print(
         f"{output}: with data.stats={output}, loss=weighted_cross_entropy weights classes by it, and "
         "data.repeat_threshold=<share> shows images of rare classes more often"
     )
     return output
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text + "\n")
 
 
 def pack(cfg: DictConfig) -> Path:

@@ -1,11 +1,9 @@
 """Zip files from strangers: looked through before anything is written, and extracted in full or not at all."""
 
 import lzma
-import os
 import shutil
 import stat
 import struct
-import tempfile
 import unicodedata
 import zipfile
 import zlib
@@ -16,6 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from rich.progress import track
 
+from segrnn.datasets.drafts import new_folder
 from segrnn.errors import DataError, OutputError
 
 MAX_MEMBERS = 500_000
@@ -39,25 +38,16 @@ def extract_archive(archive: Path, output: Path, inside: str = "") -> list[Path]
             elsewhere or collide, much more content than its size suggests), or has no folder `inside`.
         OutputError: `output` is taken or can't be written, or the disk is too small.
     """
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise OutputError(f"{output} exists already and would be overwritten: remove it, or name another folder")
     with open_zip(archive) as file:
         check_members(file.infolist(), archive)
         chosen = _choose(file.infolist(), archive, inside)
-        try:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            require_space(output.parent, sum(member.file_size for member in chosen.values()))
-            with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as scratch:
-                draft = Path(scratch, "draft")
-                draft.mkdir()
-                for path, member in track(chosen.items(), "extract", total=len(chosen)):
-                    target = draft / path
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    with file.open(member) as source, target.open("xb") as sink:
-                        shutil.copyfileobj(source, sink)
-                os.replace(draft, output)  # onto an empty folder too; fails on a full one
-        except OSError as error:
-            raise OutputError(f"{output} can't be written: {error}") from error
+        with new_folder(output) as draft:
+            require_space(draft, sum(member.file_size for member in chosen.values()))
+            for path, member in track(chosen.items(), "extract", total=len(chosen)):
+                target = draft / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with file.open(member) as source, target.open("xb") as sink:
+                    shutil.copyfileobj(source, sink)
     return [output / path for path in chosen]
 
 

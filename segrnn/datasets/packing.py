@@ -1,7 +1,5 @@
 """A copy of a dataset that needs no decoding: NumPy arrays, of which a crop reads only its own part."""
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from segrnn.datasets.drafts import new_folder
 from segrnn.datasets.extract import require_space
 from segrnn.datasets.files import SegmentationFiles, read_image
 from segrnn.errors import OutputError
@@ -57,20 +56,11 @@ def new_pack(datasets: Sequence[SegmentationFiles], root: Path) -> Iterator[Path
     Raises:
         OutputError: the folder is not empty, can't be written, or the disk is too small.
     """
-    if root.exists() and not (root.is_dir() and not any(root.iterdir())):
-        raise OutputError(f"{root} exists already and would be overwritten: remove it, or name another output")
-    try:
-        root.parent.mkdir(parents=True, exist_ok=True)
+    with new_folder(root) as draft:
         # taken from the first image, as decoding all of them twice would double the work
-        require_space(root.parent, sum(len(dataset) * _size(dataset) for dataset in datasets))
-        with tempfile.TemporaryDirectory(prefix=f".{root.name}-", dir=root.parent) as scratch:
-            draft = Path(scratch, "draft")
-            draft.mkdir()
-            _write_classes(datasets[0].labels, draft / "classes.yaml")
-            yield draft
-            os.replace(draft, root)  # onto an empty folder too; fails on a full one
-    except OSError as error:
-        raise OutputError(f"{root} can't be written: {error}") from error
+        require_space(draft, sum(len(dataset) * _size(dataset) for dataset in datasets))
+        _write_classes(datasets[0].labels, draft / "classes.yaml")
+        yield draft
 
 
 def _size(dataset: SegmentationFiles) -> int:

@@ -3,7 +3,7 @@
 from segrnn.reports.costs import draw_receptive_fields, print_costs, write_costs
 from segrnn.reports.machine import describe_machine
 from segrnn.reports.pictures import draw_calibration, write_panels
-from segrnn.reports.tables import print_official, print_scores, print_statistics, write_scores
+from segrnn.reports.tables import print_official, print_scores, print_statistics, write_scores, write_statistics
 
 __all__ = [
     "describe_machine",
@@ -16,4 +16,5 @@ __all__ = [
     "write_costs",
     "write_panels",
     "write_scores",
+    "write_statistics",
 ]

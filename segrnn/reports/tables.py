@@ -69,6 +69,11 @@ def print_statistics(statistics: ClassStatistics, title: str) -> None:
     Console().print(table)
 
 
+def write_statistics(statistics: ClassStatistics, path: Path) -> None:
+    """Write what `segrnn.datasets.statistics.read_statistics` reads."""
+    write_atomically(path, lambda temporary: _write_json(statistics.to_dict(), temporary))
+
+
 def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None = None) -> None:
     """Write ``metrics.json``, ``per_class.csv``, ``confusion.npz`` and ``confusion.png``.
 

@@ -1,8 +1,10 @@
-"""The errors that a user can mend. The commands print them without a traceback and exit with code 2."""
+"""The errors that a user can mend. The commands print them without a traceback and exit with their code."""
 
 
 class SegrnnError(Exception):
     """Something in the user's hands is wrong; the message says what was found, what was wanted and the fix."""
+
+    exit_code = 2
 
 
 class DataError(SegrnnError):
@@ -27,3 +29,15 @@ class CheckpointError(SegrnnError):
 
 class OutputError(SegrnnError):
     """A result can't be written, or would overwrite an earlier one."""
+
+
+class TrainingError(SegrnnError):
+    """Training can't go on: the loss is no number any more, or the memory is too small."""
+
+
+class Interrupted(SegrnnError):
+    """A run was told to end, and has saved what it had."""
+
+    def __init__(self, reason: str, step: int, exit_code: int) -> None:
+        super().__init__(f"the run was ended after step {step}: {reason}")
+        self.exit_code = exit_code

@@ -1,7 +1,7 @@
 """Train a segmentation network: ``python -m segrnn.train``."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from segrnn.datasets import SegmentationFiles
     from segrnn.labels import LabelSpace
     from segrnn.metrics import Scores
-    from segrnn.training import DataModule, SegmentationModule
+    from segrnn.training import DataModule, Interruption, SegmentationModule
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,18 @@ class TrainResult:
     last: Path
 
 
-def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
-    """Run a whole training: a table in the terminal, checkpoints, scores and pictures in a folder.
+def train(
+    cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], None] | None = None
+) -> TrainResult:
+    """Run a whole training, or the rest of one: a table in the terminal, checkpoints, scores and pictures in a folder.
 
     Args:
         cfg: composed from ``conf/train.yaml``.
-        run_dir: a folder that holds no run yet; it is made where it is missing.
+        run_dir: the run's folder; it is made where it is missing, and must hold no run that this one does not go on.
+        on_validation: called with the step and the mIoU of each validation, in every process.
 
     Raises:
-        SegrnnError: the configuration, the data or the folder is at fault.
+        SegrnnError: the configuration, the data, the folder or a checkpoint is at fault; or the run was told to end.
     """
     import logging
 
@@ -46,37 +49,94 @@ def train(cfg: DictConfig, run_dir: Path) -> TrainResult:
 
     from segrnn.config.build import TARGETS, build, call
     from segrnn.config.schema import Train, check
-    from segrnn.errors import OutputError
     from segrnn.measure import count_parameters
-    from segrnn.training import fit
+    from segrnn.training import Interruption, fit
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises
     config = check(cfg, Train)
     allow = (*TARGETS, *config["allow"])
-    checkpoints = run_dir / "checkpoints"
-    first = os.environ.get("LOCAL_RANK", "0") == "0"  # of several processes, the one that speaks and writes
-    if first and checkpoints.exists():
-        raise OutputError(f"{run_dir} holds a run already: choose another hydra.run.dir, or remove it")
+    first = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"  # the process that speaks and writes
+    say: Callable[[str], None] = print if first else lambda _: None
+    resume = _find_checkpoint(config, run_dir, first, say)
 
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    data = _build_data(config, allow)
-    module = _build_module(config, data.val.labels, allow)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    logger = call(build(config["logger"], "logger", allow), "logger", save_dir=str(run_dir))
-    if first:
-        OmegaConf.save(OmegaConf.create(config), run_dir / "config.yaml")
-        print(
+    with Interruption(config["trainer"]["max_minutes"]) as interruption:
+        data = _build_data(config, allow)
+        module = _build_module(config, data.val.labels, interruption, allow)
+        step = _check_resumed(resume, module, config, say) if resume else 0
+        run_dir.mkdir(parents=True, exist_ok=True)
+        # loggers begin a new file: a run that goes on must not overwrite the curves of its beginning
+        curves = run_dir / f"from_step_{step}" if step else run_dir
+        logger = call(build(config["logger"], "logger", allow), "logger", save_dir=str(curves))
+        if first and not resume:
+            OmegaConf.save(OmegaConf.create(config), run_dir / "config.yaml")
+        say(
             f"{len(data.train.dataset)} training and {len(data.val)} validation images, "
             f"{data.val.labels.num_classes} classes; {count_parameters(module.model):,} parameters, "
             f"of which {count_parameters(module.model.context):,} in the context\nrun directory: {run_dir}"
         )
-    fit(module, data, logger, checkpoints, config["trainer"], config["checkpoint"]["every_n_steps"])
+        fit(
+            module,
+            data,
+            logger,
+            run_dir,
+            config["trainer"],
+            config["checkpoint"]["every_n_steps"],
+            resume,
+            on_validation,
+        )
 
     assert module.scores is not None
+    checkpoints = run_dir / "checkpoints"
     result = TrainResult(module.scores, run_dir, checkpoints / "best.ckpt", checkpoints / "last.ckpt")
     if first:
         _report(result, module, data, f"{len(data.val)} images, {config['data']['split']} of {config['data']['name']}")
     return result
+
+
+def _find_checkpoint(config: dict[str, Any], run_dir: Path, first: bool, say: Callable[[str], None]) -> Path | None:
+    """The checkpoint to go on from, if any; a folder that holds a run is not overwritten."""
+    from segrnn.errors import ConfigError, OutputError
+    from segrnn.training.checkpoints import find_newest
+
+    if config["ckpt"] and config["weights"]:
+        raise ConfigError(
+            "ckpt goes on with a run, weights starts a new one from its weights: choose one of "
+            f"ckpt={config['ckpt']} and weights={config['weights']}"
+        )
+    checkpoints = run_dir / "checkpoints"
+    if config["ckpt"] == "auto":
+        newest = find_newest(checkpoints, say)
+        if newest is None:
+            say(f"{checkpoints} has no checkpoint to go on from: a new run begins. The next start finds the folder "
+                f"if it is given the same run_id, here {config['run_id']}")
+        return newest
+    resume = Path(config["ckpt"]) if config["ckpt"] else None
+    goes_on = resume is not None and resume.resolve().parent == checkpoints.resolve()
+    if first and checkpoints.exists() and not goes_on:
+        raise OutputError(
+            f"{run_dir} holds a run already: go on with it by ckpt=auto, choose another run_id or hydra.run.dir, or "
+            "remove it"
+        )
+    return resume
+
+
+def _check_resumed(path: Path, module: "SegmentationModule", config: dict[str, Any], say: Callable[[str], None]) -> int:
+    """Compare a checkpoint with what is to go on; the step that it was written after."""
+    from segrnn.config.model import KEY
+    from segrnn.config.schema import differences
+    from segrnn.errors import CheckpointError
+    from segrnn.models.reading import read_checkpoint
+    from segrnn.training.checkpoints import KEYS
+
+    checkpoint = read_checkpoint(path, KEYS)
+    step: int = checkpoint["global_step"]
+    if step > config["trainer"]["max_steps"]:
+        raise CheckpointError(f"{path} is from step {step}, behind trainer.max_steps={config['trainer']['max_steps']}")
+    say(f"going on from {path}, step {step} of {config['trainer']['max_steps']}")
+    if changed := differences(checkpoint[KEY]["config"], config):
+        say("the run goes on with other settings than it began with:\n" + "\n".join(f"  {line}" for line in changed))
+    return step
 
 
 def _build_data(config: dict[str, Any], allow: Sequence[str]) -> "DataModule":
@@ -108,7 +168,9 @@ def _repeats(data: dict[str, Any], train_set: "SegmentationFiles") -> "npt.NDArr
     return statistics.repeats(threshold) if threshold else None
 
 
-def _build_module(config: dict[str, Any], labels: "LabelSpace", allow: Sequence[str]) -> "SegmentationModule":
+def _build_module(
+    config: dict[str, Any], labels: "LabelSpace", interruption: "Interruption", allow: Sequence[str]
+) -> "SegmentationModule":
     from segrnn.config.build import build
     from segrnn.config.model import KEY, build_preprocessing, build_segmenter, load_pretrained, to_checkpoint
     from segrnn.training import SegmentationModule
@@ -123,7 +185,11 @@ def _build_module(config: dict[str, Any], labels: "LabelSpace", allow: Sequence[
         build(config["schedule"], "schedule", allow),
         labels.class_names,
         preprocessing,
-        checkpoint_info={KEY: to_checkpoint(config, labels, preprocessing)},
+        {KEY: to_checkpoint(config, labels, preprocessing)},
+        config["seed"],
+        config["trainer"]["micro_batch_size"],
+        config["trainer"]["gradient_clip_val"],
+        interruption,
     )
 
 

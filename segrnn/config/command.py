@@ -17,6 +17,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from segrnn.config.run import named_run
 from segrnn.errors import SegrnnError
 
 CONF = "segrnn.conf"
@@ -38,15 +39,20 @@ def run_command(task: Task, config_name: str) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints and exits itself, with code 1
 
     def guarded(cfg: DictConfig) -> Any:
+        if not debug:
+            del os.environ["HYDRA_FULL_ERROR"]  # not for processes that the task starts
         try:
             return task(cfg, Path(HydraConfig.get().runtime.output_dir))
         except SegrnnError as error:  # caught here, or Hydra would print all overrides above it
             if debug:
                 raise
-            _stop(_own_words(error))
+            _stop(_own_words(error), error.exit_code)
+        finally:
+            os.environ["HYDRA_FULL_ERROR"] = "1"
 
     try:
-        hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=config_name)(guarded)()
+        with named_run():
+            hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=config_name)(guarded)()
     except (HydraException, OmegaConfBaseException) as error:
         if debug:
             raise
@@ -78,9 +84,11 @@ def run_subcommand(command: str, tasks: Mapping[str, Task]) -> None:
     run_command(tasks[name], f"{command}_{name}")
 
 
-def _stop(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
+def _stop(message: str, exit_code: int = 2) -> NoReturn:
+    rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
+    who = "" if rank == "0" else f"[process {rank}] "
+    print(f"{who}error: {message}", file=sys.stderr)
+    sys.exit(exit_code)
 
 
 def _own_words(error: SegrnnError) -> str:

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from segrnn import __version__
 from segrnn.config.build import MODEL_TARGETS, TARGETS, build, call
 from segrnn.datasets import Preprocessing
 from segrnn.errors import CheckpointError
 from segrnn.labels import LabelSpace
 from segrnn.models import Segmenter, add_context
+from segrnn.models.reading import read_checkpoint
 
 KEY = "segrnn"
 """Where, in a Lightning checkpoint, stands what is needed to rebuild the model."""
@@ -73,11 +72,8 @@ def load_checkpoint(path: str | Path) -> Trained:
     Raises:
         CheckpointError: the file is missing, damaged, or was not written by segrnn.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"ckpt={path} does not exist; training writes <run>/checkpoints/best.ckpt")
+    checkpoint = read_checkpoint(path, (KEY, "state_dict", "global_step"))
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         info = checkpoint[KEY]
         weights = {
             name.removeprefix("model."): tensor
@@ -89,4 +85,4 @@ def load_checkpoint(path: str | Path) -> Trained:
         model.load_state_dict(weights)
         return Trained(model.eval(), labels, preprocessing, info["config"], checkpoint["global_step"])
     except Exception as error:  # a damaged file can fail anywhere on the way, with anything
-        raise CheckpointError(f"{path} ({path.stat().st_size} bytes) can't be loaded: {error}") from error
+        raise CheckpointError(f"{path} can't be loaded: {error}") from error

@@ -12,14 +12,24 @@ from segrnn.errors import ConfigError
 
 @dataclass
 class Trainer:
-    """How long and on what to train."""
+    """How long, how and on what to train."""
 
     max_steps: int
     validate_every_n_steps: int
+    micro_batch_size: int | None
+    gradient_clip_val: float
+    precision: str
+    ema_decay: float
+    patience: int | None
+    max_minutes: float | None
+    sync_batch_norm: bool
+    compile: bool
+    channels_last: bool
+    checkpoint_encoder: bool
     accelerator: str
     devices: int
-    precision: str
-    gradient_clip_val: float
+    num_nodes: int
+    strategy: str
 
 
 @dataclass
@@ -70,6 +80,10 @@ class Train:
     trainer: Trainer
     checkpoint: Checkpoint
     seed: int
+    run_id: str
+    ckpt: str | None
+    weights: str | None
+    load_head: bool
     model: dict[str, Any]
     context: dict[str, Any]
     loss: dict[str, Any]
@@ -179,14 +193,17 @@ _AT_LEAST = {
     "data.batch_size": 1,
     "data.eval_batch_size": 1,
     "data.workers": 0,
-    "trainer.devices": 1,
+    "trainer.devices": -1,
     "trainer.gradient_clip_val": 0,
     "trainer.max_steps": 1,
+    "trainer.micro_batch_size": 1,
+    "trainer.num_nodes": 1,
+    "trainer.patience": 1,
     "trainer.validate_every_n_steps": 1,
 }
 _LENGTHS = {"field_size": 2, "data.crop": 2, "data.scale": 2, "encoder.mean": 3, "encoder.std": 3}
-_POSITIVE = ("field_size", "data.crop", "data.scale", "data.eval_scale", "encoder.std")
-_SHARES = ("data.flip", "data.color", "data.max_class_share", "data.repeat_threshold")
+_POSITIVE = ("field_size", "data.crop", "data.scale", "data.eval_scale", "encoder.std", "trainer.max_minutes")
+_SHARES = ("data.flip", "data.color", "data.max_class_share", "data.repeat_threshold", "trainer.ema_decay")
 
 
 def check(config: DictConfig, schema: type) -> dict[str, Any]:
@@ -228,6 +245,21 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"{key}={value} must be above 0")
         if key in _SHARES and not 0 <= value <= 1:
             raise ConfigError(f"{key}={value} must be between 0 and 1")
+
+
+_OF_A_START = ("ckpt", "weights", "load_head", "run_id", "allow", "data.root", "data.workers", "data.eval_batch_size")
+_OF_A_MACHINE = ("accelerator", "devices", "num_nodes", "strategy", "micro_batch_size", "max_minutes")
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The settings of a run that differ between two starts, ``key: before -> now``, but for where and how it is run."""
+    free = (*_OF_A_START, *(f"trainer.{key}" for key in _OF_A_MACHINE))
+    old, new = dict(_flatten(before, "")), dict(_flatten(now, ""))
+    return [
+        f"{key}: {old.get(key, 'none')} -> {new.get(key, 'none')}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and key not in free and not key.startswith("logger.")
+    ]
 
 
 def _flatten(config: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:

@@ -1,7 +1,10 @@
 """Reading a dataset: as an endless stream for training, or each image once."""
 
 import itertools
+import os
+import signal
 from collections.abc import Iterable, Iterator
+from threading import Thread
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +26,15 @@ class EndlessSampler(Sampler[tuple[int, int]]):
         rank: this process.
         world_size: how many processes train together.
         repeats: how often each sample is shown in a pass, ``(length,)``, on average; once by default.
+        start: how many samples the run has drawn already, over all processes.
 
     Example:
         >>> import itertools
-        >>> sorted(index for _, index in itertools.islice(EndlessSampler(length=3, seed=0), 3))
+        >>> order = list(itertools.islice(EndlessSampler(length=3, seed=0), 6))
+        >>> sorted(index for _, index in order[:3])
         [0, 1, 2]
+        >>> list(itertools.islice(EndlessSampler(length=3, seed=0, start=4), 2)) == order[4:]
+        True
     """
 
     def __init__(
@@ -37,11 +44,13 @@ class EndlessSampler(Sampler[tuple[int, int]]):
         rank: int = 0,
         world_size: int = 1,
         repeats: npt.NDArray[np.float64] | None = None,
+        start: int = 0,
     ) -> None:
         self.length, self.seed, self.rank, self.world_size, self.repeats = length, seed, rank, world_size, repeats
+        self.start = start
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        return itertools.islice(enumerate(self._indices()), self.rank, None, self.world_size)
+        return itertools.islice(enumerate(self._indices()), self.start + self.rank, None, self.world_size)
 
     def _indices(self) -> Iterator[int]:
         for epoch in itertools.count():
@@ -77,4 +86,24 @@ def sample_loader(
         indices: which, in which order; all by default.
     """
     chosen = range(len(dataset)) if indices is None else list(indices)
-    return DataLoader(dataset, batch_size, sampler=chosen, num_workers=workers, collate_fn=list)
+    return DataLoader(
+        dataset, batch_size, sampler=chosen, num_workers=workers, collate_fn=list, worker_init_fn=obey_parent_only
+    )
+
+
+def obey_parent_only(worker: int) -> None:
+    """For loading processes: what is sent to all processes of a run is answered by the one that they load for.
+
+    A loader that died of it would take that process with it, before it has saved anything. They still end when it ends
+    them, or is gone.
+    """
+    for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # a handler could not tell who has sent it
+    Thread(target=_await_end, daemon=True).start()
+
+
+def _await_end() -> None:
+    while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+        pass
+    os._exit(0)

@@ -28,8 +28,12 @@ class ProgressBar(Callback):
         )
         self.bar.start()
         self.training = self.bar.add_task("train", total=trainer.max_steps, status="")
-        self.since = time.perf_counter()
         self.miou = "-"
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin where the run has come to."""
+        self.bar.update(self.training, completed=trainer.global_step)
+        self.since = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -67,8 +71,13 @@ class ProgressBar(Callback):
         self.since = time.perf_counter()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Leave the terminal as it was, also after an error."""
+        """Leave the terminal as it was."""
         self.bar.stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Leave the terminal as it was, after an error too."""
+        if hasattr(self, "bar"):  # it may have come before the start
+            self.bar.stop()
 
 
 class ValidateAtEnd(Callback):

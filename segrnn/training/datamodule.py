@@ -1,5 +1,6 @@
 """Loaders for training and validation."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from segrnn.datasets import Augmentation, Augmented, EndlessSampler, Sample, SegmentationFiles, sample_loader
+from segrnn.datasets.stream import obey_parent_only
+from segrnn.errors import ConfigError
 
 
 class DataModule(pl.LightningDataModule):
@@ -17,12 +20,14 @@ class DataModule(pl.LightningDataModule):
         train: the training images.
         val: the validation images.
         augmentation: what makes crops of the training images.
-        batch_size: crops in a training batch, of one process.
+        batch_size: crops in the training batch of a step, over all processes.
         eval_batch_size: validation images read at a time.
         workers: loading processes; 0 loads in the training process.
         seed: of the order of the training images.
         repeats: how often each training image is shown in a pass, on average; once by default.
     """
+
+    allow_zero_length_dataloader_with_multiple_devices = True  # fewer validation images than processes
 
     def __init__(
         self,
@@ -40,17 +45,64 @@ class DataModule(pl.LightningDataModule):
         self.val = val
         self.batch_size, self.eval_batch_size, self.workers, self.seed = batch_size, eval_batch_size, workers, seed
         self.repeats = repeats
+        self.drawn_before, self.steps_before = 0, 0
+
+    def check_shares(self, processes: int, micro_batch_size: int | None) -> None:
+        """See whether the batch can be dealt out evenly.
+
+        Raises:
+            ConfigError: it can't; the message names sizes that can.
+        """
+        share, rest = divmod(self.batch_size, processes)
+        if rest:
+            lower = self.batch_size - rest
+            fitting = f"{lower} or {lower + processes}" if lower else str(processes)
+            raise ConfigError(
+                f"data.batch_size={self.batch_size}, the batch of all processes together, can't be dealt out evenly to "
+                f"{processes} of them: {fitting} can"
+            )
+        if micro_batch_size is not None and share % micro_batch_size:
+            fitting = ", ".join(str(size) for size in range(1, share + 1) if share % size == 0)
+            raise ConfigError(
+                f"trainer.micro_batch_size={micro_batch_size} does not divide the {share} images of each process "
+                f"(data.batch_size={self.batch_size} over {processes}): {fitting} would"
+            )
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Batches of images ``(B, 3, h, w)`` and train ids ``(B, h, w)`` in bytes, without end."""
+        """This process's share of each step's batch: images ``(B, 3, h, w)`` and train ids ``(B, h, w)``, without end.
+
+        It goes on where the run has come to.
+        """
         rank, world_size = self._place()
-        sampler = EndlessSampler(len(self.train.dataset), self.seed, rank, world_size, self.repeats)
-        return DataLoader(self.train, self.batch_size, sampler=sampler, num_workers=self.workers)
+        return DataLoader(
+            self.train,
+            self.batch_size // world_size,
+            sampler=self._order(rank, world_size, self.state_dict()["drawn"]),
+            num_workers=self.workers,
+            worker_init_fn=obey_parent_only,
+        )
+
+    def _order(self, rank: int, world_size: int, start: int) -> EndlessSampler:
+        return EndlessSampler(len(self.train.dataset), self.seed, rank, world_size, self.repeats, start)
+
+    def next_names(self) -> list[str]:
+        """The images of the next step's batch, over all processes."""
+        order = self._order(rank=0, world_size=1, start=self.state_dict()["drawn"])
+        return [self.train.dataset.pairs[index].name for _, index in itertools.islice(order, self.batch_size)]
 
     def val_dataloader(self) -> DataLoader[Sample]:
         """Over all processes each image once: none is repeated to fill up a batch."""
         rank, world_size = self._place()
         return sample_loader(self.val, self.eval_batch_size, self.workers, range(rank, len(self.val), world_size))
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many training samples the run has drawn, over all processes, and in how many steps."""
+        steps = self.trainer.global_step if self.trainer else 0
+        return {"drawn": self.drawn_before + (steps - self.steps_before) * self.batch_size, "steps": steps}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on behind them, even with a batch of another size."""
+        self.drawn_before, self.steps_before = state_dict["drawn"], state_dict["steps"]
 
     def _place(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -1,56 +1,104 @@
 """The training loop: Lightning's, with what every run of segrnn wants around it."""
 
+import json
+import os
+import signal
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, LearningRateMonitor, WeightAveraging
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from segrnn.errors import ConfigError
+from segrnn.errors import ConfigError, TrainingError
 from segrnn.training.callbacks import ProgressBar, ValidateAtEnd
+from segrnn.training.checkpoints import Checkpoints, WholeFiles
 from segrnn.training.datamodule import DataModule
 from segrnn.training.module import SegmentationModule
+from segrnn.training.synchronize import synchronize_batch_norm
 
 
 def fit(
     module: SegmentationModule,
     data: DataModule,
     logger: Logger,
-    checkpoints: Path,
+    run_dir: Path,
     trainer: dict[str, Any],
-    checkpoint_every_n_steps: int,
+    save_every_n_steps: int,
+    resume: Path | None = None,
+    on_validation: Callable[[int, float], None] | None = None,
 ) -> None:
     """Train for a number of steps, validating on the way and at the end.
 
-    Leaves ``best.ckpt`` (by validation mIoU) and ``last.ckpt`` (after the last step) in the checkpoint folder, and the
-    last validation's scores in the module.
+    Leaves ``best.ckpt`` (by validation mIoU) and ``last.ckpt`` (after the last step) in ``<run_dir>/checkpoints``, and
+    the last validation's scores in the module.
 
     Args:
         module: what to train.
         data: on what.
         logger: where curves go.
-        checkpoints: a folder for the two checkpoints.
-        trainer: ``max_steps``, ``validate_every_n_steps``, ``accelerator``, ``devices``, ``precision`` and
-            ``gradient_clip_val``.
-        checkpoint_every_n_steps: how often ``last.ckpt`` is renewed.
+        run_dir: the run's folder.
+        trainer: the configuration's group of that name.
+        save_every_n_steps: how often to save between validations.
+        resume: a checkpoint of the run to go on from.
+        on_validation: called with the step and the mIoU of each validation, in every process.
 
     Raises:
-        ConfigError: Lightning refuses the devices or the precision.
+        ConfigError: the devices, the precision or the sizes of batches do not work.
+        TrainingError: the loss is not finite, or the memory too small.
+        OutputError: a checkpoint can't be written.
+        Interrupted: the run was told to end, and is saved.
     """
-    max_steps = trainer["max_steps"]
-    last = ModelCheckpoint(
-        checkpoints, "last", every_n_train_steps=checkpoint_every_n_steps, enable_version_counter=False
+    checkpoints = Checkpoints(
+        run_dir / "checkpoints",
+        save_every_n_steps,
+        min(trainer["validate_every_n_steps"], trainer["max_steps"]),
+        trainer["patience"],
+        module.interruption,
+        on_validation,
     )
-    best = ModelCheckpoint(checkpoints, "best", monitor="val/miou", mode="max", enable_version_counter=False)
+    # the average is taken before checkpoints see the step, and put in place for a validation before they see its score
+    average = _average(trainer["ema_decay"])
+    lightning = _make_trainer(trainer, logger, run_dir, [*average, checkpoints, ValidateAtEnd(), ProgressBar()])
+    data.check_shares(lightning.world_size, module.micro_batch_size)
+    if lightning.world_size > 1 and trainer["sync_batch_norm"]:
+        synchronize_batch_norm(module, on_gpu=lightning.strategy.root_device.type == "cuda")
+    try:
+        with warnings.catch_warnings():
+            # Lightning 2.6.6 asks for a class that torch 2.15 deprecates; nothing that a user could mend
+            warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+            # the data module starts the stream where the run has come to
+            warnings.filterwarnings("ignore", message=".*dataloader is not resumable")
+            lightning.fit(module, data, ckpt_path=resume, weights_only=True)
+            if module.scores is None:  # the run had come to its end before, but not to its last validation's
+                lightning.validate(module, data, verbose=False)
+    except BaseException as error:
+        _end_children(lightning)
+        if isinstance(error, torch.OutOfMemoryError):
+            raise TrainingError(_explain_memory(error, module, data, lightning)) from error
+        if isinstance(error, TrainingError):
+            raise TrainingError(_explain_failure(error, data, lightning, run_dir)) from error
+        raise
+
+
+def _make_trainer(trainer: dict[str, Any], logger: Logger, run_dir: Path, callbacks: list[Callback]) -> pl.Trainer:
+    max_steps, devices = trainer["max_steps"], trainer["devices"]
+    if trainer["accelerator"] == "cpu" and devices > (os.cpu_count() or 1):
+        raise ConfigError(f"trainer.devices={devices} is more than this machine's {os.cpu_count()} CPU cores")
+    _check_launcher(devices, trainer["num_nodes"])
     try:
         lightning = pl.Trainer(
             accelerator=trainer["accelerator"],
-            devices=trainer["devices"],
+            devices=devices,
+            num_nodes=trainer["num_nodes"],
+            strategy=trainer["strategy"],
             precision=trainer["precision"],
-            gradient_clip_val=trainer["gradient_clip_val"] or None,
             max_steps=max_steps,
             limit_train_batches=max_steps,  # the stream is endless: one "epoch" is the run
             val_check_interval=min(trainer["validate_every_n_steps"], max_steps),
@@ -58,16 +106,64 @@ def fit(
             num_sanity_val_steps=0,
             log_every_n_steps=min(10, max_steps),
             use_distributed_sampler=False,  # the data module shares out the samples itself
-            default_root_dir=checkpoints.parent,
+            default_root_dir=run_dir,
             enable_model_summary=False,
+            enable_checkpointing=False,
             logger=logger,
             enable_progress_bar=False,
-            callbacks=[ValidateAtEnd(), ProgressBar(), best, last, LearningRateMonitor("step")],
+            plugins=[WholeFiles()],
+            callbacks=[*callbacks, LearningRateMonitor("step")],
         )
     except (MisconfigurationException, ValueError) as error:
         raise ConfigError(f"trainer: {error}") from error
-    with warnings.catch_warnings():
-        # Lightning 2.6.6 asks for a class that torch 2.15 deprecates; nothing that a user could mend
-        warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
-        lightning.fit(module, data)
-    lightning.save_checkpoint(checkpoints / "last.ckpt")
+    # Lightning's own handler for SIGTERM calls a collective; where each process gets the signal, that hangs
+    setattr(lightning._signal_connector, "register_signal_handlers", lambda: None)  # noqa: B010  # mypy minds the other way
+    return lightning
+
+
+def _check_launcher(devices: int, num_nodes: int) -> None:
+    """A launcher from outside has started its processes already: the configuration can only agree."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return
+    started, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    if local != devices or started != devices * num_nodes:
+        raise ConfigError(
+            f"torchrun started {local} processes here and {started} in all, but trainer.devices={devices} and "
+            f"trainer.num_nodes={num_nodes}: leave both out with trainer=ddp, ddp_cpu or fsdp, which follow torchrun"
+        )
+
+
+def _average(decay: float) -> list[Callback]:
+    """The exponential moving average of weights and batch statistics that validation and checkpoints use."""
+    return [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))] if decay else []
+
+
+def _explain_memory(error: Exception, module: SegmentationModule, data: DataModule, lightning: pl.Trainer) -> str:
+    share = module.micro_batch_size or data.batch_size // lightning.world_size
+    crop = " x ".join(str(side) for side in data.train.augmentation.crop)
+    fewer = f"trainer.micro_batch_size={share // 2}, " if share > 1 and share % 2 == 0 else ""
+    return (
+        f"the memory of {lightning.strategy.root_device} is too small for {share} crops of {crop} at a time "
+        f"({str(error).splitlines()[0]}). Lower what one step holds and keep the recipe: {fewer}"
+        "trainer.checkpoint_encoder=true or trainer.precision=bf16-mixed; or change it: a smaller data.crop"
+    )
+
+
+def _explain_failure(error: TrainingError, data: DataModule, lightning: pl.Trainer, run_dir: Path) -> str:
+    """Also notes which images the step that failed was made of; every process comes here, one writes."""
+    path = run_dir / "failed_step.json"
+    if lightning.is_global_zero:
+        report = {"error": str(error), "step": lightning.global_step + 1, "images": data.next_names()}
+        path.write_text(json.dumps(report, indent=2) + "\n")
+    return (
+        f"{error}. {path} names its images; checkpoints are from before it, with finite weights. Usual reasons: a "
+        "learning rate that is too high, no warm-up, no clipping, 16-mixed where bf16-mixed would do"
+    )
+
+
+def _end_children(lightning: pl.Trainer) -> None:
+    """Processes that Lightning itself started would wait for ever for the one that started them."""
+    launcher = lightning.strategy.launcher
+    if isinstance(launcher, _SubprocessScriptLauncher):
+        launcher.kill(signal.SIGKILL)
+        launcher.procs.clear()  # a thread of Lightning's kills this process too when it sees one of them dead

@@ -1,31 +1,46 @@
 """The training and validation step."""
 
+import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from segrnn.datasets import Preprocessing, Sample
+from segrnn.errors import TrainingError
 from segrnn.inference import predict_mask
+from segrnn.labels import IGNORE_INDEX
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.models import Segmenter
+from segrnn.training.interruption import Interruption
 
 
 class SegmentationModule(pl.LightningModule):
     """Ties a network to its loss, its optimizer and its scores.
 
+    A step is one batch of the whole run: it goes through the network in parts, over the processes and in each of them
+    one part after the other, and every valid pixel counts the same, in whichever part it lies. So the step is the same
+    for any number of processes and any size of the parts, as long as batch norms are synchronized and see whole batches.
+
     Args:
         model: the network.
-        loss: maps logits ``(B, K, H, W)`` and train ids ``(B, H, W)`` to a scalar.
+        loss: maps logits ``(B, K, H, W)`` and train ids ``(B, H, W)`` to a mean over the valid pixels.
         optimizer: makes the optimizer from the model.
         schedule: makes the learning rate schedule from the optimizer and the number of steps.
         class_names: of the K classes.
         preprocessing: of all images.
         checkpoint_info: primitives that every checkpoint holds too, to rebuild the model from.
+        seed: of the whole run.
+        micro_batch_size: how many images go through the network of one process at a time; None for all of its share.
+        gradient_clip_val: the greatest norm of the whole gradient; 0 does not clip.
+        interruption: knows whether the run was told to end; a validation is then cut short.
     """
 
     def __init__(
@@ -37,44 +52,105 @@ class SegmentationModule(pl.LightningModule):
         class_names: tuple[str, ...],
         preprocessing: Preprocessing,
         checkpoint_info: dict[str, Any],
+        seed: int,
+        micro_batch_size: int | None,
+        gradient_clip_val: float,
+        interruption: Interruption,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.model, self.loss = model, loss
         self.optimizer, self.schedule = optimizer, schedule
         self.class_names, self.preprocessing = class_names, preprocessing
         self.checkpoint_info = checkpoint_info
+        self.seed, self.micro_batch_size, self.gradient_clip_val = seed, micro_batch_size, gradient_clip_val
+        self.interruption = interruption
         self.confusion = ConfusionMatrix(len(class_names))
         self.scores: Scores | None = None
 
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """The loss of a batch: images ``(B, 3, h, w)`` and train ids ``(B, h, w)``, both uint8."""
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        """Learn from a batch: images ``(B, 3, h, w)`` and train ids ``(B, h, w)``, both uint8.
+
+        Raises:
+            TrainingError: the loss of the whole batch, over all processes, is not finite; the weights are as before.
+        """
         images, masks = batch  # bytes until here: a quarter of what floats would take on the way to the device
-        loss: Tensor = self.loss(self.model(self.preprocessing.normalize(images)), masks.long())
-        self.log("train/loss", loss, prog_bar=True)
-        return loss
+        self._seed_step()
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        valid = self._sum((masks != IGNORE_INDEX).sum()).clamp(min=1)
+        parts = list(zip(*(whole.split(self.micro_batch_size or len(whole)) for whole in batch), strict=True))
+        total = torch.zeros((), device=self.device)
+        for i, (images, masks) in enumerate(parts):
+            with self._unsynchronized() if i < len(parts) - 1 else nullcontext():
+                share = (masks != IGNORE_INDEX).sum() / valid
+                loss = share * self._loss(images, masks)
+                self.manual_backward(loss * self.trainer.world_size)  # of which the processes take the mean
+                total += loss.detach()
+        loss = self._sum(total)
+        self._check(loss, "loss")
+        optimizer.step()
+        self.lr_schedulers().step()
+        self.log("train/loss", loss)
+        return {"loss": loss}
+
+    def _loss(self, images: Tensor, masks: Tensor) -> Tensor:
+        return self.loss(self.model(self.preprocessing.normalize(images)), masks.long())
+
+    def _seed_step(self) -> None:
+        """Dropout is a function of the seed and the step, so that a run that comes back draws what it would have."""
+        sequence = np.random.SeedSequence([self.seed, self.trainer.global_step, self.trainer.global_rank])
+        torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
+
+    def _sum(self, value: Tensor) -> Tensor:
+        return self.trainer.strategy.reduce(value, reduce_op="sum")
+
+    def _unsynchronized(self) -> AbstractContextManager[None]:
+        """Processes need to share only the last part's gradient, which has all others' added."""
+        model = self.trainer.strategy.model
+        return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip the gradient."""
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        norm = nn.utils.clip_grad_norm_(parameters, self.gradient_clip_val or math.inf)
+        self.log("train/gradient_norm", norm)
+        if self.trainer.precision != "16-mixed":  # whose scaler allows for infinite gradients and passes over the step
+            self._check(norm, "norm of the gradient")
+
+    def _check(self, value: Tensor, what: str) -> None:
+        if not torch.isfinite(value):
+            raise TrainingError(f"the {what} is {float(value)} in step {self.trainer.global_step + 1}")
 
     def on_validation_epoch_start(self) -> None:
-        """Count from zero."""
+        """Count from zero, with the same running statistics in all processes."""
         self.confusion = ConfusionMatrix(len(self.class_names))
+        if self.trainer.world_size > 1:
+            for buffer in self.model.buffers():
+                torch.distributed.broadcast(buffer, src=0)
 
     def validation_step(self, samples: list[Sample]) -> None:
         """Count each image at its label's own size."""
         for sample in samples:
+            if self.interruption.noted:
+                return
             mask = predict_mask(self.model, self.preprocessing, sample.image, self.device)
             self.confusion.update(mask, torch.from_numpy(sample.mask).to(self.device))
 
     def on_validation_epoch_end(self) -> None:
-        """Add up the counts of all processes, and divide."""
-        counts = self.trainer.strategy.reduce(self.confusion.counts.to(self.device), reduce_op="sum")
+        """Add up the counts of all processes, and divide. There are no scores if any of them was told to end."""
+        if self.interruption.agreed(self.trainer):
+            self.scores = None
+            return
+        counts = self._sum(self.confusion.counts.to(self.device))
         self.scores = Scores(counts.cpu().numpy(), self.class_names)
-        self.log("val/miou", self.scores.miou, prog_bar=True, sync_dist=True)
-        self.log("val/pixel_accuracy", self.scores.pixel_accuracy, sync_dist=True)
+        self.log("val/miou", self.scores.miou)
+        self.log("val/pixel_accuracy", self.scores.pixel_accuracy)
 
     def configure_optimizers(self) -> Any:
         """The optimizer, with a schedule that moves every step."""
         optimizer = self.optimizer(self.model)
-        schedule = self.schedule(optimizer, self.trainer.max_steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return [optimizer], [self.schedule(optimizer, self.trainer.max_steps)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to rebuild the model."""

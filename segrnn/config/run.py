@@ -1,0 +1,57 @@
+"""The name of a run: the same in all its processes, and again when a scheduler starts it anew."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from omegaconf import OmegaConf
+
+from segrnn.errors import ConfigError
+
+_VARIABLE = "SEGRNN_RUN_ID"
+
+
+@contextmanager
+def named_run() -> Iterator[None]:
+    """Make ``${run_id:}`` known to configurations.
+
+    It is the environment's SEGRNN_RUN_ID where that is set; for a job of SLURM, whose number stays when it is queued
+    anew, that number; else the time, on which the processes of torchrun agree, also after it has restarted them.
+    """
+    given = os.environ.get(_VARIABLE)
+    OmegaConf.register_new_resolver("run_id", _run_id, replace=True)
+    try:
+        yield
+    finally:
+        if given is None:
+            os.environ.pop(_VARIABLE, None)
+
+
+def _run_id() -> str:
+    if _VARIABLE not in os.environ:
+        os.environ[_VARIABLE] = _slurm_job() or _agreed(f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}")
+    return os.environ[_VARIABLE]  # processes that this one starts find it here
+
+
+def _slurm_job() -> str | None:
+    if "SLURM_JOB_ID" not in os.environ:
+        return None
+    # several runs can share an interactive job, each in a step of its own; the elements of an array share a number
+    parts = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID") if "SLURM_ARRAY_JOB_ID" in os.environ else ("SLURM_JOB_ID",)
+    return "_".join(["slurm", *(os.environ[part] for part in parts), os.environ.get("SLURM_STEP_ID", "batch")])
+
+
+def _agreed(proposal: str) -> str:
+    """What the first process of torchrun proposes; what this one does where there is no torchrun."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return proposal
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        raise ConfigError("the processes can't agree on a name for the run: add run_id=<name>")
+    from torch.distributed import TCPStore
+
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = TCPStore(address, port, is_master=False, timeout=timedelta(minutes=2))
+    if os.environ["RANK"] == "0":
+        return store.compare_set("segrnn/run_id", "", proposal).decode()  # an earlier start may have said it
+    return store.get("segrnn/run_id").decode()

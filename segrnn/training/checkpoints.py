@@ -1,0 +1,172 @@
+"""Checkpoints: whole or not there at all, and what a run comes back from."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from segrnn.errors import CheckpointError, OutputError
+from segrnn.models.reading import read_checkpoint
+from segrnn.training.interruption import Interruption
+from segrnn.training.module import SegmentationModule
+
+KEYS = ("segrnn", "global_step", "state_dict", "loops", "optimizer_states")
+"""Without which no run can go on from a checkpoint."""
+
+_AGREE_EVERY_N_STEPS = 5
+"""How often several processes ask each other whether to end."""
+
+
+class WholeFiles(TorchCheckpointIO):
+    """Writes a checkpoint beside its place, to the disk, and then moves it there.
+
+    Lightning's own way collects the whole file in memory first, and doesn't wait for the disk.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            OutputError: the disk is full, say; a file that was at `path` is still there.
+        """
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.part")
+        try:
+            with open(draft, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+        except (OSError, RuntimeError) as error:  # torch's writer makes a RuntimeError of a full disk
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            free = shutil.disk_usage(path.parent).free / 2**20
+            raise OutputError(
+                f"the checkpoint {path} can't be written ({str(error).splitlines()[0]}; {free:.0f} MiB are free). What was "
+                "saved before is intact: make room, and go on from it with ckpt=auto"
+            ) from error
+
+
+class Checkpoints(Callback):
+    """Saves the run: every so many steps, after each validation, and when it is told to end.
+
+    ``last.ckpt`` is the newest, ``previous.ckpt`` the one before, ``best.ckpt`` the one with the highest validation
+    mIoU. Which validations a run has had is part of its checkpoints, and a run that comes back makes up for one that
+    it lacks.
+
+    Args:
+        folder: for the checkpoints.
+        every_n_steps: how often to save between validations.
+        validate_every_n_steps: how often the run validates.
+        patience: after how many validations without a better mIoU to stop; None goes on to the end.
+        interruption: knows whether the run was told to end.
+        on_validation: called with the step and the mIoU of each validation, in every process.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        every_n_steps: int,
+        validate_every_n_steps: int,
+        patience: int | None,
+        interruption: Interruption,
+        on_validation: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self.folder, self.every_n_steps, self.validate_every_n_steps = folder, every_n_steps, validate_every_n_steps
+        self.patience, self.interruption, self.on_validation = patience, interruption, on_validation
+        self.validations: list[tuple[int, float]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Make up for a validation that the run ended in."""
+        self._stop_without_progress(trainer)
+        due = trainer.global_step > 0 and trainer.global_step % self.validate_every_n_steps == 0
+        if due and trainer.global_step not in dict(self.validations):
+            trainer.validating = True
+            trainer.fit_loop.epoch_loop.val_loop.run()
+            trainer.training = True
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save, and end if told to."""
+        step = trainer.global_step
+        asks = trainer.world_size == 1 or step % _AGREE_EVERY_N_STEPS == 0
+        interrupted = self.interruption.agreed(trainer) if asks else None
+        if interrupted or step % self.every_n_steps == 0:
+            self._save(trainer)
+        if interrupted:
+            raise interrupted
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save, also as the best if it is; end if told to."""
+        assert isinstance(pl_module, SegmentationModule)
+        if pl_module.scores is None:
+            self._save(trainer)
+            interrupted = self.interruption.agreed(trainer)
+            assert interrupted is not None
+            raise interrupted
+        miou = pl_module.scores.miou
+        best = all(not former > miou for _, former in self.validations)
+        self.validations.append((trainer.global_step, miou))
+        self._save(trainer, best)
+        if self.on_validation is not None:
+            self.on_validation(trainer.global_step, miou)
+        self._stop_without_progress(trainer)
+
+    def _stop_without_progress(self, trainer: pl.Trainer) -> None:
+        scores = [miou for _, miou in self.validations]
+        if self.patience is not None and scores and len(scores) - 1 - scores.index(max(scores)) >= self.patience:
+            trainer.should_stop = True
+
+    def _save(self, trainer: pl.Trainer, best: bool = False) -> None:
+        new, last = self.folder / "new.ckpt", self.folder / "last.ckpt"
+        trainer.save_checkpoint(new)
+        if trainer.is_global_zero:
+            if best:
+                _copy(new, self.folder / "best.ckpt")
+            if last.exists():
+                os.replace(last, self.folder / "previous.ckpt")
+            os.replace(new, last)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Steps and mIoU of the validations so far."""
+        return {"validations": [list(validation) for validation in self.validations]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Know of them again."""
+        self.validations = [(step, miou) for step, miou in state_dict["validations"]]
+
+
+def find_newest(folder: Path, say: Callable[[str], None]) -> Path | None:
+    """The checkpoint of the most steps in a folder; damaged ones are passed over.
+
+    Args:
+        folder: where to look; it may be missing.
+        say: is told of what is damaged.
+    """
+    found: list[tuple[int, float, Path]] = []
+    for path in folder.glob("*.ckpt"):
+        try:
+            found.append((read_checkpoint(path, KEYS)["global_step"], path.stat().st_mtime, path))
+        except CheckpointError as error:
+            say(f"{error}; it is passed over")
+    return max(found)[2] if found else None
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A second name for a file that is never written to again, or a copy where the disk knows no second names."""
+    draft = target.with_name(f".{target.name}.part")
+    draft.unlink(missing_ok=True)
+    try:
+        os.link(source, draft)
+    except OSError:
+        shutil.copyfile(source, draft)
+    os.replace(draft, target)

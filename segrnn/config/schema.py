@@ -72,6 +72,7 @@ class Train:
     seed: int
     model: dict[str, Any]
     context: dict[str, Any]
+    auxiliary: dict[str, Any]
     loss: dict[str, Any]
     optimizer: dict[str, Any]
     schedule: dict[str, Any]

@@ -13,6 +13,9 @@ MODEL_TARGETS = (
     "segrnn.context.",
     "segmentation_models_pytorch.DeepLabV3Plus",
     "segmentation_models_pytorch.FPN",
+    "segmentation_models_pytorch.PSPNet",
+    "segmentation_models_pytorch.Segformer",
+    "segmentation_models_pytorch.UPerNet",
     "segmentation_models_pytorch.Unet",
 )
 """All that a checkpoint's configuration may name: a file from elsewhere must not choose what code runs."""

@@ -10,7 +10,8 @@ from segrnn.config.build import MODEL_TARGETS, TARGETS, build, call
 from segrnn.datasets import Preprocessing
 from segrnn.errors import CheckpointError
 from segrnn.labels import LabelSpace
-from segrnn.models import Segmenter, add_context
+from segrnn.models import Segmenter, add_context, load_weights
+from segrnn.models.encoders import levels
 from segrnn.models.reading import read_checkpoint
 
 KEY = "segrnn"
@@ -35,7 +36,7 @@ def build_preprocessing(config: Mapping[str, Any]) -> Preprocessing:
 
 
 def build_segmenter(config: Mapping[str, Any], num_classes: int, allow: Sequence[str] = TARGETS) -> Segmenter:
-    """The network with its context, without pretrained weights.
+    """The network with its context and its auxiliary head, without pretrained weights.
 
     Raises:
         ConfigError: a component that does not exist, or that does not fit the others.
@@ -43,9 +44,15 @@ def build_segmenter(config: Mapping[str, Any], num_classes: int, allow: Sequence
     network = call(build(config["model"], "model", allow), "model", classes=num_classes)
     context = dict(config["context"])
     stride = context.pop("stride")
-    if not context["_target_"]:
-        return Segmenter(network)
-    return call(add_context, "context", network, build(context, "context", allow), stride)
+    if context["_target_"]:
+        segmenter = call(add_context, "context", network, build(context, "context", allow), stride)
+    else:
+        segmenter = Segmenter(network)
+    auxiliary = config.get("auxiliary")  # checkpoints of earlier versions have none
+    if auxiliary and auxiliary["_target_"]:
+        make = build(auxiliary, "auxiliary", allow)
+        segmenter.auxiliary = call(make, "auxiliary", levels(segmenter.encoder), num_classes)
+    return segmenter
 
 
 def load_pretrained(segmenter: Segmenter, config: Mapping[str, Any], allow: Sequence[str] = TARGETS) -> None:
@@ -82,7 +89,7 @@ def load_checkpoint(path: str | Path) -> Trained:
         }
         labels, preprocessing = LabelSpace.from_dict(info["labels"]), Preprocessing.from_dict(info["preprocessing"])
         model = build_segmenter(info["config"], labels.num_classes, MODEL_TARGETS)
-        model.load_state_dict(weights)
+        load_weights(model, weights)
         return Trained(model.eval(), labels, preprocessing, info["config"], checkpoint["global_step"])
     except Exception as error:  # a damaged file can fail anywhere on the way, with anything
         raise CheckpointError(f"{path} can't be loaded: {error}") from error

@@ -86,6 +86,7 @@ class Train:
     load_head: bool
     model: dict[str, Any]
     context: dict[str, Any]
+    auxiliary: dict[str, Any]
     loss: dict[str, Any]
     optimizer: dict[str, Any]
     schedule: dict[str, Any]

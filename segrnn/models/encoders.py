@@ -5,12 +5,42 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from segrnn.libraries import smp
+
 
 class Level(NamedTuple):
     """One map of a feature pyramid."""
 
     channels: int
     stride: int
+
+
+def make_encoder(name: str, depth: int, output_stride: int = 32) -> Any:
+    """An encoder without trained weights, and without layers that no map needs.
+
+    Args:
+        name: any encoder of segmentation_models_pytorch (``tu-...`` for timm's).
+        depth: how many stages.
+        output_stride: 8 or 16 turns the strides of the deeper stages into dilation (Yu and Koltun 2016, arXiv
+            1511.07122): their maps stay that fine, at a price in time and memory.
+
+    Raises:
+        ValueError: this encoder can't be dilated, or not to that stride.
+    """
+    if output_stride not in (8, 16, 32):
+        raise ValueError(f"output_stride must be 8, 16 or 32, got {output_stride!r}")
+    if output_stride == 32:
+        encoder = smp.encoders.get_encoder(name, depth=depth, weights=None)
+    else:
+        try:
+            encoder = smp.encoders.get_encoder(name, depth=depth, weights=None, output_stride=output_stride)
+        except (AssertionError, TypeError, ValueError) as error:  # each library has its own way to say so
+            raise ValueError(
+                f"{name} can't be dilated to output_stride={output_stride} (ResNets can, and most EfficientNets)"
+                + (f": {error}" if str(error) else "")
+            ) from error
+    drop_unused(encoder)
+    return encoder
 
 
 def levels(encoder: Any) -> list[Level]:

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segrnn.libraries import smp
-from segrnn.models.encoders import Level, drop_unused, levels
+from segrnn.context.arguments import positive
+from segrnn.models.encoders import Level, levels, make_encoder
 
 
 class FCN(nn.Module):
@@ -21,12 +21,16 @@ class FCN(nn.Module):
         encoder_depth: stages of the encoder; 3 stops at stride 8, 5 at stride 32. Deeper layers are dropped.
         width: channels of the sum.
         stride: the finest stride that takes part, and the one that the classifier works at.
+        maps: how many of the encoder's maps take part, counted from the deepest; by default, all from `stride` down.
+            1 takes the deepest alone, which is what networks on a dilated encoder do (PSPNet, DeepLabV3).
+        output_stride: 8 or 16 dilates the encoder, whose maps then become no coarser than that.
+        dropout: share of the channels that are left out before the classifier, in training.
 
     Shapes:
         ``(B, 3, H, W) -> (B, K, H, W)``, H and W divisible by the encoder's stride.
 
     Raises:
-        ValueError: the encoder has no map at that stride.
+        ValueError: the encoder has no map at that stride or not so many maps from there down, or can't be dilated.
 
     Example:
         >>> FCN("resnet18", classes=4, width=16)(torch.zeros(1, 3, 64, 96)).shape
@@ -34,13 +38,20 @@ class FCN(nn.Module):
     """
 
     def __init__(
-        self, encoder_name: str, classes: int, encoder_depth: int = 5, width: int = 128, stride: int = 8
+        self,
+        encoder_name: str,
+        classes: int,
+        encoder_depth: int = 5,
+        width: int = 128,
+        stride: int = 8,
+        maps: int | None = None,
+        output_stride: int = 32,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.encoder = smp.encoders.get_encoder(encoder_name, depth=encoder_depth, weights=None)
-        drop_unused(self.encoder)
-        self.neck = Sum(levels(self.encoder), width, stride)
-        self.decoder = Convolution(width)
+        self.encoder = make_encoder(encoder_name, encoder_depth, output_stride)
+        self.neck = Sum(levels(self.encoder), width, stride, maps)
+        self.decoder = Convolution(width, dropout)
         self.segmentation_head = nn.Sequential(
             nn.Conv2d(width, classes, kernel_size=1), nn.Upsample(scale_factor=stride, mode="bilinear")
         )
@@ -51,24 +62,28 @@ class FCN(nn.Module):
 
 
 class Sum(nn.Module):
-    """A feature pyramid, from one stride down, projected to one width and summed at that stride."""
+    """The maps of a pyramid, from one stride down or fewer, projected to one width and summed at that stride."""
 
-    def __init__(self, pyramid: list[Level], width: int, stride: int) -> None:
+    def __init__(self, pyramid: list[Level], width: int, stride: int, maps: int | None = None) -> None:
         super().__init__()
         strides = [level.stride for level in pyramid]
         if stride not in strides:
             raise ValueError(f"the encoder has no features at stride {stride}; it has {sorted(set(strides))}")
-        self.first = strides.index(stride)
+        self.finest = strides.index(stride)
+        available = len(pyramid) - self.finest
+        self.maps = available if maps is None else positive("maps", maps)
+        if self.maps > available:
+            raise ValueError(f"maps={maps}, but the encoder has {available} from stride {stride} down")
         self.levels = [Level(width, stride)]
         self.projections = nn.ModuleList(
             nn.Sequential(nn.Conv2d(level.channels, width, kernel_size=1, bias=False), nn.BatchNorm2d(width))
-            for level in pyramid[self.first :]
+            for level in pyramid[-self.maps :]
         )
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """Sum the pyramid; a list of one map ``(B, width, H/stride, W/stride)``."""
-        size = features[self.first].shape[-2:]
-        projected = [project(x) for project, x in zip(self.projections, features[self.first :], strict=True)]
+        """Sum the maps; a list of one ``(B, width, H/stride, W/stride)``."""
+        size = features[self.finest].shape[-2:]
+        projected = [project(x) for project, x in zip(self.projections, features[-self.maps :], strict=True)]
         aligned = torch.stack([F.interpolate(x, size, mode="bilinear") for x in projected])
         return [F.relu(aligned.sum(dim=0))]
 
@@ -76,10 +91,13 @@ class Sum(nn.Module):
 class Convolution(nn.Module):
     """The decoder: one 3 x 3 convolution on the last map of the pyramid."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+            nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Dropout2d(dropout),
         )
 
     def forward(self, features: list[Tensor]) -> Tensor:

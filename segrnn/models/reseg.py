@@ -5,8 +5,7 @@ from torch import Tensor, nn
 from segrnn.context import Sweep
 from segrnn.context.arguments import choose, positive
 from segrnn.context.renet import AXES, Order
-from segrnn.libraries import smp
-from segrnn.models.encoders import Level, drop_unused
+from segrnn.models.encoders import Level, make_encoder
 
 
 class ReSeg(nn.Module):
@@ -53,8 +52,7 @@ class ReSeg(nn.Module):
         order: Order = "rows_columns",
     ) -> None:
         super().__init__()
-        self.encoder = smp.encoders.get_encoder(encoder_name, depth=2, weights=None)  # of vgg16, to conv3_3
-        drop_unused(self.encoder)
+        self.encoder = make_encoder(encoder_name, depth=2)  # of vgg16, to conv3_3
         self.encoder.requires_grad_(False)
         axes = AXES[choose("order", order, AXES)]
         self.neck = _ReNetLayers(self.encoder.out_channels[-1], positive("hidden", hidden), axes)

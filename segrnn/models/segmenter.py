@@ -1,7 +1,7 @@
 """The network, readable as a diagram."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from segrnn.libraries import smp
 from segrnn.models.fcn import FCN
 from segrnn.models.reseg import ReSeg
+
+if TYPE_CHECKING:
+    from segrnn.models.auxiliary import Auxiliary
 
 Network: TypeAlias = smp.base.SegmentationModel | FCN | ReSeg
 
@@ -22,6 +25,9 @@ class Segmenter(nn.Module):
         network: a model of segmentation_models_pytorch, `FCN` or `ReSeg`; trained or not. Its parts are used, not
             copied; a classification head is left out.
         contexts: for a map of the pyramid, by its index, the module that it goes through.
+
+    Attributes:
+        auxiliary: None, or an `Auxiliary` to train with, which is set from outside.
 
     Shapes:
         ``(B, 3, H, W) -> (B, K, H, W)`` for any H and W of at least 1: the image is padded inside by repeating its
@@ -40,18 +46,34 @@ class Segmenter(nn.Module):
         self.context = nn.ModuleDict({str(level): context for level, context in (contexts or {}).items()})
         self.decoder = network.decoder
         self.head = network.segmentation_head
+        self.auxiliary: Auxiliary | None = None
 
     def forward(self, image: Tensor) -> Tensor:
         """Segment ``(B, 3, H, W)`` into logits ``(B, K, H, W)``."""
-        height, width = image.shape[-2:]
-        features = self.neck(self.encoder(pad(image, self.encoder.output_stride)))
+        features = self.encoder(pad(image, self.encoder.output_stride))
+        return crop_like(image, self._paint(features))
+
+    def forward_with_auxiliary(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The same logits and, for training, those of the auxiliary head, where there is one; ``(B, K, H, W)`` each."""
+        features = self.encoder(pad(image, self.encoder.output_stride))
+        auxiliary = None if self.auxiliary is None else crop_like(image, self.auxiliary(features))
+        return crop_like(image, self._paint(features)), auxiliary
+
+    def _paint(self, features: list[Tensor]) -> Tensor:
+        """(neck) -> context -> decoder -> head: from the encoder's maps to logits at the padded size."""
+        maps = list(self.neck(features))
         for level, context in self.context.items():
-            features[int(level)] = context(features[int(level)])
-        logits = self.head(self.decoder(features))
-        return logits[..., :height, :width]
+            maps[int(level)] = context(maps[int(level)])
+        return self.head(self.decoder(maps))
 
 
 def pad(image: Tensor, multiple: int) -> Tensor:
     """Repeat the right and lower border until height and width are divisible: ``(B, C, H, W) -> (B, C, H', W')``."""
     height, width = image.shape[-2:]
     return F.pad(image, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+
+
+def crop_like(image: Tensor, logits: Tensor) -> Tensor:
+    """Cut off what the image was padded by: ``(B, K, H', W') -> (B, K, H, W)``."""
+    height, width = image.shape[-2:]
+    return logits[..., :height, :width]

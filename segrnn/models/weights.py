@@ -63,13 +63,13 @@ def from_hub(encoder: nn.Module, encoder_name: str, name: str = "imagenet") -> N
     Args:
         encoder: the encoder to fill, of any depth.
         encoder_name: its name.
-        name: which of the encoder's weights.
+        name: which of the encoder's weights; those of timm say it in their own name, ``tu-<model>.<weights>``.
 
     Raises:
         ConfigError: the weights can't be had; the message says what else works.
     """
     try:
-        full = smp.encoders.get_encoder(encoder_name, weights=name)
+        full = smp.encoders.get_encoder(encoder_name, weights=True if encoder_name.startswith("tu-") else name)
     except Exception as error:  # hubs raise anything from OSError to their own HTTP errors
         raise ConfigError(
             f"the {name!r} weights of {encoder_name} can't be loaded: {error}\n"

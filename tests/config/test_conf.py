@@ -58,11 +58,44 @@ def test_a_planted_argument_is_caught() -> None:
         build_segmenter(config, 4)
 
 
-@pytest.mark.parametrize("model", ["fcn", "fcn_stride8", "fpn", "unet", "deeplabv3plus"])
+@pytest.mark.parametrize(
+    "model", ["fcn", "fcn_stride8", "fcn_dilated", "fpn", "unet", "deeplabv3plus", "upernet", "pspnet"]
+)
 @pytest.mark.parametrize("context", ["none", "renet_gru"])
 def test_models_and_contexts_combine(model: str, context: str) -> None:
     segmenter = build_segmenter(composed(f"model={model}", f"context={context}"), 5)
     assert sum(1 for _ in segmenter.context.parameters()) == (0 if context == "none" else 21)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("encoder=mit_b0", "model=segformer"),
+        ("encoder=convnext_tiny", "model=upernet"),
+        ("encoder=resnet34", "model=pspnet"),
+        ("encoder=resnet18", "model=fcn_dilated", "model.output_stride=16"),
+    ],
+    ids=" ".join,
+)
+def test_networks_of_the_recipes_with_an_auxiliary_head(overrides: tuple[str, ...]) -> None:
+    segmenter = build_segmenter(composed(*overrides, "auxiliary=fcn"), 5).eval()
+    logits, auxiliary = segmenter.forward_with_auxiliary(torch.rand(1, 3, 45, 61))
+    assert auxiliary is not None
+    assert logits.shape == auxiliary.shape == (1, 5, 45, 61)
+    assert segmenter.auxiliary.weight == 0.4
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("encoder=vgg16", "model=fcn_dilated"), "model: vgg16 can't be dilated to output_stride=8"),
+        (("auxiliary=fcn", "auxiliary.level=-9"), r"auxiliary: the encoder has no map at level -9; it has \[1, 2, 3\]"),
+        (("auxiliary=fcn", "auxiliary.weight=-1"), "auxiliary: weight must be at least 0, got -1"),
+    ],
+)
+def test_a_network_that_is_not_possible_says_why(overrides: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        build_segmenter(composed(*overrides), 5)
 
 
 @pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if leaf.startswith("context=")])

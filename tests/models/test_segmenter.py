@@ -12,9 +12,15 @@ from segrnn.models.encoders import drop_unused, levels
 NETWORKS = {
     "fcn": lambda: FCN("resnet18", classes=4, width=16),
     "fcn_stride8": lambda: FCN("tu-tf_efficientnet_lite0", classes=4, encoder_depth=3, width=16),
+    "fcn_dilated": lambda: FCN("resnet18", classes=4, width=16, maps=1, output_stride=8, dropout=0.1),
+    "fcn_half_dilated": lambda: FCN("resnet18", classes=4, width=16, output_stride=16),
+    "fcn_transformer": lambda: FCN("mit_b0", classes=4, width=16),
     "fpn": lambda: smp.FPN("resnet18", encoder_weights=None, classes=4),
     "unet": lambda: smp.Unet("resnet18", encoder_weights=None, classes=4),
     "deeplabv3plus": lambda: smp.DeepLabV3Plus("resnet18", encoder_weights=None, classes=4, encoder_output_stride=8),
+    "pspnet": lambda: smp.PSPNet("resnet18", encoder_weights=None, classes=4, encoder_depth=5, output_stride=8),
+    "segformer": lambda: smp.Segformer("mit_b0", encoder_weights=None, classes=4),
+    "upernet": lambda: smp.UPerNet("tu-convnext_atto", encoder_weights=None, classes=4),
     "timm": lambda: smp.FPN("tu-tf_efficientnet_lite0", encoder_weights=None, classes=4),
 }
 EACH_NETWORK = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS.keys())
@@ -46,6 +52,72 @@ def test_without_a_context_it_is_the_network() -> None:
 def test_a_stride_the_encoder_does_not_have_lists_those_it_has() -> None:
     with pytest.raises(ValueError, match=r"no features at stride 64; it has \[1, 2, 4, 8, 16, 32\]"):
         FCN("resnet18", classes=4, stride=64)
+
+
+def test_a_dilated_encoder_gives_the_sum_maps_of_one_size() -> None:
+    network = FCN("resnet18", classes=4, width=16, output_stride=8).eval()
+    assert [project[0].in_channels for project in network.neck.projections] == [128, 256, 512]
+    features = network.encoder(torch.rand(1, 3, 64, 96))
+    assert [tuple(feature.shape[-2:]) for feature in features[3:]] == [(8, 12)] * 3
+    projected = [project(x) for project, x in zip(network.neck.projections, features[3:], strict=True)]
+    torch.testing.assert_close(network.neck(features)[0], sum(projected).relu())
+    assert network.neck.levels == [(16, 8)]
+
+
+@pytest.mark.parametrize("output_stride", [8, 16, 32])
+def test_the_deepest_map_alone(output_stride: int) -> None:
+    network = FCN("resnet18", classes=4, width=16, maps=1, output_stride=output_stride).eval()
+    assert [project[0].in_channels for project in network.neck.projections] == [512]
+    features = network.encoder(torch.rand(1, 3, 64, 96))
+    assert features[-1].shape[-1] == 96 // output_stride
+    expected = network.neck(features)
+    assert expected[0].shape == (1, 16, 8, 12)
+    assert torch.equal(network.neck([torch.zeros_like(x) for x in features[:-1]] + features[-1:])[0], expected[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"maps": 4}, "maps=4, but the encoder has 3 from stride 8 down"),
+        ({"maps": 0}, "maps must be a whole number of at least 1, got 0"),
+        ({"stride": 16, "output_stride": 8}, r"no features at stride 16; it has \[1, 2, 4, 8\]"),
+        ({"output_stride": 4}, "output_stride must be 8, 16 or 32, got 4"),
+        ({"encoder_name": "vgg16", "output_stride": 8}, "vgg16 can't be dilated to output_stride=8 .*Max Pooling"),
+        ({"encoder_name": "tu-vgg11", "output_stride": 8}, r"tu-vgg11 can't be dilated to output_stride=8 .*\)$"),
+        ({"encoder_name": "tu-efficientvit_b0", "output_stride": 16}, "b0 can't be dilated to output_stride=16"),
+        ({"dropout": 2}, "dropout probability"),
+    ],
+)
+def test_an_fcn_says_what_is_possible(arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FCN(**{"encoder_name": "resnet18", "classes": 4, **arguments})
+
+
+def test_dropout_is_for_training_and_adds_no_names() -> None:
+    torch.manual_seed(0)
+    network = FCN("resnet18", classes=4, width=16, dropout=0.5)
+    assert network.state_dict().keys() == FCN("resnet18", classes=4, width=16).state_dict().keys()
+    maps = [torch.rand(2, 16, 8, 8)]
+    left_out = network.decoder(maps).flatten(2).abs().amax(-1) == 0  # whole channels
+    assert 0 < left_out.sum() < left_out.numel()
+    assert torch.equal(network.eval().decoder(maps), network.decoder(maps))
+
+
+@pytest.mark.parametrize("name", ["fcn", "fpn"])
+def test_channels_last_and_compiled_parts_change_nothing(name: str) -> None:
+    torch.manual_seed(0)
+    model = add_context(NETWORKS[name](), partial(ReNet, hidden=4)).eval()
+    names, image = list(model.state_dict()), torch.rand(1, 3, 45, 61)
+    with torch.no_grad():
+        expected = model(image)
+        model.to(memory_format=torch.channels_last)
+        last = model(image.to(memory_format=torch.channels_last))
+        torch.testing.assert_close(last, expected, rtol=1e-4, atol=1e-4)
+        torch.compiler.reset()
+        for part in (model.encoder, model.decoder):  # not the context: its recurrence has kernels of its own
+            part.compile(backend="aot_eager")
+        torch.testing.assert_close(model(image), expected, rtol=1e-4, atol=1e-4)
+    assert list(model.state_dict()) == names
 
 
 def test_dropping_unused_layers_changes_no_feature() -> None:

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import segmentation_models_pytorch as smp
 import timm
@@ -57,6 +59,14 @@ def test_without_a_network_both_ways_out_are_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(smp.encoders, "get_encoder", offline)
     with pytest.raises(ConfigError, match=r"no route to host\n.*network.*encoder=lite0.*encoder.weights=null"):
         from_hub(encoder, "resnet18")
+
+
+def test_timm_weights_are_asked_for_by_the_name_of_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    trained = smp.encoders.get_encoder("tu-convnext_atto", weights=None)
+    asked = []
+    monkeypatch.setattr(smp.encoders, "get_encoder", lambda name, weights: asked.append((name, weights)) or trained)
+    from_hub(copy.deepcopy(trained), "tu-convnext_atto.d2_in1k")
+    assert asked == [("tu-convnext_atto.d2_in1k", True)]
 
 
 def test_hub_weights_reach_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:

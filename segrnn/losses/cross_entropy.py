@@ -14,9 +14,9 @@ class CrossEntropy(nn.Module):
     """The cross-entropy of all valid pixels over their count; all void gives 0 with zero gradients, not NaN.
 
     The count is one of pixels also where classes have weights, as in SegNet's Caffe and mmsegmentation's
-    ``avg_non_ignore``; torch divides by the sum of the weights instead. So the mean over parts of a batch (micro-batches
-    or processes), weighted by their valid pixels, is exactly the whole batch's, and a crop of nothing but a class of a
-    small weight has a small loss.
+    ``avg_non_ignore``; torch divides by the sum of the weights instead. So the mean over parts of a batch
+    (micro-batches or processes), weighted by their valid pixels, is exactly the whole batch's, and a crop of nothing
+    but a class of a small weight has a small loss.
 
     Args:
         label_smoothing: share of the target spread over all classes, 0 to 1.

@@ -3,6 +3,16 @@
 from segrnn.training.datamodule import DataModule
 from segrnn.training.loop import fit
 from segrnn.training.module import SegmentationModule
-from segrnn.training.optimizers import grouped_optimizer, one_cycle, poly
+from segrnn.training.optimizers import grouped_optimizer
+from segrnn.training.schedules import constant, lr_range, one_cycle, poly
 
-__all__ = ["DataModule", "SegmentationModule", "fit", "grouped_optimizer", "one_cycle", "poly"]
+__all__ = [
+    "DataModule",
+    "SegmentationModule",
+    "constant",
+    "fit",
+    "grouped_optimizer",
+    "lr_range",
+    "one_cycle",
+    "poly",
+]

@@ -72,7 +72,13 @@ def measure(name: str, dataset: SegmentationFiles, packed: Path, rounds: int) ->
     with initialize_config_module("segrnn.conf", version_base="1.3"):
         data = check(compose("train", [f"data={name}"]), Train)["data"]
     augmentation = Augmentation(
-        data["crop"], data["scale"], data["max_class_share"], data["flip"], data["color"], seed=0
+        data["crop"],
+        data["scale"],
+        data["max_class_share"],
+        data["flip"],
+        data["color"],
+        seed=0,
+        base_size=data["base_size"],
     )
     of_files, of_arrays = (Augmented(d, augmentation) for d in (dataset, Folder(str(packed), "train")))
     counter = iter(range(10**9))

@@ -149,7 +149,7 @@ def _build_data(config: dict[str, Any], allow: Sequence[str]) -> "DataModule":
     train_set = build_dataset(data, data["train_split"], allow)
     val_set = build_dataset(data, data["split"], allow)
     crops = (data["crop"], data["scale"], data["max_class_share"], data["flip"], data["color"])
-    augmentation = call(Augmentation, "data", *crops, seed)
+    augmentation = call(Augmentation, "data", *crops, seed, data["base_size"])
     sizes = (data["batch_size"], data["eval_batch_size"], data["workers"])
     return DataModule(train_set, val_set, augmentation, *sizes, seed, _repeats(data, train_set))
 

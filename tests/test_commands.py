@@ -107,6 +107,28 @@ def test_one_seed_gives_one_run(run: Run, camvid: Path) -> None:
     assert all(torch.equal(state[0][name], state[1][name]) for name in state[0])
 
 
+@pytest.mark.parametrize("loss", ["ohem", "dice", "lovasz", "focal", "cross_entropy_dice", "cross_entropy_lovasz"])
+def test_every_loss_trains(run: Run, camvid: Path, loss: str) -> None:
+    data = ["data=camvid", f"data.root={camvid}"]
+    assert run("train", *SMALL, *data, f"loss={loss}", "trainer.precision=bf16-mixed", "hydra.run.dir=run") == 0
+    values = [float(value) for value in losses(Path("run"))]
+    assert all(0 < value < 10 for value in values)
+
+
+def test_a_base_size_is_kept_from_training_to_prediction(run: Run, camvid: Path) -> None:
+    overrides = [*SMALL, "data=camvid", f"data.root={camvid}", "data.base_size=[24,30]", "hydra.run.dir=run"]
+    assert run("train", *overrides, "optimizer.encoder_layer_decay=0.9") == 0
+    checkpoint = torch.load("run/checkpoints/last.ckpt", weights_only=True)
+    assert checkpoint[KEY]["preprocessing"]["base_size"] == [24, 30]
+    ckpt = "ckpt=run/checkpoints/last.ckpt"
+    assert run("evaluate", ckpt, "hydra.run.dir=scored") == 0
+    assert run("evaluate", ckpt, "data=camvid", f"data.root={camvid}", "hydra.run.dir=again") == 0
+    assert run("predict", ckpt, f"input={camvid}/val", "output=masks") == 0
+    counts = score_files(Path("masks"), camvid / "valannot")
+    for folder in ("run", "scored", "again"):
+        assert (np.load(f"{folder}/confusion.npz")["counts"] == counts).all()
+
+
 @pytest.mark.parametrize("format", ["label_ids", "train_ids", "color", "overlay"])
 def test_predictions_keep_size_and_stem(trained: Path, run: Run, format: str) -> None:
     sizes = {"photos/wide.jpg": (61, 9), "photos/sub/dot.png": (1, 1), "photos/tall.v2.png": (7, 40)}
@@ -189,6 +211,12 @@ def test_help_names_groups_and_examples(run: Run, capsys: pytest.CaptureFixture[
         (["logger=wandb", "logger.mode=loud"], "logger.mode='loud' must be one of offline, online, disabled"),
         (["optimizer.optimizer._target_=os.system"], "is not allowed"),
         (["optimizer.optimizer.lr=3"], "lr"),
+        (["+optimizer.optimizer.momentumm=0.9"], "got an unexpected keyword argument 'momentumm'"),
+        (["optimizer.encoder_layer_decay=2"], "optimizer.encoder_layer_decay=2 must be above 0 and at most 1"),
+        (["schedule=warmup_poly"], "schedule.warmup_steps=1500 must be from 0 to less than the 3 steps of the run: "),
+        (["loss.class_weights=[1,2]"], "loss.class_weights has 2 weights for 11 classes"),
+        (["loss=cross_entropy_dice", "+loss.weights.lovasz=1"], "loss.weights are 3 (cross_entropy, dice, lovasz)"),
+        (["data.base_size=[2048,512]"], "base_size must be two sides above 0, the short one first, got [2048, 512]"),
         (["data.scale=[2,1]"], "the lesser first"),
         (["-m", "context=renet_gru,renet_gr"], "context has no option 'renet_gr'"),
     ],

@@ -30,9 +30,10 @@ class Trained:
 
 
 def build_preprocessing(config: Mapping[str, Any]) -> Preprocessing:
-    """Normalisation comes with the encoder, scale with the data."""
-    encoder = config["encoder"]
-    return Preprocessing(tuple(encoder["mean"]), tuple(encoder["std"]), config["data"]["eval_scale"])
+    """Normalisation comes with the encoder, size with the data."""
+    encoder, data = config["encoder"], config["data"]
+    base_size = data["base_size"] and tuple(data["base_size"])
+    return Preprocessing(tuple(encoder["mean"]), tuple(encoder["std"]), data["eval_scale"], base_size)
 
 
 def build_segmenter(config: Mapping[str, Any], num_classes: int, allow: Sequence[str] = TARGETS) -> Segmenter:

@@ -59,6 +59,7 @@ class Data:
     stats: str | None
     repeat_threshold: float
     dataset: dict[str, Any]
+    base_size: list[int] | None = None  # which the data of older checkpoints lack
 
 
 @dataclass
@@ -202,8 +203,23 @@ _AT_LEAST = {
     "trainer.patience": 1,
     "trainer.validate_every_n_steps": 1,
 }
-_LENGTHS = {"field_size": 2, "data.crop": 2, "data.scale": 2, "encoder.mean": 3, "encoder.std": 3}
-_POSITIVE = ("field_size", "data.crop", "data.scale", "data.eval_scale", "encoder.std", "trainer.max_minutes")
+_LENGTHS = {
+    "field_size": 2,
+    "data.base_size": 2,
+    "data.crop": 2,
+    "data.scale": 2,
+    "encoder.mean": 3,
+    "encoder.std": 3,
+}
+_POSITIVE = (
+    "field_size",
+    "data.base_size",
+    "data.crop",
+    "data.scale",
+    "data.eval_scale",
+    "encoder.std",
+    "trainer.max_minutes",
+)
 _SHARES = ("data.flip", "data.color", "data.max_class_share", "data.repeat_threshold", "trainer.ema_decay")
 
 

@@ -18,6 +18,26 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # or importing it asks the network
 import albumentations as A
 
 
+def base_factor(image: ByteArray, base_size: Sequence[int] | None) -> float:
+    """The greatest factor at which an image fits into a base size; 1 where there is none.
+
+    As mmsegmentation's ``keep_ratio``: the short side becomes `base_size`'s first, unless the long one would then
+    exceed its second.
+
+    Args:
+        image: ``(H, W, 3)``.
+        base_size: short and long side.
+
+    Example:
+        >>> base_factor(np.zeros((100, 300, 3), np.uint8), (50, 200)), base_factor(np.zeros((100, 800, 3)), (50, 200))
+        (0.5, 0.25)
+    """
+    if base_size is None:
+        return 1.0
+    short, long = sorted(image.shape[:2])
+    return min(base_size[0] / short, base_size[1] / long)
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """What every image goes through, in training, evaluation and prediction alike.
@@ -25,7 +45,8 @@ class Preprocessing:
     Args:
         mean: per channel, for values in 0..1.
         std: per channel, for values in 0..1.
-        scale: the size at which the network sees an image, relative to the file's.
+        scale: the size at which the network sees an image, relative to the base size, or else to the file's.
+        base_size: the short and the long side that `base_factor` brings every image within.
 
     Example:
         >>> Preprocessing((0.5,) * 3, (0.5,) * 3, scale=0.5)(np.zeros((6, 8, 3), np.uint8)).shape
@@ -35,10 +56,12 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     scale: float = 1.0
+    base_size: tuple[int, int] | None = None
 
     def __call__(self, image: ByteArray) -> Tensor:
         """Turn an image ``(H, W, 3)`` of bytes into the network's input ``(3, H', W')``."""
-        height, width = (max(1, round(side * self.scale)) for side in image.shape[:2])
+        factor = self.scale * base_factor(image, self.base_size)
+        height, width = (max(1, round(side * factor)) for side in image.shape[:2])
         return self.normalize(to_tensor(A.Resize(height, width, area_for_downscale="image")(image=image)["image"]))
 
     def normalize(self, pixels: Tensor) -> Tensor:
@@ -48,12 +71,14 @@ class Preprocessing:
 
     def to_dict(self) -> dict[str, Any]:
         """Primitives, for a checkpoint."""
-        return {**asdict(self), "mean": list(self.mean), "std": list(self.std)}
+        base_size = None if self.base_size is None else list(self.base_size)
+        return {**asdict(self), "mean": list(self.mean), "std": list(self.std), "base_size": base_size}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
         """The inverse of `to_dict`."""
-        return cls(tuple(values["mean"]), tuple(values["std"]), values["scale"])
+        base_size = values.get("base_size")  # checkpoints have it since there is one
+        return cls(tuple(values["mean"]), tuple(values["std"]), values["scale"], base_size and tuple(base_size))
 
 
 class Augmentation:
@@ -65,11 +90,15 @@ class Augmentation:
 
     Args:
         crop: height and width of the result.
-        scale: least and greatest factor from the file's size.
+        scale: least and greatest factor from the base size, or else from the file's.
         max_class_share: of a crop's valid pixels that one class may cover before another crop is drawn; 1 takes all.
         flip: probability of a horizontal flip.
         color: strength of brightness, contrast and saturation changes, 0 to 1; hue changes by a tenth of it.
         seed: of the whole run.
+        base_size: the short and the long side that `base_factor` brings every image within.
+
+    Raises:
+        ValueError: scales or sides that are not above 0, or not the lesser first.
     """
 
     def __init__(
@@ -80,15 +109,19 @@ class Augmentation:
         flip: float,
         color: float,
         seed: int,
+        base_size: Sequence[int] | None = None,
     ) -> None:
         low, high = scale
         if not 0 < low <= high:
             raise ValueError(f"scale must be two factors above 0, the lesser first, got {list(scale)}")
+        if base_size and not 0 < base_size[0] <= base_size[1]:
+            raise ValueError(f"base_size must be two sides above 0, the short one first, got {list(base_size)}")
         self.crop, self.scale, self.max_class_share, self.seed = crop, scale, max_class_share, seed
+        self.base_size = base_size
         height, width = crop
         # to average over areas is slow, and worth it only where linear interpolation would skip pixels
         steps: list[A.BasicTransform] = [
-            A.Resize(height, width, area_for_downscale="image" if low < 0.5 else None),
+            A.Resize(height, width, area_for_downscale="image" if base_size or low < 0.5 else None),
             A.HorizontalFlip(p=flip),
         ]
         if color:
@@ -98,7 +131,9 @@ class Augmentation:
     def __call__(self, image: ByteArray, mask: ByteArray, counter: int) -> tuple[Tensor, Tensor]:
         """Draw the crop of a sample: image ``(3, h, w)`` and train ids ``(h, w)``, both uint8."""
         rng = np.random.default_rng([self.seed, counter])
-        window = draw_window(mask, self.crop, self.scale, self.max_class_share, rng)
+        base = base_factor(image, self.base_size)
+        scale = [base * factor for factor in self.scale]
+        window = draw_window(mask, self.crop, scale, self.max_class_share, rng)
         # one generator for the whole pipeline: a seed would start every step with the same stream
         self.pipeline.set_random_state(rng, random.Random(self.seed * 10**9 + counter))
         out = self.pipeline(image=window.cut(image, 0), mask=window.cut(mask, IGNORE_INDEX))

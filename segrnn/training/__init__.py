@@ -4,6 +4,17 @@ from segrnn.training.datamodule import DataModule
 from segrnn.training.interruption import Interruption
 from segrnn.training.loop import fit
 from segrnn.training.module import SegmentationModule
-from segrnn.training.optimizers import grouped_optimizer, one_cycle, poly
+from segrnn.training.optimizers import grouped_optimizer
+from segrnn.training.schedules import constant, lr_range, one_cycle, poly
 
-__all__ = ["DataModule", "Interruption", "SegmentationModule", "fit", "grouped_optimizer", "one_cycle", "poly"]
+__all__ = [
+    "DataModule",
+    "Interruption",
+    "SegmentationModule",
+    "constant",
+    "fit",
+    "grouped_optimizer",
+    "lr_range",
+    "one_cycle",
+    "poly",
+]

@@ -1,14 +1,17 @@
-"""Parameter groups and learning rate schedules."""
+"""Parameter groups."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, PolynomialLR
 
 from segrnn.context.cells import GatedByInput, RecurrentOnly
+from segrnn.errors import ConfigError
 from segrnn.models import Segmenter
+from segrnn.training.blocks import ordered_blocks
+
+_POSITIONS = ("pos_embed", "rel_pos", "relative_position")
+"""What the names of position embeddings and of tables of relative positions contain."""
 
 
 def grouped_optimizer(
@@ -18,56 +21,60 @@ def grouped_optimizer(
     encoder_lr: float,
     recurrent_lr: float,
     weight_decay: float,
+    encoder_layer_decay: float = 1.0,
 ) -> Optimizer:
     """An optimizer with its own learning rates for the encoder, the recurrent layers and the rest.
 
-    Norms and biases, all one-dimensional parameters, are not decayed.
+    Norms and biases, all one-dimensional parameters, are not decayed, and position embeddings neither, as in the
+    recipes of transformers.
 
     Args:
         model: whose parameters are grouped.
         optimizer: e.g. `torch.optim.AdamW`, or a partial of it.
         lr: of what is neither encoder nor recurrent.
-        encoder_lr: of the encoder.
+        encoder_lr: of the encoder; of its deepest block, where the layers differ.
         recurrent_lr: of the recurrent layers.
         weight_decay: of matrices and kernels.
+        encoder_layer_decay: the learning rate of a block of the encoder over that of the next deeper one, above 0 and
+            at most 1; each block is then a group of its own, named after it. Bao et al. 2021, "BEiT", arXiv 2106.08254,
+            and Liu et al. 2022, "A ConvNet for the 2020s", arXiv 2201.03545, fine-tune with it.
+
+    Raises:
+        ConfigError: a decay out of range, or arguments that the optimizer refuses.
     """
+    if not 0 < encoder_layer_decay <= 1:
+        raise ConfigError(f"optimizer.encoder_layer_decay={encoder_layer_decay} must be above 0 and at most 1")
     rates = {"encoder": encoder_lr, "recurrent": recurrent_lr, "rest": lr}
+    block_of: dict[nn.Parameter, str] = {}
+    if encoder_layer_decay < 1:
+        for depth, (name, parameters) in enumerate(reversed(ordered_blocks(model.encoder))):
+            rates[f"encoder.{name}"] = encoder_lr * encoder_layer_decay**depth
+            block_of |= dict.fromkeys(parameters, f"encoder.{name}")
     groups: dict[tuple[str, bool], list[nn.Parameter]] = {}
-    for kind, parameter in _kinds(model):
-        groups.setdefault((kind, parameter.ndim > 1), []).append(parameter)
-    return optimizer(
-        [
-            {
-                "params": parameters,
-                "name": kind if decayed else f"{kind}, not decayed",
-                "lr": rates[kind],
-                "weight_decay": weight_decay if decayed else 0.0,
-            }
-            for (kind, decayed), parameters in groups.items()
-        ]
-    )
+    for kind, name, parameter in _kinds(model):
+        decayed = parameter.ndim > 1 and not any(position in name for position in _POSITIONS)
+        groups.setdefault((block_of.get(parameter, kind), decayed), []).append(parameter)
+    try:
+        return optimizer(
+            [
+                {
+                    "params": parameters,
+                    "name": kind if decayed else f"{kind}, not decayed",
+                    "lr": rates[kind],
+                    "weight_decay": weight_decay if decayed else 0.0,
+                }
+                for (kind, decayed), parameters in groups.items()
+            ]
+        )
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"optimizer.optimizer: {error}") from error
 
 
-def _kinds(model: Segmenter) -> Iterator[tuple[str, nn.Parameter]]:
-    for name, module in model.named_modules():
+def _kinds(model: Segmenter) -> Iterator[tuple[str, str, nn.Parameter]]:
+    """Each trained parameter, with its kind and its name in its own module."""
+    for path, module in model.named_modules():
         recurrent = isinstance(module, nn.RNNBase | GatedByInput | RecurrentOnly)
-        for parameter in module.parameters(recurse=False):
+        kind = "encoder" if path.startswith("encoder") else "recurrent" if recurrent else "rest"
+        for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad:
-                yield "encoder" if name.startswith("encoder") else "recurrent" if recurrent else "rest", parameter
-
-
-def one_cycle(optimizer: Optimizer, total_steps: int, warmup: float) -> LRScheduler:
-    """Each group from a 25th of its learning rate up to it over a share of the steps, then down to nothing by a cosine.
-
-    Smith and Topin 2018, "Super-convergence", arXiv 1708.07120.
-    """
-    return OneCycleLR(optimizer, [_lr(group) for group in optimizer.param_groups], total_steps, pct_start=warmup)
-
-
-def poly(optimizer: Optimizer, total_steps: int, power: float) -> LRScheduler:
-    """``lr * (1 - step / total_steps) ** power``; Chen et al. 2017, "DeepLab", arXiv 1606.00915, section 4.1."""
-    return PolynomialLR(optimizer, total_steps, power)
-
-
-def _lr(group: dict[str, Any]) -> float:
-    return float(group["lr"])
+                yield kind, name, parameter

@@ -136,6 +136,15 @@ def test_reseg_is_built_from_its_experiment() -> None:
     assert sum(p.numel() for p in segmenter.neck.parameters()) == 758_400
 
 
+def test_a_sum_of_losses_is_overridden_part_by_part() -> None:
+    overrides = ["loss=cross_entropy_dice", "loss.weights.dice=3", "loss.losses.cross_entropy.label_smoothing=0.5"]
+    loss = build(composed(*overrides)["loss"], "loss")
+    assert loss.weights == {"cross_entropy": 1, "dice": 3}
+    assert loss.losses["cross_entropy"].label_smoothing == 0.5
+    with pytest.raises(ConfigError, match=r"loss\.weights are 3 \(cross_entropy, lovasz, dice\) for 2 loss\.losses"):
+        build(composed("loss=cross_entropy_lovasz", "+loss.weights.dice=1")["loss"], "loss")
+
+
 @pytest.mark.parametrize("group", ["loss", "optimizer", "schedule"])
 def test_components_build(group: str) -> None:
     needs_data = "loss=weighted_cross_entropy"
@@ -154,6 +163,9 @@ def test_components_build(group: str) -> None:
         ("data.crop=[64,0]", r"data\.crop=\[64, 0\] must be above 0"),
         ("data.crop=big", r"data\.crop: "),
         ("data.flip=2", r"data\.flip=2.0 must be between 0 and 1"),
+        ("data.base_size=[512]", r"data\.base_size=\[512\] must be 2 numbers"),
+        ("data.base_size=[0,5]", r"data\.base_size=\[0, 5\] must be above 0"),
+        ("data.base_size=512", r"data\.base_size: "),
         ("data.eval_scale=0", r"data\.eval_scale=0.0 must be above 0"),
         ("encoder.std=[1,1,0]", r"encoder\.std=.* must be above 0"),
         ("data.root=???", r"data\.root is needed: add data\.root=<value>"),

@@ -82,6 +82,62 @@ def test_preprocessing_scales_and_normalises() -> None:
     assert Preprocessing.from_dict(PREPROCESSING.to_dict()) == PREPROCESSING
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((30, 50), (24, 40)),  # the short side decides
+        ((51, 30), (41, 24)),
+        ((31, 101), (20, 64)),  # the long side would be 78
+        ((7, 7), (24, 24)),  # small images grow
+        ((1, 99), (1, 64)),
+        ((683, 512), (32, 24)),
+    ],
+)
+def test_a_base_size_keeps_the_ratio(size: tuple[int, int], expected: tuple[int, int]) -> None:
+    image = np.zeros((*size, 3), np.uint8)
+    assert Preprocessing((0.5,) * 3, (0.5,) * 3, base_size=(24, 64))(image).shape == (3, *expected)
+    half = Preprocessing((0.5,) * 3, (0.5,) * 3, scale=0.5, base_size=(24, 64))(image).shape
+    assert half == pytest.approx((3, *(max(1, side / 2) for side in expected)), abs=0.5)
+
+
+@pytest.mark.parametrize("size", [(240, 400), (24, 40), (12, 20)])
+def test_crops_have_the_scale_of_the_base_size(size: tuple[int, int]) -> None:
+    """Whatever the file's size: a crop as large as the base size shows the whole image."""
+    image, mask = scene((24, 40))
+    factor = size[0] / 24
+    rows, columns = ((np.arange(side) / factor).astype(int) for side in size)
+    image, mask = image[rows][:, columns], mask[rows][:, columns]
+    out, target = augmentation((1, 1), flip=0, base_size=(24, 64))(image, mask, 0)
+    assert not (target == 255).any()
+    seen = torch.from_numpy(image).permute(2, 0, 1)
+    assert torch.equal(out[:, 0, 0], seen[:, 0, 0])
+    _, quarter = augmentation((0.5, 0.5), base_size=(24, 64))(image, mask, 0)
+    assert (quarter == 255).float().mean() == 0.75
+
+
+def test_training_and_prediction_see_the_same_pixels_at_a_base_size() -> None:
+    rng = np.random.default_rng(0)
+    image, mask = rng.integers(0, 255, (60, 100, 3), dtype=np.uint8), np.zeros((60, 100), np.uint8)
+    seen = Preprocessing((0,) * 3, (1 / 255,) * 3, base_size=(24, 64))(image)
+    out, _ = augmentation((1, 1), flip=0, base_size=(24, 64))(image, mask, 0)
+    torch.testing.assert_close(out.float(), seen)
+
+
+def test_a_checkpoint_keeps_the_base_size() -> None:
+    preprocessing = Preprocessing((0.5,) * 3, (0.5,) * 3, 2.0, (24, 64))
+    values = preprocessing.to_dict()
+    assert values["base_size"] == [24, 64]
+    assert Preprocessing.from_dict(values) == preprocessing
+    del values["base_size"]  # as in older checkpoints
+    assert Preprocessing.from_dict(values) == Preprocessing((0.5,) * 3, (0.5,) * 3, 2.0)
+
+
+@pytest.mark.parametrize("base_size", [(2048, 512), (0, 5)])
+def test_bad_base_sizes_are_refused(base_size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="two sides above 0, the short one first, got"):
+        augmentation(base_size=base_size)
+
+
 def test_bad_scales_are_refused() -> None:
     with pytest.raises(ValueError, match="two factors above 0, the lesser first"):
         augmentation(scale=(2, 1))

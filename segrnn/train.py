@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from segrnn.datasets import SegmentationFiles
     from segrnn.labels import LabelSpace
     from segrnn.metrics import Scores
+    from segrnn.models import Segmenter
     from segrnn.training import DataModule, Interruption, SegmentationModule
 
 
@@ -30,9 +31,7 @@ class TrainResult:
     last: Path
 
 
-def train(
-    cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], None] | None = None
-) -> TrainResult:
+def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], None] | None = None) -> TrainResult:
     """Run a whole training, or the rest of one: a table in the terminal, checkpoints, scores and pictures in a folder.
 
     Args:
@@ -63,7 +62,9 @@ def train(
     with Interruption(config["trainer"]["max_minutes"]) as interruption:
         data = _build_data(config, allow)
         module = _build_module(config, data.val.labels, interruption, allow)
-        step = _check_resumed(resume, module, config, say) if resume else 0
+        if resume is None:
+            _start_weights(module.model, data.val.labels, config, allow)
+        step = _check_resumed(resume, module.model, config, say) if resume else 0
         run_dir.mkdir(parents=True, exist_ok=True)
         # loggers begin a new file: a run that goes on must not overwrite the curves of its beginning
         curves = run_dir / f"from_step_{step}" if step else run_dir
@@ -108,8 +109,10 @@ def _find_checkpoint(config: dict[str, Any], run_dir: Path, first: bool, say: Ca
     if config["ckpt"] == "auto":
         newest = find_newest(checkpoints, say)
         if newest is None:
-            say(f"{checkpoints} has no checkpoint to go on from: a new run begins. The next start finds the folder "
-                f"if it is given the same run_id, here {config['run_id']}")
+            say(
+                f"{checkpoints} has no checkpoint to go on from: a new run begins. The next start finds the folder "
+                f"if it is given the same run_id, here {config['run_id']}"
+            )
         return newest
     resume = Path(config["ckpt"]) if config["ckpt"] else None
     goes_on = resume is not None and resume.resolve().parent == checkpoints.resolve()
@@ -121,16 +124,21 @@ def _find_checkpoint(config: dict[str, Any], run_dir: Path, first: bool, say: Ca
     return resume
 
 
-def _check_resumed(path: Path, module: "SegmentationModule", config: dict[str, Any], say: Callable[[str], None]) -> int:
+def _check_resumed(path: Path, segmenter: "Segmenter", config: dict[str, Any], say: Callable[[str], None]) -> int:
     """Compare a checkpoint with what is to go on; the step that it was written after."""
-    from segrnn.config.model import KEY
+    from segrnn.config.model import KEY, weights_of
     from segrnn.config.schema import differences
     from segrnn.errors import CheckpointError
+    from segrnn.models import load_weights
     from segrnn.models.reading import read_checkpoint
     from segrnn.training.checkpoints import KEYS
 
     checkpoint = read_checkpoint(path, KEYS)
     step: int = checkpoint["global_step"]
+    try:
+        load_weights(segmenter, weights_of(checkpoint))
+    except CheckpointError as error:
+        raise CheckpointError(f"ckpt={path}: {error}") from error
     if step > config["trainer"]["max_steps"]:
         raise CheckpointError(f"{path} is from step {step}, behind trainer.max_steps={config['trainer']['max_steps']}")
     say(f"going on from {path}, step {step} of {config['trainer']['max_steps']}")
@@ -171,12 +179,22 @@ def _repeats(data: dict[str, Any], train_set: "SegmentationFiles") -> "npt.NDArr
 def _build_module(
     config: dict[str, Any], labels: "LabelSpace", interruption: "Interruption", allow: Sequence[str]
 ) -> "SegmentationModule":
+    import torch
+
     from segrnn.config.build import build
-    from segrnn.config.model import KEY, build_preprocessing, build_segmenter, load_pretrained, to_checkpoint
+    from segrnn.config.model import KEY, build_preprocessing, build_segmenter, to_checkpoint
+    from segrnn.models import recompute_encoder
     from segrnn.training import SegmentationModule
 
+    trainer = config["trainer"]
     segmenter = build_segmenter(config, labels.num_classes, allow)
-    load_pretrained(segmenter, config, allow)
+    memory_format = torch.channels_last if trainer["channels_last"] else torch.contiguous_format
+    segmenter.to(memory_format=memory_format)
+    if trainer["checkpoint_encoder"]:
+        recompute_encoder(segmenter)
+    if trainer["compile"]:
+        for part in (segmenter.encoder, segmenter.decoder):
+            part.compile()
     preprocessing = build_preprocessing(config)
     return SegmentationModule(
         segmenter,
@@ -187,10 +205,34 @@ def _build_module(
         preprocessing,
         {KEY: to_checkpoint(config, labels, preprocessing)},
         config["seed"],
-        config["trainer"]["micro_batch_size"],
-        config["trainer"]["gradient_clip_val"],
+        trainer["micro_batch_size"],
+        trainer["gradient_clip_val"],
         interruption,
+        memory_format,
     )
+
+
+def _start_weights(segmenter: "Segmenter", labels: "LabelSpace", config: dict[str, Any], allow: Sequence[str]) -> None:
+    """Those of a trained network, all of them or all but the ones that know the classes; else the encoder's own."""
+    from segrnn.config.model import load_pretrained, read_weights
+    from segrnn.errors import CheckpointError
+    from segrnn.models import load_weights
+
+    path, load_head = config["weights"], config["load_head"]
+    if path is None:
+        load_pretrained(segmenter, config, allow)
+        return
+    weights, trained = read_weights(path)
+    if load_head and trained.class_names != labels.class_names:
+        raise CheckpointError(
+            f"weights={path} are of other classes: load_head=false takes all but the head\n"
+            f"  there: {', '.join(trained.class_names)}\n"
+            f"  here: {', '.join(labels.class_names)}"
+        )
+    try:
+        load_weights(segmenter, weights, skip=() if load_head else ("head", "auxiliary"))
+    except CheckpointError as error:
+        raise CheckpointError(f"weights={path}: {error}") from error
 
 
 def _report(result: TrainResult, module: "SegmentationModule", data: "DataModule", title: str) -> None:

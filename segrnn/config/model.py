@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from segrnn import __version__
 from segrnn.config.build import MODEL_TARGETS, TARGETS, build, call
 from segrnn.datasets import Preprocessing
@@ -83,14 +85,28 @@ def load_checkpoint(path: str | Path) -> Trained:
     checkpoint = read_checkpoint(path, (KEY, "state_dict", "global_step"))
     try:
         info = checkpoint[KEY]
-        weights = {
-            name.removeprefix("model."): tensor
-            for name, tensor in checkpoint["state_dict"].items()
-            if name.startswith("model.")
-        }
         labels, preprocessing = LabelSpace.from_dict(info["labels"]), Preprocessing.from_dict(info["preprocessing"])
         model = build_segmenter(info["config"], labels.num_classes, MODEL_TARGETS)
-        load_weights(model, weights)
+        load_weights(model, weights_of(checkpoint))
         return Trained(model.eval(), labels, preprocessing, info["config"], checkpoint["global_step"])
     except Exception as error:  # a damaged file can fail anywhere on the way, with anything
         raise CheckpointError(f"{path} can't be loaded: {error}") from error
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, Tensor], LabelSpace]:
+    """The weights of a checkpoint and the classes that they are for.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or was not written by segrnn.
+    """
+    checkpoint = read_checkpoint(path, (KEY, "state_dict"))
+    try:
+        return weights_of(checkpoint), LabelSpace.from_dict(checkpoint[KEY]["labels"])
+    except Exception as error:
+        raise CheckpointError(f"{path} can't be loaded: {error}") from error
+
+
+def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The network's state dict, from one of the training module; the averaged one, where there is an average."""
+    state: Mapping[str, Tensor] = checkpoint["state_dict"]
+    return {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}

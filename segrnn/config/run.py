@@ -48,7 +48,7 @@ def _agreed(proposal: str) -> str:
         return proposal
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         raise ConfigError("the processes can't agree on a name for the run: add run_id=<name>")
-    from torch.distributed import TCPStore
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, but not in torch's own list
 
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     store = TCPStore(address, port, is_master=False, timeout=timedelta(minutes=2))

@@ -43,7 +43,7 @@ def _predict_logits(model: nn.Module, preprocessing: Preprocessing, image: ByteA
     model.eval()
     # full precision also inside a mixed-precision training loop, so that a checkpoint's score can be reproduced
     with torch.autocast(device.type, enabled=False):
-        logits = model(preprocessing(image)[None].to(device))
+        logits = model(preprocessing(image)[None].to(device, next(model.parameters()).dtype))
         if logits.shape[-2:] != image.shape[:2]:
             logits = F.interpolate(logits, image.shape[:2], mode="bilinear")
     model.train(training)

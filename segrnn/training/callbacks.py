@@ -63,11 +63,12 @@ class ProgressBar(Callback):
         self.bar.remove_task(self.validation)
         self.miou = f"{pl_module.scores.miou:.4f}"
         loss = float(trainer.callback_metrics.get("train/loss", float("nan")))
-        self.bar.print(
-            f"step {trainer.global_step}/{trainer.max_steps}   loss {loss:.4f}   val mIoU {self.miou}   "
-            f"pixel accuracy {pl_module.scores.pixel_accuracy:.4f}",
-            highlight=False,
-        )
+        if trainer.is_global_zero:
+            self.bar.print(
+                f"step {trainer.global_step}/{trainer.max_steps}   loss {loss:.4f}   val mIoU {self.miou}   "
+                f"pixel accuracy {pl_module.scores.pixel_accuracy:.4f}",
+                highlight=False,
+            )
         self.since = time.perf_counter()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

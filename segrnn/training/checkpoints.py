@@ -48,10 +48,10 @@ class WholeFiles(TorchCheckpointIO):
         except (OSError, RuntimeError) as error:  # torch's writer makes a RuntimeError of a full disk
             with contextlib.suppress(OSError):
                 draft.unlink()
-            free = shutil.disk_usage(path.parent).free / 2**20
+            free, reason = shutil.disk_usage(path.parent).free / 2**20, str(error).partition("\n")[0]
             raise OutputError(
-                f"the checkpoint {path} can't be written ({str(error).splitlines()[0]}; {free:.0f} MiB are free). What was "
-                "saved before is intact: make room, and go on from it with ckpt=auto"
+                f"the checkpoint {path} can't be written ({reason}; {free:.0f} MiB are free). What was saved before is "
+                "intact: make room, and go on from it with ckpt=auto"
             ) from error
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
@@ -26,8 +27,9 @@ class SegmentationModule(pl.LightningModule):
     """Ties a network to its loss, its optimizer and its scores.
 
     A step is one batch of the whole run: it goes through the network in parts, over the processes and in each of them
-    one part after the other, and every valid pixel counts the same, in whichever part it lies. So the step is the same
-    for any number of processes and any size of the parts, as long as batch norms are synchronized and see whole batches.
+    one part after the other, and every valid pixel counts the same, in whichever part it lies. So a step is the same
+    for any number of processes, as long as batch norms are synchronized, and for any size of the parts but for the
+    batches that batch norms see.
 
     Args:
         model: the network.
@@ -41,6 +43,7 @@ class SegmentationModule(pl.LightningModule):
         micro_batch_size: how many images go through the network of one process at a time; None for all of its share.
         gradient_clip_val: the greatest norm of the whole gradient; 0 does not clip.
         interruption: knows whether the run was told to end; a validation is then cut short.
+        memory_format: of the images that the network is trained on.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class SegmentationModule(pl.LightningModule):
         micro_batch_size: int | None,
         gradient_clip_val: float,
         interruption: Interruption,
+        memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -64,7 +68,7 @@ class SegmentationModule(pl.LightningModule):
         self.class_names, self.preprocessing = class_names, preprocessing
         self.checkpoint_info = checkpoint_info
         self.seed, self.micro_batch_size, self.gradient_clip_val = seed, micro_batch_size, gradient_clip_val
-        self.interruption = interruption
+        self.interruption, self.memory_format = interruption, memory_format
         self.confusion = ConfusionMatrix(len(class_names))
         self.scores: Scores | None = None
 
@@ -76,7 +80,9 @@ class SegmentationModule(pl.LightningModule):
         """
         images, masks = batch  # bytes until here: a quarter of what floats would take on the way to the device
         self._seed_step()
-        optimizer = self.optimizers()
+        optimizer, schedule = self.optimizers(), self.lr_schedulers()
+        assert isinstance(optimizer, LightningOptimizer)
+        assert isinstance(schedule, LRScheduler)
         optimizer.zero_grad()
         valid = self._sum((masks != IGNORE_INDEX).sum()).clamp(min=1)
         parts = list(zip(*(whole.split(self.micro_batch_size or len(whole)) for whole in batch), strict=True))
@@ -90,12 +96,18 @@ class SegmentationModule(pl.LightningModule):
         loss = self._sum(total)
         self._check(loss, "loss")
         optimizer.step()
-        self.lr_schedulers().step()
+        schedule.step()
         self.log("train/loss", loss)
         return {"loss": loss}
 
     def _loss(self, images: Tensor, masks: Tensor) -> Tensor:
-        return self.loss(self.model(self.preprocessing.normalize(images)), masks.long())
+        pixels = self.preprocessing.normalize(images).to(memory_format=self.memory_format)
+        logits, auxiliary = self.model.forward_with_auxiliary(pixels)
+        loss = self.loss(logits, masks.long())
+        if auxiliary is not None:
+            assert self.model.auxiliary is not None
+            loss = loss + self.model.auxiliary.weight * self.loss(auxiliary, masks.long())
+        return loss
 
     def _seed_step(self) -> None:
         """Dropout is a function of the seed and the step, so that a run that comes back draws what it would have."""

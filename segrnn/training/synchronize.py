@@ -14,7 +14,7 @@ def synchronize_batch_norm(module: nn.Module, on_gpu: bool) -> nn.Module:
     torch's own conversion, which Lightning calls too, loses the activation inside timm's batch norms; timm's keeps it.
     Both need a GPU.
     """
-    return timm.layers.convert_sync_batchnorm(module) if on_gpu else _convert(module)
+    return timm.layers.norm_act.convert_sync_batchnorm(module) if on_gpu else _convert(module)
 
 
 class CPUSyncBatchNorm(nn.BatchNorm2d):

@@ -8,7 +8,6 @@ import torch
 from conftest import SMALL
 
 from segrnn.training import SegmentationModule
-from segrnn.training.datamodule import DataModule
 
 RECIPE = [  # everything random that a network and its data can have
     *SMALL,
@@ -34,8 +33,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], float]]:
     original = SegmentationModule.training_step
 
     def recorded(module: SegmentationModule, batch: tuple) -> dict:
-        datamodule: DataModule = module.trainer.datamodule
-        names = datamodule.next_names()
+        names = module.trainer.datamodule.next_names()
         result = original(module, batch)
         taken.append((names, float(result["loss"])))
         return result

@@ -66,10 +66,10 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
             _start_weights(module.model, data.val.labels, config, allow)
         step = _check_resumed(resume, module.model, config, say) if resume else 0
         run_dir.mkdir(parents=True, exist_ok=True)
-        # loggers begin a new file: a run that goes on must not overwrite the curves of its beginning
-        curves = run_dir / f"from_step_{step}" if step else run_dir
+        began = (run_dir / "config.yaml").exists()
+        curves = _new_folder_for_curves(run_dir, step) if began else run_dir
         logger = call(build(config["logger"], "logger", allow), "logger", save_dir=str(curves))
-        if first and not resume:
+        if first and not began:
             OmegaConf.save(OmegaConf.create(config), run_dir / "config.yaml")
         say(
             f"{len(data.train.dataset)} training and {len(data.val)} validation images, "
@@ -145,6 +145,12 @@ def _check_resumed(path: Path, segmenter: "Segmenter", config: dict[str, Any], s
     if changed := differences(checkpoint[KEY]["config"], config):
         say("the run goes on with other settings than it began with:\n" + "\n".join(f"  {line}" for line in changed))
     return step
+
+
+def _new_folder_for_curves(run_dir: Path, step: int) -> Path:
+    """Loggers begin anew: a run that goes on must not overwrite the curves of its beginning."""
+    names = (f"from_step_{step}", *(f"from_step_{step}_again_{i}" for i in range(1, 1000)))
+    return next(run_dir / name for name in names if not (run_dir / name).exists())
 
 
 def _build_data(config: dict[str, Any], allow: Sequence[str]) -> "DataModule":

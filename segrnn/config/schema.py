@@ -256,6 +256,8 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
             continue  # not a number, or, in what evaluate lays over a checkpoint's data, not chosen or not yet typed
         if key in _AT_LEAST and value < _AT_LEAST[key]:
             raise ConfigError(f"{key}={value} must be at least {_AT_LEAST[key]}")
+        if key == "trainer.devices" and value == 0:
+            raise ConfigError("trainer.devices=0 must be at least 1, or -1 for all that there are")
         if key in _LENGTHS and len(numbers) != _LENGTHS[key]:
             raise ConfigError(f"{key}={value} must be {_LENGTHS[key]} numbers")
         if key in _POSITIVE and min(numbers) <= 0:

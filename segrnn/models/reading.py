@@ -1,6 +1,7 @@
 """Reading checkpoints without running what they hold."""
 
 import pickle
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ def read_checkpoint(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
         raise CheckpointError(f"{path} does not exist; training writes <run>/checkpoints/best.ckpt and last.ckpt")
     file = f"{path} ({path.stat().st_size} bytes)"
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        whole = zipfile.is_zipfile(path)  # the directory of a cut one is missing
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=whole)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{file} can't be loaded: it is damaged, or holds more than tensors and primitives, and so might run code"

@@ -1,0 +1,117 @@
+"""Several processes: they take one process's steps, and end together."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL
+
+TORCHRUN = [str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node", "2", "recorded.py"]
+LIGHTNING = [sys.executable, "recorded.py"]
+
+RECORDED = """
+import json
+from pathlib import Path
+
+from segrnn.train import main
+from segrnn.training import SegmentationModule
+
+original = SegmentationModule.training_step
+
+def recorded(module, batch):
+    step, names = module.trainer.global_step, module.trainer.datamodule.next_names()
+    loss = original(module, batch)["loss"]
+    line = json.dumps([step, names, float(loss)])
+    with Path(module.trainer.default_root_dir, f"steps_{module.trainer.global_rank}.jsonl").open("a") as file:
+        file.write(line + "\\n")
+    return {"loss": loss}
+
+SegmentationModule.training_step = recorded
+if __name__ == "__main__":
+    main()
+"""
+
+RECIPE = [*(argument for argument in SMALL if not argument.startswith("trainer.accelerator")), "data=camvid"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "recorded.py").write_text(RECORDED)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def steps(run_id: str, rank: int = 0) -> list:
+    return [json.loads(line) for line in Path(f"runs/train/{run_id}/steps_{rank}.jsonl").read_text().splitlines()]
+
+
+def confusion(run_id: str) -> np.ndarray:
+    return np.load(f"runs/train/{run_id}/confusion.npz")["counts"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [TORCHRUN, LIGHTNING], ids=["torchrun", "lightning"])
+def test_two_processes_are_one(folder: Path, camvid: Path, launcher: list[str]) -> None:
+    """Batch norms, crops with void of different size, and 5 validation images, which 2 does not divide."""
+    recipe = [*RECIPE, f"data.root={camvid}", "trainer.max_steps=6", "data.scale=[0.3,3]", "auxiliary=fcn"]
+    for precision in ("32-true", "64-true"):
+        one, two = f"one_{precision}", f"two_{precision}"
+        run = [*recipe, f"trainer.precision={precision}"]
+        subprocess.run([*LIGHTNING, *run, "trainer=cpu", f"run_id={one}"], check=True)
+        subprocess.run([*launcher, *run, "trainer=ddp_cpu", f"run_id={two}"], check=True)
+        assert [step[:2] for step in steps(two)] == [step[:2] for step in steps(one)]
+        assert steps(two, rank=1) == steps(two)  # all processes know the whole batch's loss
+        tolerance = 1e-5 if precision == "32-true" else 1e-10
+        np.testing.assert_allclose([loss for *_, loss in steps(two)], [loss for *_, loss in steps(one)], rtol=tolerance)
+        assert confusion(two).sum() == confusion(one).sum()
+    # rounding moves weights, and with them single pixels: with enough digits, it does not
+    np.testing.assert_array_equal(confusion("two_64-true"), confusion("one_64-true"))
+
+
+def end(launcher: list[str], overrides: list[str], number: int, log: Path) -> tuple[int, float]:
+    """Start a run, end its whole process group after some steps; its exit code, and how long it took to end."""
+    with log.open("w") as file:
+        process = subprocess.Popen([*launcher, *overrides], stdout=file, stderr=file, start_new_session=True)
+    try:
+        record = Path("runs/train/ended/steps_1.jsonl")
+        before = len(record.read_text().splitlines()) if record.exists() else 0
+        for _ in range(600):
+            if record.exists() and len(record.read_text().splitlines()) > before + 7:
+                break
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.1)
+        os.killpg(process.pid, number)
+        start = time.monotonic()
+        return process.wait(60), time.monotonic() - start
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", [TORCHRUN, LIGHTNING], ids=["torchrun", "lightning"])
+def test_a_signal_to_all_processes_ends_and_resumes_exactly(folder: Path, camvid: Path, launcher: list[str]) -> None:
+    recipe = [*RECIPE, f"data.root={camvid}", "trainer=ddp_cpu", "data.workers=1", "trainer.validate_every_n_steps=9"]
+    endless = [*recipe, "trainer.max_steps=100000", "schedule=constant", "run_id=ended", "ckpt=auto"]
+    ends = int(os.environ.get("SEGRNN_ENDS", "2"))
+    for _ in range(ends):
+        log = folder / "log"
+        exit_code, seconds = end(launcher, endless, signal.SIGTERM, log)
+        print(f"exit code {exit_code} after {seconds:.1f} s")
+        assert exit_code == (143 if launcher is LIGHTNING else 1), log.read_text()  # torchrun has its own
+        assert seconds < 30
+        assert "the run was ended after step" in log.read_text()
+        saved = torch.load("runs/train/ended/checkpoints/last.ckpt", weights_only=True)["global_step"]
+        assert saved == steps("ended")[-1][0] + 1
+    taken = steps("ended")
+    assert [step for step, *_ in taken] == list(range(len(taken)))  # none twice, none left out
+    whole = [*endless, f"trainer.max_steps={len(taken)}", "run_id=whole"]
+    subprocess.run([*launcher, *whole], check=True)
+    assert steps("whole") == taken

@@ -30,13 +30,15 @@ ROOMS = {
     "predict": 6,
     "benchmark": 6,
     "prepare": 6,
+    "search": 6,
 }
 ONLY_IN = {
     "pytorch_lightning": {"training", "train.py"},
     "lightning_fabric": {"training"},
     "wandb": set(),  # Lightning's logger imports it
     "albumentations": {"datasets/transforms.py"},
-    "omegaconf": {"config", "train.py", "evaluate.py", "predict.py", "benchmark.py", "prepare.py"},
+    "omegaconf": {"config", "train.py", "evaluate.py", "predict.py", "benchmark.py", "prepare.py", "search.py"},
+    "optuna": {"search.py"},
     "hydra": {"config"},
     "matplotlib": {"reports"},
     "cv2": set(),
@@ -89,10 +91,9 @@ def test_importing_segrnn_loads_nothing() -> None:
 
 def test_a_command_starts_without_torch() -> None:
     """So that --help and a mistyped key answer at once."""
-    assert not loaded_by("import segrnn.train, segrnn.evaluate, segrnn.predict, segrnn.benchmark, segrnn.prepare") & {
-        "torch",
-        "pytorch_lightning",
-    }
+    commands = ("train", "evaluate", "predict", "benchmark", "prepare", "search")
+    loaded = loaded_by(f"import {', '.join(f'segrnn.{command}' for command in commands)}")
+    assert not loaded & {"torch", "pytorch_lightning", "optuna"}
 
 
 def test_training_loads_wandb_only_when_chosen() -> None:

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from omegaconf import OmegaConf
-
 from segrnn.errors import ConfigError
 
 _VARIABLE = "SEGRNN_RUN_ID"
@@ -14,24 +12,19 @@ _VARIABLE = "SEGRNN_RUN_ID"
 
 @contextmanager
 def named_run() -> Iterator[None]:
-    """Make ``${run_id:}`` known to configurations.
+    """Give the environment a SEGRNN_RUN_ID, which configurations refer to, if it has none.
 
-    It is the environment's SEGRNN_RUN_ID where that is set; for a job of SLURM, whose number stays when it is queued
-    anew, that number; else the time, on which the processes of torchrun agree, also after it has restarted them.
+    It is the number of a job of SLURM, which stays when the job is queued anew; else the time, on which the processes
+    of torchrun agree, also after it has restarted them. Processes that this one starts find it.
     """
-    given = os.environ.get(_VARIABLE)
-    OmegaConf.register_new_resolver("run_id", _run_id, replace=True)
+    given = _VARIABLE in os.environ
+    if not given:
+        os.environ[_VARIABLE] = _slurm_job() or _agreed(f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}")
     try:
         yield
     finally:
-        if given is None:
-            os.environ.pop(_VARIABLE, None)
-
-
-def _run_id() -> str:
-    if _VARIABLE not in os.environ:
-        os.environ[_VARIABLE] = _slurm_job() or _agreed(f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}")
-    return os.environ[_VARIABLE]  # processes that this one starts find it here
+        if not given:
+            del os.environ[_VARIABLE]
 
 
 def _slurm_job() -> str | None:
@@ -47,7 +40,7 @@ def _agreed(proposal: str) -> str:
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return proposal
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        raise ConfigError("the processes can't agree on a name for the run: add run_id=<name>")
+        raise ConfigError(f"the processes can't agree on a name for the run: set {_VARIABLE}=<name>")
     from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, but not in torch's own list
 
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])

@@ -96,6 +96,40 @@ class Train:
 
 
 @dataclass
+class Sampler:
+    """How a search chooses values."""
+
+    seed: int
+    startup_trials: int
+
+
+@dataclass
+class Pruner:
+    """When a search ends a trial early."""
+
+    startup_trials: int
+    warmup_steps: int
+
+
+@dataclass
+class Study:
+    """What a search varies, and how often. `segrnn.config.space` checks the space."""
+
+    name: str
+    trials: int
+    space: Any
+    sampler: Sampler
+    pruner: Pruner
+
+
+@dataclass
+class Search(Train):
+    """`conf/search.yaml`."""
+
+    study: Study
+
+
+@dataclass
 class Evaluate:
     """`conf/evaluate.yaml`."""
 
@@ -195,6 +229,11 @@ _AT_LEAST = {
     "data.batch_size": 1,
     "data.eval_batch_size": 1,
     "data.workers": 0,
+    "study.trials": 1,
+    "study.sampler.seed": 0,
+    "study.sampler.startup_trials": 0,
+    "study.pruner.startup_trials": 0,
+    "study.pruner.warmup_steps": 0,
     "trainer.devices": -1,
     "trainer.gradient_clip_val": 0,
     "trainer.max_steps": 1,

@@ -1,0 +1,115 @@
+"""What a search varies: overrides, and the range of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from segrnn.errors import ConfigError
+
+Value = bool | int | float | str | None
+"""What one override can be set to."""
+
+_FORMS = (
+    "{low: 1e-4, high: 1e-1}, with log: true or step: 0.1 if wanted, or {choices: [none, renet_gru]}; "
+    "see python -m segrnn.search --help"
+)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`, both included; whole ones if all of the given are."""
+
+    low: float
+    high: float
+    step: float | None = None
+    log: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the range is one of whole numbers."""
+        return all(isinstance(number, int) for number in (self.low, self.high, self.step or 1))
+
+    @property
+    def extremes(self) -> tuple[Value, ...]:
+        """Values that stand for all when an override is tried."""
+        return (self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One of several values."""
+
+    values: tuple[Value, ...]
+
+    @property
+    def extremes(self) -> tuple[Value, ...]:
+        """Values that stand for all when an override is tried."""
+        return self.values
+
+
+def read_space(space: Any) -> dict[str, Range | Choices]:
+    """Read ``study.space``.
+
+    Args:
+        space: plain containers, from an override's key to its range.
+
+    Raises:
+        ConfigError: a range that is empty or that nobody can read, with its key.
+
+    Example:
+        >>> read_space({"optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True}})
+        {'optimizer.lr': Range(low=0.0001, high=0.1, step=None, log=True)}
+    """
+    if not isinstance(space, Mapping) or not space:
+        raise ConfigError(
+            f"study.space={space!r} must say for at least one override what to try: {{KEY: RANGE}}, "
+            f"where RANGE is {_FORMS}"
+        )
+    return {str(key): _read(str(key), given) for key, given in space.items()}
+
+
+def _read(key: str, given: Any) -> Range | Choices:
+    name = f"study.space: {key}"
+    keys = set(given) if isinstance(given, Mapping) else set()
+    if keys == {"choices"}:
+        return _read_choices(name, given["choices"])
+    if not {"low", "high"} <= keys <= {"low", "high", "step", "log"}:
+        raise ConfigError(f"{name}={given!r} is no range; write {_FORMS}")
+    numbers = [given[each] for each in ("low", "high", "step") if given.get(each) is not None]
+    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
+        raise ConfigError(f"{name}={given!r} must have numbers for low, high and step")
+    read = Range(given["low"], given["high"], given.get("step"), given.get("log", False))
+    _check_range(name, read)
+    return read
+
+
+def _read_choices(name: str, values: Any) -> Choices:
+    if not isinstance(values, list) or len(values) < 2:
+        raise ConfigError(f"{name} has choices={values!r}: there must be a list of at least two")
+    if not all(value is None or isinstance(value, bool | int | float | str) for value in values):
+        raise ConfigError(f'{name} has choices={values!r}: put quotes around each that is a list or a mapping, "[1,2]"')
+    if len({repr(value) for value in values}) < len(values):
+        raise ConfigError(f"{name} has choices={values!r}: each must be there once")
+    return Choices(tuple(values))
+
+
+def _check_range(name: str, read: Range) -> None:
+    if not isinstance(read.log, bool):
+        raise ConfigError(f"{name} has log={read.log!r}: it must be true or false")
+    if not read.low < read.high:
+        raise ConfigError(f"{name} goes from low={read.low} to high={read.high}: low must be below high")
+    if read.log and (read.low <= 0 or read.step is not None):
+        raise ConfigError(f"{name} has log=true: low must be above 0, not {read.low}, and there must be no step")
+    if read.step is None:
+        return
+    if read.step <= 0:
+        raise ConfigError(f"{name} has step={read.step}: it must be above 0")
+    # as decimals, or 0.1 would not lead from 0.1 to 0.5
+    low, high, step = (Decimal(str(number)) for number in (read.low, read.high, read.step))
+    if rest := (high - low) % step:
+        below = f"high={high - rest} or " if high - rest > low else ""
+        raise ConfigError(
+            f"{name} has step={step}, which does not lead from low={low} to high={high}: "
+            f"take {below}high={high - rest + step}"
+        )

@@ -1,0 +1,87 @@
+"""The configurations of a search's trials: the user's own command line, and each trial's values behind it."""
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from segrnn.config.command import explain
+from segrnn.config.schema import Train, check
+from segrnn.config.space import Choices, Range, Value
+from segrnn.errors import ConfigError
+
+
+def compose_trial(values: Mapping[str, Value]) -> DictConfig:
+    """What `segrnn.train.train` gets for a trial. Only where a command runs under Hydra: it knows the command line.
+
+    Composed anew, and not changed in place, so that a value may choose a group's option.
+
+    Args:
+        values: by override.
+
+    Raises:
+        ConfigError: an override that can't be.
+    """
+    config_name = HydraConfig.get().job.config_name
+    assert config_name is not None
+    try:
+        config = compose(config_name, [*_given(values), *write_overrides(values)])
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"study.space: {explain(error, config_name)}") from error
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "study"])
+
+
+def check_trials(space: Mapping[str, Range | Choices]) -> None:
+    """Try each choice and both ends of each range, so that a typo is not found after hours.
+
+    Args:
+        space: by override.
+
+    Raises:
+        ConfigError: an override that can't be, or a value of the wrong type or out of range.
+    """
+    first = {key: varied.extremes[0] for key, varied in space.items()}
+    others = ({**first, key: value} for key, varied in space.items() for value in varied.extremes[1:])
+    for values in chain([first], others):
+        check(compose_trial(values), Train)
+
+
+def train_overrides(values: Mapping[str, Value]) -> list[str]:
+    """The command line of `segrnn.train` that makes a trial's run again.
+
+    Args:
+        values: by override.
+    """
+    return [
+        *(given for given in _given(values) if not given.lstrip("+~").startswith("study")),
+        *write_overrides(values),
+    ]
+
+
+def write_overrides(values: Mapping[str, Value]) -> list[str]:
+    """Values as Hydra reads them.
+
+    Args:
+        values: by override.
+
+    Example:
+        >>> write_overrides({"context": "none", "data.flip": 0.5, "trainer.patience": None})
+        ['context=none', 'data.flip=0.5', 'trainer.patience=null']
+    """
+    return [f"{key}={_write(value)}" for key, value in values.items()]
+
+
+def _write(value: Value) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _given(without: Iterable[str]) -> list[str]:
+    """The user's own overrides, but for those that a trial says itself: Hydra takes no option twice."""
+    keys = {key.lstrip("+") for key in without}
+    return [given for given in HydraConfig.get().overrides.task if given.partition("=")[0].lstrip("+") not in keys]

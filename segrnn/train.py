@@ -159,9 +159,9 @@ def _build_data(config: dict[str, Any], allow: Sequence[str]) -> "DataModule":
     from segrnn.datasets import Augmentation
     from segrnn.training import DataModule
 
-    data, seed = config["data"], config["seed"]
-    train_set = build_dataset(data, data["train_split"], allow)
-    val_set = build_dataset(data, data["split"], allow)
+    data, trainer, seed = config["data"], config["trainer"], config["seed"]
+    train_set = build_dataset(data, data["train_split"], allow).first(trainer["max_train_images"])
+    val_set = build_dataset(data, data["split"], allow).first(trainer["max_val_images"])
     crops = (data["crop"], data["scale"], data["max_class_share"], data["flip"], data["color"])
     augmentation = call(Augmentation, "data", *crops, seed, data["base_size"])
     sizes = (data["batch_size"], data["eval_batch_size"], data["workers"])

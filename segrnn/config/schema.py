@@ -26,6 +26,10 @@ class Trainer:
     compile: bool
     channels_last: bool
     checkpoint_encoder: bool
+    max_train_images: int | None
+    max_val_images: int | None
+    profile: bool
+    lr_range: bool
     accelerator: str
     devices: int
     num_nodes: int
@@ -237,6 +241,8 @@ _AT_LEAST = {
     "trainer.devices": -1,
     "trainer.gradient_clip_val": 0,
     "trainer.max_steps": 1,
+    "trainer.max_train_images": 1,
+    "trainer.max_val_images": 1,
     "trainer.micro_batch_size": 1,
     "trainer.num_nodes": 1,
     "trainer.patience": 1,

@@ -3,8 +3,9 @@
 import io
 import warnings
 from collections.abc import Iterable
+from copy import copy
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -119,6 +120,12 @@ class SegmentationFiles(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]
         return self.sample(pair, read_image(pair.image), self.read_ids(pair.label))
+
+    def first(self, count: int | None) -> Self:
+        """Only the first so many samples of this dataset; all for None."""
+        shorter = copy(self)
+        shorter.pairs = self.pairs[:count]
+        return shorter
 
     def sample(self, pair: FilePair, image: ByteArray, ids: ByteArray) -> Sample:
         """The sample that the contents of a pair of files make.

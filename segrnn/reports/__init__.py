@@ -2,7 +2,7 @@
 
 from segrnn.reports.costs import draw_receptive_fields, print_costs, write_costs
 from segrnn.reports.machine import describe_machine
-from segrnn.reports.pictures import draw_calibration, write_panels
+from segrnn.reports.pictures import draw_calibration, draw_lr_range, write_panels
 from segrnn.reports.tables import print_official, print_scores, print_statistics, write_scores, write_statistics
 from segrnn.reports.trials import TrialResult, print_trials, rank_trials, write_trials
 
@@ -10,6 +10,7 @@ __all__ = [
     "TrialResult",
     "describe_machine",
     "draw_calibration",
+    "draw_lr_range",
     "draw_receptive_fields",
     "print_costs",
     "print_official",

@@ -1,6 +1,7 @@
 """Scores and masks as pictures."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,33 @@ def draw_confusion(scores: Scores, path: Path) -> None:
                 axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color=shade)
     figure.colorbar(image, ax=axes, label="% of the true class")
     figure.savefig(path, format="png", dpi=110)
+
+
+def draw_lr_range(factors: Sequence[float], losses: Sequence[float], path: Path) -> None:
+    """The loss at each step of a range test over what it multiplied the learning rates by, and a smooth curve.
+
+    Args:
+        factors: of each step.
+        losses: of each step.
+        path: of the picture.
+    """
+    weights = (
+        0.9 ** np.arange(len(losses))[::-1]
+    )  # about ten steps; no bias at the start
+    smooth = [np.average(losses[: i + 1], weights=weights[len(losses) - i - 1 :]) for i in range(len(losses))]
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.plot(factors, losses, ".", alpha=0.3)
+    axes.plot(factors, smooth)
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rates, times the configured ones")
+    axes.set_ylabel("loss")
+    if len(smooth) > 1:
+        steepest = factors[int(np.argmin(np.gradient(smooth)))]
+        axes.axvline(steepest, color="black", linestyle=":")
+        axes.set_title(f"falls fastest at {steepest:.2g} times")
+    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
 
 
 def draw_calibration(calibration: Calibration, path: Path) -> None:

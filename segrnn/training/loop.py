@@ -13,6 +13,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, WeightAveraging
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.profilers import SimpleProfiler
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -20,6 +21,7 @@ from segrnn.errors import ConfigError, TrainingError
 from segrnn.training.callbacks import ProgressBar, ValidateAtEnd
 from segrnn.training.checkpoints import Checkpoints, WholeFiles
 from segrnn.training.datamodule import DataModule
+from segrnn.training.lr_range import LearningRateRange
 from segrnn.training.module import SegmentationModule
 from segrnn.training.synchronize import synchronize_batch_norm
 
@@ -65,7 +67,8 @@ def fit(
     )
     # the average is taken before checkpoints see the step, and put in place for a validation before they see its score
     average = _average(trainer["ema_decay"])
-    lightning = _make_trainer(trainer, logger, run_dir, [*average, checkpoints, ValidateAtEnd(), ProgressBar()])
+    test = [LearningRateRange(run_dir / "lr_range.png")] if trainer["lr_range"] else []
+    lightning = _make_trainer(trainer, logger, run_dir, [*average, checkpoints, ValidateAtEnd(), ProgressBar(), *test])
     data.check_shares(lightning.world_size, module.micro_batch_size)
     if lightning.world_size > 1 and trainer["sync_batch_norm"]:
         synchronize_batch_norm(module, on_gpu=lightning.strategy.root_device.type == "cuda")
@@ -110,6 +113,7 @@ def _make_trainer(trainer: dict[str, Any], logger: Logger, run_dir: Path, callba
             enable_model_summary=False,
             enable_checkpointing=False,
             logger=logger,
+            profiler=SimpleProfiler(run_dir, "profile") if trainer["profile"] else None,
             enable_progress_bar=False,
             plugins=[WholeFiles()],
             callbacks=[*callbacks, LearningRateMonitor("step")],

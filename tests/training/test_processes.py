@@ -59,7 +59,7 @@ def confusion(run_id: str) -> np.ndarray:
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", [TORCHRUN, LIGHTNING], ids=["torchrun", "lightning"])
 def test_two_processes_are_one(folder: Path, camvid: Path, launcher: list[str]) -> None:
-    """With batch norms, crops of unlike void, and 5 validation images, which 2 does not divide; dropout would differ."""
+    """With batch norms, crops of unlike void, and 5 validation images, which 2 does not divide; without dropout."""
     recipe = [*RECIPE, f"data.root={camvid}", "trainer.max_steps=6", "data.scale=[0.3,3]"]
     recipe += ["auxiliary=fcn", "auxiliary.dropout=0"]
     for precision in ("32-true", "64-true"):

@@ -53,9 +53,7 @@ def draw_lr_range(factors: Sequence[float], losses: Sequence[float], path: Path)
         losses: of each step.
         path: of the picture.
     """
-    weights = (
-        0.9 ** np.arange(len(losses))[::-1]
-    )  # about ten steps; no bias at the start
+    weights = 0.9 ** np.arange(len(losses))[::-1]  # about ten steps; no bias at the start
     smooth = [np.average(losses[: i + 1], weights=weights[len(losses) - i - 1 :]) for i in range(len(losses))]
     figure = Figure(figsize=(7, 4), layout="constrained")
     FigureCanvasAgg(figure)

@@ -126,3 +126,18 @@ def test_a_run_stops_where_validations_get_no_better(
 )
 def test_ways_to_save_memory_train(run: Run, arguments: list[str], overrides: list[str]) -> None:
     assert run("train", *arguments, *overrides) == 0
+
+
+@pytest.mark.parametrize("debug", ["fast", "overfit", "profile", "lr_range"])
+def test_debug_runs(run: Run, camvid: Path, debug: str, capsys: pytest.CaptureFixture[str]) -> None:
+    small = [argument for argument in SMALL if not argument.startswith("trainer.")]
+    steps = {"fast": [], "lr_range": ["trainer.max_steps=25", "schedule.end=1e6"]}.get(debug, ["trainer.max_steps=3"])
+    arguments = [*small, "data=camvid", f"data.root={camvid}", "trainer=cpu", f"debug={debug}", "run_id=run", *steps]
+    assert run("train", *arguments) in ((0, 2) if debug == "lr_range" else (0,))  # where rates are too high, losses end
+    folder = Path("runs/train/run")
+    if debug == "profile":
+        assert "run_training_batch" in (folder / "fit-profile.txt").read_text()
+    if debug == "lr_range":
+        assert (folder / "lr_range.png").stat().st_size > 5000
+    if debug == "overfit":
+        assert "4 images, train of camvid" in capsys.readouterr().out

@@ -76,12 +76,12 @@ def test_two_processes_are_one(folder: Path, camvid: Path, launcher: list[str]) 
     np.testing.assert_array_equal(confusion("two_64-true"), confusion("one_64-true"))
 
 
-def end(launcher: list[str], overrides: list[str], number: int, log: Path) -> tuple[int, float]:
+def end(launcher: list[str], overrides: list[str], number: int, log: Path, rank: int = 1) -> tuple[int, float]:
     """Start a run, end its whole process group after some steps; its exit code, and how long it took to end."""
     with log.open("w") as file:
         process = subprocess.Popen([*launcher, *overrides], stdout=file, stderr=file, start_new_session=True)
     try:
-        record = Path("runs/train/ended/steps_1.jsonl")
+        record = Path(f"runs/train/ended/steps_{rank}.jsonl")
         before = len(record.read_text().splitlines()) if record.exists() else 0
         for _ in range(600):
             if record.exists() and len(record.read_text().splitlines()) > before + 7:
@@ -94,6 +94,29 @@ def end(launcher: list[str], overrides: list[str], number: int, log: Path) -> tu
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_kill_9(folder: Path, camvid: Path, workers: int) -> None:
+    recipe = [*RECIPE, f"data.root={camvid}", "trainer=cpu", f"data.workers={workers}", "trainer.max_steps=40"]
+    recipe += ["trainer.ema_decay=0.9", "trainer.micro_batch_size=2", "checkpoint.every_n_steps=3"]
+    exit_code, _ = end(LIGHTNING, [*recipe, "run_id=ended"], signal.SIGKILL, folder / "log", rank=0)
+    assert exit_code == -signal.SIGKILL
+    killed = steps("ended")
+    assert len(killed) < 40
+    Path("runs/train/ended/steps_0.jsonl").unlink()
+    subprocess.run([*LIGHTNING, *recipe, "run_id=ended", "ckpt=auto"], check=True)
+    subprocess.run([*LIGHTNING, *recipe, "run_id=whole"], check=True)
+    whole, resumed = steps("whole"), steps("ended")
+    assert killed == whole[: len(killed)]
+    assert 0 < resumed[0][0] <= len(killed)
+    assert resumed == whole[resumed[0][0] :]
+    one, other = (
+        torch.load(f"runs/train/{run}/checkpoints/last.ckpt", weights_only=True) for run in ("whole", "ended")
+    )
+    for part in ("state_dict", "current_model_state"):
+        assert all(torch.equal(tensor, other[part][name]) for name, tensor in one[part].items())
 
 
 @pytest.mark.slow

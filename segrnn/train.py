@@ -47,12 +47,14 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
     import pytorch_lightning as pl
 
     from segrnn.config.build import TARGETS, build, call
+    from segrnn.config.run import check_sweep
     from segrnn.config.schema import Train, check
     from segrnn.measure import count_parameters
     from segrnn.training import Interruption, fit
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises
     config = check(cfg, Train)
+    check_sweep(config["trainer"]["devices"], config["trainer"]["num_nodes"])
     allow = (*TARGETS, *config["allow"])
     first = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"  # the process that speaks and writes
     say: Callable[[str], None] = print if first else lambda _: None

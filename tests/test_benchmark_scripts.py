@@ -53,3 +53,16 @@ def test_the_input_path_is_measured_beside_decoding(tmp_path: Path) -> None:
     rows = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith(("| cityscapes", "| ade20k"))]
     assert len(rows) == 2
     assert all(float(row[1]) > 0 and float(row[2]) > 0 and float(row[4]) > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_training_is_measured_beside_a_plain_loop(tmp_path: Path) -> None:
+    script = [sys.executable, str(BENCHMARKS / "train_loop.py"), "--steps", "2", "--start", "1", "--pairs", "1"]
+    small = ["data.batch_size=2", "data.crop=[32,32]", "data.workers=0"]
+    done = subprocess.run([*script, "--overrides", *small], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = (tmp_path / "benchmarks/results/train_loop.md").read_text()
+    assert table.rstrip() in done.stdout
+    rows = [line.split("|")[2:-1] for line in table.splitlines() if line.startswith("| encoder")]
+    assert len(rows) == 2
+    assert all(float(figure) > 0 for row in rows for figure in row)

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
 from segrnn.errors import ConfigError
 
 _VARIABLE = "SEGRNN_RUN_ID"
@@ -40,7 +43,7 @@ def _agreed(proposal: str) -> str:
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return proposal
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        raise ConfigError(f"the processes can't agree on a name for the run: set {_VARIABLE}=<name>")
+        return os.environ["TORCHELASTIC_RUN_ID"]
     from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, but not in torch's own list
 
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
@@ -48,3 +51,21 @@ def _agreed(proposal: str) -> str:
     if os.environ["RANK"] == "0":
         return store.compare_set("segrnn/run_id", "", proposal).decode()  # an earlier start may have said it
     return store.get("segrnn/run_id").decode()
+
+
+def check_sweep(devices: int, num_nodes: int) -> None:
+    """Refuse a sweep whose runs, one after the other in this process, would have several processes each.
+
+    A process that Lightning or torchrun starts is given the whole command line, and would run the whole sweep.
+
+    Raises:
+        ConfigError: it is such a sweep.
+    """
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return
+    here = str(HydraConfig.get().launcher["_target_"]).endswith("BasicLauncher")
+    if here and (devices != 1 or num_nodes != 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1):
+        raise ConfigError(
+            "-m runs one process after the other, and these runs have several each. Start each by a command of its own, "
+            "or as a job: -m hydra/launcher=segrnn_slurm (pip install segrnn[slurm])"
+        )

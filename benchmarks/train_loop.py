@@ -1,0 +1,162 @@
+"""Measure segrnn's training beside a plain loop in PyTorch: ``python benchmarks/train_loop.py``.
+
+Both take the same steps: network, images, crops, loading processes, loss, optimizer, schedule and clipping are the
+same, and so is the loss that they end with. segrnn's training is all that ``segrnn.train`` does, with its curves, its
+bar (drawn into nothing) and its checks; starting, validating and saving are off the clock.
+"""
+
+import argparse
+import contextlib
+import csv
+import math
+import os
+import statistics
+import sys
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+os.environ |= {"FORCE_COLOR": "1", "TERM": "xterm"}  # without a terminal no bar would be drawn
+
+import torch
+from hydra import compose, initialize_config_module
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.utils.data import DataLoader
+
+from segrnn.config.build import build
+from segrnn.config.data import build_dataset
+from segrnn.config.model import build_preprocessing, build_segmenter
+from segrnn.config.run import named_run
+from segrnn.config.schema import Train, check
+from segrnn.datasets import Augmentation, Augmented, EndlessSampler
+from segrnn.reports import describe_machine
+from segrnn.train import train
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from omegaconf import DictConfig
+
+NETWORKS = {
+    "encoder=lite0 model=fcn_stride8": ["encoder=lite0", "model=fcn_stride8"],
+    "encoder=resnet18 model=fcn": ["encoder=resnet18", "model=fcn"],
+}
+RECIPE = ["encoder.weights=null", "data.crop=[128,128]", "data.batch_size=4", "data.workers=1", "schedule=poly"]
+
+
+def main() -> None:
+    """Measure in turn, write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--steps", type=int, default=60, help="of each measurement, on the clock")
+    parser.add_argument("--start", type=int, default=10, help="steps before them")
+    parser.add_argument("--pairs", type=int, default=5, help="of measurements, of which the medians count")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
+    parser.add_argument("--overrides", nargs="*", default=[], help="further Hydra overrides, the same for both")
+    arguments = parser.parse_args()
+    last, device = arguments.start + arguments.steps, torch.device(arguments.device)
+    recipe = [*RECIPE, f"trainer={'gpu' if device.type == 'cuda' else 'cpu'}", f"trainer.max_steps={last}"]
+    recipe += [f"trainer.validate_every_n_steps={last}", f"checkpoint.every_n_steps={last}", *arguments.overrides]
+
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, network) in enumerate(NETWORKS.items()):
+            with named_run(), initialize_config_module("segrnn.conf", version_base="1.3"):
+                cfg = compose("train", [f"data.root={folder}/demo", *recipe, *network])
+            runs = Path(folder, str(number))
+            rows.append({"network": name, **measure(cfg, runs, arguments.pairs, arguments.start, device)})
+    lines = [
+        "Steps a second of training with `segrnn.train`, its curves, bar and checks included, and of a plain loop in",
+        "PyTorch that takes the same steps: medians of measurements that take turns. Starting, validating and saving",
+        "are off the clock.",
+        "",
+        f"`{' '.join(recipe)}`, on drawn scenes; {arguments.pairs} pairs of {arguments.steps} steps.",
+        "",
+        f"{describe_machine(device)}.",
+        "",
+        f"| {' | '.join(rows[0])} |",
+        f"|---|{'---:|' * (len(rows[0]) - 1)}",
+        *(f"| {' | '.join(row.values())} |" for row in rows),
+    ]
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    (arguments.results / "train_loop.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def measure(cfg: "DictConfig", runs: Path, pairs: int, start: int, device: torch.device) -> dict[str, str]:
+    """One line of the table."""
+    config = check(cfg, Train)
+    rates: list[tuple[float, float]] = []
+    for pair in range(pairs + 1):
+        losses, rate = {}, {}
+        for way in ("segrnn", "plain") if pair % 2 else ("plain", "segrnn"):  # neither always comes first
+            with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing), clock(start, device) as times:
+                losses[way] = train_segrnn(cfg, runs / str(pair)) if way == "segrnn" else train_plain(config, device)
+            rate[way] = (len(times) - 1 - start) / (times[-1] - times[start])
+        if not math.isclose(losses["segrnn"], losses["plain"], rel_tol=0.01):
+            sys.exit(f"error: the two don't take the same steps, their last losses are {losses}")
+        rates.append((rate["segrnn"], rate["plain"]))
+    measured = rates[1:]  # the first pair warms up
+    segrnn, plain = (statistics.median(own) for own in zip(*measured, strict=True))
+    return {
+        "segrnn": f"{segrnn:.2f}",
+        "plain": f"{plain:.2f}",
+        "segrnn / plain": f"{segrnn / plain:.3f}",
+        "in each pair": ", ".join(f"{own / other:.3f}" for own, other in measured),
+    }
+
+
+@contextlib.contextmanager
+def clock(start: int, device: torch.device) -> "Iterator[list[float]]":
+    """The time at the beginning and after each step of any optimizer."""
+    times = [time.perf_counter()]
+
+    def note(*_: Any) -> None:
+        if device.type == "cuda" and len(times) >= start:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter())
+
+    hook = register_optimizer_step_post_hook(note)
+    try:
+        yield times
+    finally:
+        hook.remove()
+
+
+def train_segrnn(cfg: "DictConfig", run_dir: Path) -> float:
+    """The last step's loss."""
+    train(cfg, run_dir)
+    with (run_dir / "csv" / "metrics.csv").open() as file:
+        return [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]][-1]
+
+
+def train_plain(config: dict[str, Any], device: torch.device) -> float:
+    """The last step's loss."""
+    data, steps, seed = config["data"], config["trainer"]["max_steps"], config["seed"]
+    torch.manual_seed(seed)
+    dataset = build_dataset(data, data["train_split"])
+    crops = (data["crop"], data["scale"], data["max_class_share"], data["flip"], data["color"])
+    augmented = Augmented(dataset, Augmentation(*crops, seed, data["base_size"]))
+    order = EndlessSampler(len(dataset), seed)
+    loader = DataLoader(augmented, data["batch_size"], sampler=order, num_workers=data["workers"])
+    model = build_segmenter(config, dataset.labels.num_classes).to(device).train()
+    preprocessing = build_preprocessing(config)
+    criterion = build(config["loss"], "loss")
+    optimizer = build(config["optimizer"], "optimizer")(model)
+    schedule = build(config["schedule"], "schedule")(optimizer, steps)
+    for images, masks in islice(loader, steps):
+        optimizer.zero_grad()
+        logits = model(preprocessing.normalize(images.to(device)))
+        loss = criterion(logits, masks.to(device).long())
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), config["trainer"]["gradient_clip_val"])
+        optimizer.step()
+        schedule.step()
+    return float(loss.detach())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Every recipe trains: its network, auxiliary head, loss and schedule, on small data in the layout of its dataset.
+
+That recipes compose, have the right types and bind to what they configure is tested with all other files of conf/.
+"""
+
+import csv
+import math
+from pathlib import Path
+
+import pytest
+import segrnn.conf
+import torch
+from conftest import Run
+
+SHORT = [  # the recipe as it is, but for sizes, lengths and weights that would be downloaded
+    "encoder.weights=null",
+    "data.batch_size=2",
+    "data.crop=[32,32]",
+    "data.workers=0",
+    "trainer=cpu",
+    "trainer.max_steps=2",
+]
+LOWER = ["data.base_size=[36,144]"]
+WARMED_UP = [*LOWER, "schedule.warmup_steps=1"]
+RECIPES = {  # layout, further overrides, the learning rate after the last step, where the schedule has one
+    "ade20k_80k": ("ade20k", LOWER, 1e-4),
+    "ade20k_160k": ("ade20k", LOWER, 1e-4),
+    "ade20k_160k_adamw": ("ade20k", WARMED_UP, 0),
+    "ade20k_160k_convnext": ("ade20k", [*WARMED_UP, "trainer.precision=bf16-mixed"], 0),  # no 16-mixed on the CPU
+    "camvid": ("camvid", [], None),
+    "camvid_quick": ("camvid", [], None),
+    "cityscapes_40k": ("cityscapes", [], 1e-4),
+    "cityscapes_80k": ("cityscapes", [], 1e-4),
+    "reseg_camvid": ("camvid", [], 1),
+}
+LARGE = ("ade20k_80k", "ade20k_160k", "ade20k_160k_convnext", "cityscapes_80k")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else []) for name in RECIPES]
+)
+def test_the_recipe_trains(name: str, run: Run, request: pytest.FixtureRequest) -> None:
+    layout, overrides, rate = RECIPES[name]
+    root = request.getfixturevalue(layout)
+    assert run("train", f"experiment={name}", f"data.root={root}", *SHORT, *overrides, "hydra.run.dir=trained") == 0
+
+    with Path("trained/csv/metrics.csv").open() as file:
+        losses = [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
+    assert losses
+    assert all(0 < loss < math.inf for loss in losses)
+    optimizer = torch.load("trained/checkpoints/last.ckpt", weights_only=True)["optimizer_states"][0]
+    groups = optimizer["param_groups"]
+    assert rate is None or all(group["lr"] == pytest.approx(rate, abs=1e-7) for group in groups)
+    # what never had a gradient, such as a head that is not in the loss, has no state
+    assert len(optimizer["state"]) == sum(len(group["params"]) for group in groups)
+
+
+def test_every_recipe_is_trained_here() -> None:
+    assert set(RECIPES) == {path.stem for path in (Path(segrnn.conf.__file__).parent / "experiment").glob("*.yaml")}

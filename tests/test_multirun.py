@@ -24,7 +24,7 @@ def test_several_processes_would_each_run_the_whole_sweep(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     arguments = [*SMALL, "trainer=ddp_cpu", "run_id=sweep", "data=camvid", "data.root=nowhere"]
-    assert run("train", "-m", *arguments, "context=none,renet_gru") == 2
+    assert run("train", "-m", *arguments, "context=renet_rnn,renet_gru") == 2
     assert "hydra/launcher" in capsys.readouterr().err
 
 

@@ -66,6 +66,6 @@ def check_sweep(devices: int, num_nodes: int) -> None:
     here = str(HydraConfig.get().launcher["_target_"]).endswith("BasicLauncher")
     if here and (devices != 1 or num_nodes != 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1):
         raise ConfigError(
-            "-m runs one process after the other, and these runs have several each. Start each by a command of its own, "
+            "-m runs one process after the other, and these runs have several each. Start each by its own command, "
             "or as a job: -m hydra/launcher=segrnn_slurm (pip install segrnn[slurm])"
         )

@@ -25,10 +25,11 @@ class ProgressBar(Callback):
             TimeRemainingColumn(),
             TextColumn("{task.fields[status]}"),
             disable=not trainer.is_global_zero,
+            refresh_per_second=4,  # to draw takes as long as a small network's forward pass
         )
         self.bar.start()
         self.training = self.bar.add_task("train", total=trainer.max_steps, status="")
-        self.miou = "-"
+        self.miou, self.loss = "-", float("nan")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin where the run has come to."""
@@ -42,8 +43,10 @@ class ProgressBar(Callback):
         now = time.perf_counter()
         rate = len(batch[0]) * trainer.world_size / (now - self.since)
         self.since = now
-        pl_module.log("train/images_per_s", rate)
-        status = f"loss {float(outputs['loss']):.3f}   mIoU {self.miou}   {rate:.1f} images/s"
+        if trainer.global_step % trainer.log_every_n_steps == 0:
+            pl_module.log("train/images_per_s", rate)
+        self.loss = float(outputs["loss"])
+        status = f"loss {self.loss:.3f}   mIoU {self.miou}   {rate:.1f} images/s"
         self.bar.update(self.training, completed=trainer.global_step, status=status)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -62,10 +65,9 @@ class ProgressBar(Callback):
         assert pl_module.scores is not None
         self.bar.remove_task(self.validation)
         self.miou = f"{pl_module.scores.miou:.4f}"
-        loss = float(trainer.callback_metrics.get("train/loss", float("nan")))
         if trainer.is_global_zero:
             self.bar.print(
-                f"step {trainer.global_step}/{trainer.max_steps}   loss {loss:.4f}   val mIoU {self.miou}   "
+                f"step {trainer.global_step}/{trainer.max_steps}   loss {self.loss:.4f}   val mIoU {self.miou}   "
                 f"pixel accuracy {pl_module.scores.pixel_accuracy:.4f}",
                 highlight=False,
             )

@@ -58,6 +58,7 @@ def trained_by(monkeypatch: pytest.MonkeyPatch, around: Callable[..., segrnn.tra
     monkeypatch.setattr(segrnn.train, "train", train)
 
 
+@pytest.mark.slow
 def test_a_study_that_was_ended_three_times_is_the_study_that_was_not(
     run: Run, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -106,6 +106,7 @@ def test_too_little_memory_says_what_to_lower(
     assert "trainer.micro_batch_size=2" in error
 
 
+@pytest.mark.slow
 def test_a_run_stops_where_validations_get_no_better(
     run: Run, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,7 +129,7 @@ def test_ways_to_save_memory_train(run: Run, arguments: list[str], overrides: li
     assert run("train", *arguments, *overrides) == 0
 
 
-@pytest.mark.parametrize("debug", ["fast", "overfit", "profile", "lr_range"])
+@pytest.mark.parametrize("debug", ["fast", pytest.param("overfit", marks=pytest.mark.slow), "profile", "lr_range"])
 def test_debug_runs(run: Run, camvid: Path, debug: str, capsys: pytest.CaptureFixture[str]) -> None:
     small = [argument for argument in SMALL if not argument.startswith("trainer.")]
     steps = {"fast": [], "lr_range": ["trainer.max_steps=25", "schedule.end=1e6"]}.get(debug, ["trainer.max_steps=3"])

@@ -92,7 +92,7 @@ def checkpoint_of(run_id: str, name: str = "last") -> Path:
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["optimizer=sgd"],
+        pytest.param(["optimizer=sgd"], marks=pytest.mark.slow),
         ["trainer.micro_batch_size=2", "trainer.ema_decay=0.5", "data.workers=2"],
     ],
     ids=["plain", "parts, average and workers"],
@@ -141,7 +141,7 @@ def whole(run: Run, arguments: list[str], steps: list) -> list:
     return taken
 
 
-@pytest.mark.parametrize("step", [8, 12])
+@pytest.mark.parametrize("step", [8, pytest.param(12, marks=pytest.mark.slow)])
 def test_a_validation_that_was_cut_off_is_made_up_for(
     run: Run, arguments: list[str], whole: list, steps: list, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +176,7 @@ def test_a_signal_ends_the_run_with_everything_saved(
     assert f"ended after step 5: {signal.Signals(number).name}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("method", ["training_step", "validation_step"])
+@pytest.mark.parametrize("method", [pytest.param("training_step", marks=pytest.mark.slow), "validation_step"])
 def test_a_run_that_was_told_to_end_goes_on_exactly(
     run: Run, arguments: list[str], whole: list, steps: list, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -255,6 +255,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(
     assert steps == [*whole[:8], *whole[4:]]
 
 
+@pytest.mark.slow
 def test_the_average_is_what_is_scored_and_saved_and_another_run_can_go_on(
     run: Run, arguments: list[str], whole: list, steps: list, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,7 @@ class ProgressBar(Callback):
             TimeRemainingColumn(),
             TextColumn("{task.fields[status]}"),
             disable=not trainer.is_global_zero,
-            refresh_per_second=4,  # to draw takes as long as a small network's forward pass
+            refresh_per_second=2,  # to draw takes as long as a small network's forward pass
         )
         self.bar.start()
         self.training = self.bar.add_task("train", total=trainer.max_steps, status="")
@@ -43,7 +43,7 @@ class ProgressBar(Callback):
         now = time.perf_counter()
         rate = len(batch[0]) * trainer.world_size / (now - self.since)
         self.since = now
-        if trainer.global_step % trainer.log_every_n_steps == 0:
+        if trainer._logger_connector.should_update_logs:
             pl_module.log("train/images_per_s", rate)
         self.loss = float(outputs["loss"])
         status = f"loss {self.loss:.3f}   mIoU {self.miou}   {rate:.1f} images/s"

@@ -121,7 +121,7 @@ class SegmentationModule(pl.LightningModule):
 
     def _step_is_logged(self) -> bool:
         """Whether loggers write this step. To hand Lightning a value takes it about a millisecond."""
-        return (self.trainer.global_step + 1) % self.trainer.log_every_n_steps == 0
+        return self.trainer._logger_connector.should_update_logs
 
     def _sum(self, value: Tensor) -> Tensor:
         return self.trainer.strategy.reduce(value, reduce_op="sum")

@@ -29,9 +29,9 @@ def losses(run: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[floa
     seen: list[float] = []
     step = SegmentationModule.training_step
 
-    def training_step(self: SegmentationModule, batch: tuple[Tensor, Tensor]) -> Tensor:
+    def training_step(self: SegmentationModule, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         loss = step(self, batch)
-        seen.append(loss.item())
+        seen.append(loss["loss"].item())
         return loss
 
     def train(*overrides: str) -> list[float]:

@@ -1,11 +1,13 @@
 """What the minimal GRU is for: the same sweep, at less than half the time."""
 
+import pytest
 import torch
 
 from segrnn.context import Sweep
 from segrnn.measure import measure_costs
 
 
+@pytest.mark.slow  # and alone: beside other tests the times say little
 def test_mingru_is_faster_than_gru_and_takes_no_more_memory() -> None:
     """On a 128 x 256 map of 128 channels, 64 units per direction; the count of operations allows 2.25.
 

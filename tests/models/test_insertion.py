@@ -126,6 +126,7 @@ def test_what_does_not_fit_is_said(context: object, stride: object, message: str
         add_context(MODELS["fpn"](), context, stride)
 
 
+@pytest.mark.slow
 def test_compiled_it_leaves_the_sweep_eager_and_is_not_compiled_per_size() -> None:
     graphs = []
 

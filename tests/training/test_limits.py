@@ -44,6 +44,7 @@ def test_what_can_not_work_is_refused_with_the_way_out(
     assert not Path("runs/train/run/checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_parts_of_a_batch_count_by_their_valid_pixels(
     run: Run, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

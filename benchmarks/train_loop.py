@@ -58,6 +58,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
     parser.add_argument("--overrides", nargs="*", default=[], help="further Hydra overrides, the same for both")
     arguments = parser.parse_args()
+    if arguments.steps <= _STRETCH:
+        parser.error(f"--steps must be more than {_STRETCH}, the steps over which a rate is taken")
     last, device = arguments.start + arguments.steps, torch.device(arguments.device)
     recipe = [*RECIPE, f"trainer={'gpu' if device.type == 'cuda' else 'cpu'}", f"trainer.max_steps={last}"]
     recipe += [f"trainer.validate_every_n_steps={last}", f"checkpoint.every_n_steps={last}", *arguments.overrides]

@@ -241,8 +241,6 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
             import_module(f"segrnn.{command}").main()
         except SystemExit as stop:
             return int(stop.code or 0)
-        finally:
-            monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         return 0
 
     return run

@@ -64,6 +64,9 @@ def run_command(task: Task, config_name: str) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    finally:
+        if not debug:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
 
 
 def run_subcommand(command: str, tasks: Mapping[str, Task]) -> None:

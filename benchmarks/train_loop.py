@@ -61,6 +61,10 @@ def main() -> None:
     if arguments.steps <= _STRETCH:
         parser.error(f"--steps must be more than {_STRETCH}, the steps over which a rate is taken")
     last, device = arguments.start + arguments.steps, torch.device(arguments.device)
+    if last % _STRETCH:
+        parser.error(
+            f"--start and --steps must add up to a multiple of {_STRETCH}, where curves have a loss to compare"
+        )
     recipe = [*RECIPE, f"trainer={'gpu' if device.type == 'cuda' else 'cpu'}", f"trainer.max_steps={last}"]
     recipe += [f"trainer.validate_every_n_steps={last}", f"checkpoint.every_n_steps={last}", *arguments.overrides]
 

@@ -1,24 +1,40 @@
 """What a person looks at: tables and pictures."""
 
 from segrnn.reports.costs import draw_receptive_fields, print_costs, write_costs
-from segrnn.reports.machine import describe_machine
-from segrnn.reports.pictures import draw_calibration, draw_lr_range, write_panels
-from segrnn.reports.tables import print_official, print_scores, print_statistics, write_scores, write_statistics
+from segrnn.reports.facts import gather_facts
+from segrnn.reports.gallery import Example, Gallery, spread
+from segrnn.reports.machine import describe_machine, find_commit
+from segrnn.reports.pictures import draw_calibration, draw_lr_range, errors, write_panels
+from segrnn.reports.tables import (
+    print_official,
+    print_scores,
+    print_statistics,
+    write_json,
+    write_scores,
+    write_statistics,
+)
 from segrnn.reports.trials import TrialResult, print_trials, rank_trials, write_trials
 
 __all__ = [
+    "Example",
+    "Gallery",
     "TrialResult",
     "describe_machine",
     "draw_calibration",
     "draw_lr_range",
     "draw_receptive_fields",
+    "errors",
+    "find_commit",
+    "gather_facts",
     "print_costs",
     "print_official",
     "print_scores",
     "print_statistics",
     "print_trials",
     "rank_trials",
+    "spread",
     "write_costs",
+    "write_json",
     "write_panels",
     "write_scores",
     "write_statistics",

@@ -1,0 +1,81 @@
+"""Scores and examples in the forms that Weights & Biases shows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import wandb
+from PIL import Image
+from wandb.plot.custom_chart import CustomChart
+
+from segrnn.labels import IGNORE_INDEX, LabelSpace
+from segrnn.labels.space import ByteArray
+from segrnn.metrics import Scores
+from segrnn.reports import Example, errors
+
+_MOST_ROWS = 10_000
+"""Of a table or a chart; W&B drops what is beyond."""
+
+_PANEL_WIDTH = 320
+"""Pixels of each picture in the page of a dataset's own colours."""
+
+_ERRORS = {0: "right", 1: "wrong", IGNORE_INDEX: "void"}
+
+
+def example_image(example: Example, labels: LabelSpace) -> wandb.Image:
+    """An image with its masks as layers, which can be shown and hidden. W&B chooses their colours."""
+    names = {**dict(enumerate(labels.class_names)), IGNORE_INDEX: "void"}
+    wrong = (example.prediction != example.truth).astype(np.uint8)
+    wrong[example.truth == IGNORE_INDEX] = IGNORE_INDEX
+    return wandb.Image(
+        Image.fromarray(example.image),
+        caption=f"{example.name}, mIoU {100 * example.miou:.1f} %",
+        masks={
+            "errors": {"mask_data": wrong, "class_labels": _ERRORS},
+            "prediction": {"mask_data": example.prediction, "class_labels": names},
+            "ground_truth": {"mask_data": example.truth, "class_labels": names},
+        },
+        file_type="jpg",
+    )
+
+
+def panels(examples: Sequence[Example], labels: LabelSpace) -> wandb.Image:
+    """Image, truth, prediction and errors side by side, in the dataset's own colours."""
+    rows = []
+    for example in examples:
+        masks = (labels.colorize(example.truth), labels.colorize(example.prediction))
+        pictures = (example.image, *masks, errors(example.prediction, example.truth))
+        rows.append(np.hstack([_fit(picture) for picture in pictures]))
+    return wandb.Image(Image.fromarray(np.vstack(rows)), caption="image, truth, prediction, errors")
+
+
+def _fit(picture: ByteArray) -> ByteArray:
+    height = max(1, round(len(picture) * _PANEL_WIDTH / picture.shape[1]))
+    return np.asarray(Image.fromarray(picture).resize((_PANEL_WIDTH, height), Image.Resampling.NEAREST))
+
+
+def worst_table(examples: Sequence[Example], labels: LabelSpace) -> wandb.Table:
+    """The images with the lowest mIoU, worst first."""
+    rows = [[example.name, example.miou, example_image(example, labels)] for example in examples]
+    return wandb.Table(["name", "mIoU", "image"], rows)
+
+
+def confusion_chart(scores: Scores) -> CustomChart | None:
+    """The confusion matrix, where it has not too many cells for a chart."""
+    names = scores.class_names
+    if len(names) ** 2 > _MOST_ROWS:
+        return None
+    rows = [[names[true], names[predicted], int(n)] for (true, predicted), n in np.ndenumerate(scores.counts)]
+    cells = wandb.Table(["Actual", "Predicted", "nPredictions"], rows)
+    fields = {str(column): str(column) for column in cells.columns}
+    return wandb.plot_table("wandb/confusion_matrix/v1", cells, fields, {"title": "pixels"})
+
+
+def confusion_table(scores: Scores) -> wandb.Table:
+    """The pairs of classes that are confused most."""
+    return wandb.Table(["true", "predicted", "pixels", "share of the true class"], scores.confusions(count=100))
+
+
+def iou_chart(scores: Scores) -> CustomChart:
+    """The IoU of each class that occurs, as bars."""
+    rows = [[name, float(iou)] for name, iou in zip(scores.class_names, scores.iou, strict=True) if not np.isnan(iou)]
+    return wandb.plot.bar(wandb.Table(["class", "IoU"], rows), "class", "IoU", title="IoU")

@@ -7,7 +7,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -93,19 +93,17 @@ class WandbDashboard(Dashboard):
     def begin(self, run: RunInfo) -> None:
         """Start a W&B run: online if that is wanted and possible, else in files."""
         self.info = run
-        mode = self.mode
-        if mode == "online":
+        if self.mode == "online":
             try:
                 _find_server()
                 self._start("online")
             except Exception as error:
-                print(f"W&B is not online: {_first_line(error)}. The run is written to files instead", flush=True)
-                mode = "offline"
-        if self.run is None:
+                print(f"W&B is not online ({_reason(error)}): the run is written to files instead", flush=True)
+        if self.run is None and self.mode != "disabled":
             try:
-                self._start(mode)
+                self._start("offline")
             except Exception as error:
-                print(f"W&B can't start: {_first_line(error)}. The run goes on without it", flush=True)
+                print(f"W&B can't start ({_reason(error)}): the run goes on without it", flush=True)
         self._safely(self._introduce)
 
     def _start(self, mode: Mode) -> None:
@@ -143,11 +141,12 @@ class WandbDashboard(Dashboard):
     def _introduce(self, run: wandb.Run) -> None:
         run.define_metric(_STEP)
         run.define_metric("*", step_metric=_STEP)
-        data = wandb.Artifact(
-            f"data-{self.info.config['run']['data_digest']}", "dataset", metadata=self.info.config["data"]
-        )
-        data.add_reference(self.info.data.resolve().as_uri(), checksum=False)
-        run.log_artifact(data)
+        data = self.info.config["data"]
+        artifact = wandb.Artifact(f"data-{data['name']}", "dataset", metadata=data)
+        with redirect_stderr(None):  # W&B warns that it does not look into a folder, which would take minutes
+            digest = self.info.config["run"]["data_digest"]
+            artifact.add_reference(f"folder://{self.info.data.resolve()}", digest, checksum=False)
+        run.log_artifact(artifact)
 
     def log_hyperparams(self, params: Any, *args: Any) -> None:
         """The configuration is told at the beginning."""
@@ -171,7 +170,7 @@ class WandbDashboard(Dashboard):
             "val/iou_by_class": media.iou_chart(scores),
         }
         if with_examples:
-            shown["val/examples"] = [media.example_image(example, labels) for example in gallery.chosen]
+            shown["val/examples"] = media.example_images(gallery.chosen, labels)
             shown["val/panels"] = media.panels(gallery.chosen, labels)
             shown["val/worst"] = media.worst_table(gallery.worst, labels)
         return {key: value for key, value in shown.items() if value is not None}
@@ -207,15 +206,13 @@ class WandbDashboard(Dashboard):
             kept.parent.mkdir(exist_ok=True)
             link_or_copy(path, kept)
             artifact.add_file(str(kept), path.name, policy="immutable", skip_cache=True)
-            run.log_artifact(artifact, aliases=[name, f"step-{facts['step']}", *(["latest"] if name == "last" else [])])
+            run.log_artifact(artifact, aliases=[name, f"step-{facts['step']}"])
 
     def _finish(self, run: wandb.Run, error: BaseException | None) -> None:
         exit_code = 0 if error is None else error.exit_code if isinstance(error, SegrnnError) else 1
         if isinstance(error, Interrupted) and exit_code == _PREEMPTED:
             run.mark_preempting()
-        if run.disabled:
-            run.finish(exit_code)
-        elif run.offline:
+        if run.offline:
             run.finish(exit_code)
             print(f"W&B run                   wandb sync {_sync_dir(run)}", flush=True)
         else:
@@ -232,7 +229,7 @@ class WandbDashboard(Dashboard):
         except Exception as error:
             self.run = None
             print(
-                f"W&B fails ({_first_line(error)}): the run goes on without it. What W&B has so far is uploaded by\n"
+                f"W&B fails ({_reason(error)}): the run goes on without it. What W&B has so far is uploaded by\n"
                 f"  wandb sync {_sync_dir(run)}",
                 flush=True,
             )
@@ -251,8 +248,9 @@ def _sync_dir(run: wandb.Run) -> Path:
     return Path(run.dir).parent
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def _reason(error: BaseException) -> str:
+    first_line = str(error).strip().partition("\n")[0].rstrip(".")
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
 
 
 def _find_server() -> None:
@@ -263,7 +261,7 @@ def _find_server() -> None:
     except urllib.error.HTTPError:
         pass  # somebody has answered
     except OSError as error:
-        raise ConnectionError(f"{url} can't be reached ({getattr(error, 'reason', error)})") from error
+        raise ConnectionError(f"{url}: {getattr(error, 'reason', error)}") from error
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Scores and examples in the forms that Weights & Biases shows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import wandb
@@ -21,6 +22,13 @@ _PANEL_WIDTH = 320
 _ERRORS = {0: "right", 1: "wrong", IGNORE_INDEX: "void"}
 
 
+def example_images(examples: Sequence[Example], labels: LabelSpace) -> list[wandb.Image]:
+    """Images with masks, filled up with void to one size: W&B shows the images of a list as large as the first."""
+    height = max(len(example.truth) for example in examples)
+    width = max(example.truth.shape[1] for example in examples)
+    return [example_image(_fill_up(example, height, width), labels) for example in examples]
+
+
 def example_image(example: Example, labels: LabelSpace) -> wandb.Image:
     """An image with its masks as layers, which can be shown and hidden. W&B chooses their colours."""
     names = {**dict(enumerate(labels.class_names)), IGNORE_INDEX: "void"}
@@ -36,6 +44,14 @@ def example_image(example: Example, labels: LabelSpace) -> wandb.Image:
         },
         file_type="jpg",
     )
+
+
+def _fill_up(example: Example, height: int, width: int) -> Example:
+    missing = ((0, height - example.truth.shape[0]), (0, width - example.truth.shape[1]))
+    truth, prediction = (
+        np.pad(mask, missing, constant_values=IGNORE_INDEX) for mask in (example.truth, example.prediction)
+    )
+    return replace(example, image=np.pad(example.image, (*missing, (0, 0))), truth=truth, prediction=prediction)
 
 
 def panels(examples: Sequence[Example], labels: LabelSpace) -> wandb.Image:

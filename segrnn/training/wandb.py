@@ -1,6 +1,8 @@
 """Weights & Biases: a run's page there. With its media, the only place that knows wandb."""
 
+import io
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -135,6 +137,8 @@ class WandbDashboard(Dashboard):
                     finish_timeout_raises=True,
                 ),
             )
+        for handler in logging.getLogger("wandb").handlers:
+            setattr(handler, "handleError", lambda _: None)  # noqa: B010  # a full disk would fill the terminal, too
         now = [] if goes_on else [{"id": self.run.id, "mode": mode}]
         write_json(before + now, parts)
 
@@ -143,7 +147,7 @@ class WandbDashboard(Dashboard):
         run.define_metric("*", step_metric=_STEP)
         data = self.info.config["data"]
         artifact = wandb.Artifact(f"data-{data['name']}", "dataset", metadata=data)
-        with redirect_stderr(None):  # W&B warns that it does not look into a folder, which would take minutes
+        with redirect_stderr(io.StringIO()):  # W&B warns that it does not look into a folder, which would take long
             digest = self.info.config["run"]["data_digest"]
             artifact.add_reference(f"folder://{self.info.data.resolve()}", digest, checksum=False)
         run.log_artifact(artifact)
@@ -233,8 +237,11 @@ class WandbDashboard(Dashboard):
                 f"  wandb sync {_sync_dir(run)}",
                 flush=True,
             )
-            with suppress(Exception):
-                wandb.teardown(1)  # so that the next run of this process finds a new service
+            with redirect_stderr(io.StringIO()):
+                with suppress(Exception):
+                    run.finish(1)  # or it would go on with copying what is printed
+                with suppress(Exception):
+                    wandb.teardown(1)  # so that the next run of this process finds a new service
 
 
 def _describe(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import wandb
 from segrnn.errors import ConfigError, Interrupted, SegrnnError
 from segrnn.metrics import Scores
 from segrnn.models.reading import read_checkpoint
-from segrnn.reports import Gallery, write_json, write_scores
+from segrnn.reports import Example, Gallery, write_json, write_scores
 from segrnn.training import wandb_media as media
 from segrnn.training.checkpoints import KEYS, link_or_copy
 from segrnn.training.dashboard import Dashboard, RunInfo
@@ -75,7 +75,7 @@ class WandbDashboard(Dashboard):
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
         self.run: wandb.Run | None = None
         self.validations = 0
-        self.scores: Scores | None = None
+        self.last: tuple[int, Scores, Gallery] | None = None
 
     @property
     def name(self) -> str:
@@ -160,24 +160,22 @@ class WandbDashboard(Dashboard):
         self._safely(lambda run: run.log(dict(metrics) if step is None else {**metrics, _STEP: step + 1}))
 
     def show_validation(self, step: int, scores: Scores, gallery: Gallery) -> None:
-        """Show tables and charts of the scores, and the chosen images with their masks."""
-        self.scores = scores
+        """Show charts of the scores, and the chosen images with their masks."""
+        self.last = (step, scores, gallery)
         with_examples = self.validations % self.examples_every_n_validations == 0
         self.validations += 1
-        self._safely(lambda run: run.log({**self._media(scores, gallery, with_examples), _STEP: step}))
+        self._safely(lambda run: self._show_validation(run, step, scores, gallery.chosen if with_examples else []))
 
-    def _media(self, scores: Scores, gallery: Gallery, with_examples: bool) -> dict[str, Any]:
-        labels = self.info.labels
-        shown: dict[str, Any] = {
-            "val/confusion": media.confusion_chart(scores),
-            "val/confusions": media.confusion_table(scores),
-            "val/iou_by_class": media.iou_chart(scores),
-        }
-        if with_examples:
-            shown["val/examples"] = media.example_images(gallery.chosen, labels)
-            shown["val/panels"] = media.panels(gallery.chosen, labels)
-            shown["val/worst"] = media.worst_table(gallery.worst, labels)
-        return {key: value for key, value in shown.items() if value is not None}
+    def _show_validation(self, run: wandb.Run, step: int, scores: Scores, examples: Sequence[Example]) -> None:
+        shown: dict[str, Any] = {_STEP: step, "val/iou_by_class": media.iou_chart(scores)}
+        if chart := media.confusion_chart(scores):
+            shown["val/confusion"] = chart
+        with tempfile.TemporaryDirectory() as folder:
+            if examples:
+                labels = self.info.labels
+                shown["val/examples"] = media.example_images(examples, labels)
+                shown["val/panels"] = media.panels(examples, labels, Path(folder, "panels.jpg"))
+            run.log(shown)
 
     def end(self, error: BaseException | None) -> None:
         """Add scores and checkpoints; mark the run as finished, failed or preempted."""
@@ -188,12 +186,21 @@ class WandbDashboard(Dashboard):
         self.run = None
 
     def _add_scores(self, run: wandb.Run) -> None:
-        if self.scores is None:
+        """What the last validation has shown in full: tables are files of their own, too many for each validation."""
+        if self.last is None:
             return
+        step, scores, gallery = self.last
         with tempfile.TemporaryDirectory() as folder:
-            write_scores(self.scores, Path(folder))
-            run.log({"confusion_matrix": wandb.Image(str(Path(folder, "confusion.png")))})
-            artifact = wandb.Artifact(f"scores-{run.id}", "scores", metadata={"miou": self.scores.miou})
+            write_scores(scores, Path(folder))
+            run.log(
+                {
+                    _STEP: step,
+                    "confusion_matrix": wandb.Image(str(Path(folder, "confusion.png"))),
+                    "confusions": media.confusion_table(scores),
+                    "worst": media.worst_table(gallery.worst, self.info.labels),
+                }
+            )
+            artifact = wandb.Artifact(f"scores-{run.id}", "scores", metadata={"step": step, "miou": scores.miou})
             for path in sorted(Path(folder).iterdir()):
                 artifact.add_file(str(path))
             run.log_artifact(artifact)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import wandb
@@ -54,14 +55,15 @@ def _fill_up(example: Example, height: int, width: int) -> Example:
     return replace(example, image=np.pad(example.image, (*missing, (0, 0))), truth=truth, prediction=prediction)
 
 
-def panels(examples: Sequence[Example], labels: LabelSpace) -> wandb.Image:
-    """Image, truth, prediction and errors side by side, in the dataset's own colours."""
+def panels(examples: Sequence[Example], labels: LabelSpace, path: Path) -> wandb.Image:
+    """Image, truth, prediction and errors side by side, in the dataset's own colours; `path` is for the file."""
     rows = []
     for example in examples:
-        masks = (labels.colorize(example.truth), labels.colorize(example.prediction))
-        pictures = (example.image, *masks, errors(example.prediction, example.truth))
-        rows.append(np.hstack([_fit(picture) for picture in pictures]))
-    return wandb.Image(Image.fromarray(np.vstack(rows)), caption="image, truth, prediction, errors")
+        image, truth, mask = (_fit(each) for each in (example.image, example.truth, example.prediction))
+        rows.append(np.hstack([image, labels.colorize(truth), labels.colorize(mask), errors(mask, truth)]))
+    # a tenth of the time and of the size of a PNG; without subsampling, colours stay what they are
+    Image.fromarray(np.vstack(rows)).save(path, quality=90, subsampling=0)
+    return wandb.Image(str(path), caption="image, truth, prediction, errors")
 
 
 def _fit(picture: ByteArray) -> ByteArray:

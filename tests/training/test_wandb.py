@@ -139,17 +139,17 @@ def test_everything_is_on_the_page(run: Run, recipe: list[str], camvid: Path) ->
         assert labels[f"val/examples_wandb_delimeter_{layer}"]["value"] == {str(k): v for k, v in names.items()}
     panels = np.array(Image.open(page.file(page.curve("val/panels.path")[-1][1])))
     assert panels.shape[1] == 4 * 320
-    colors = {tuple(color) for color in panels[:, 320:960].reshape(-1, 3)}
-    assert colors <= {tuple(color) for color in CAMVID.palette.tolist()}
+    distances = np.abs(panels[:, 320:960, None].astype(int) - CAMVID.palette[[*range(11), 255]]).max(-1).min(-1)
+    assert np.quantile(distances, 0.9) <= 4  # in the dataset's own colours, but for JPEG
 
     # tables and charts
-    scores = [row[1] for row in page.table("val/worst")]
+    scores = [row[1] for row in page.table("worst")]
     assert scores == sorted(scores)
     assert len(scores) == 5
     counts = np.load("run/confusion.npz")["counts"]
     cells = {(true, predicted): n for true, predicted, n in page.table("val/confusion_table")}
     assert all(cells[NAMES[i], NAMES[j]] == counts[i, j] for i, j in np.ndindex(counts.shape))
-    worst = page.table("val/confusions")[0]
+    worst = page.table("confusions")[0]
     assert worst[2] == (counts - np.diag(np.diag(counts))).max() == cells[worst[0], worst[1]]
     assert dict(page.table("val/iou_by_class_table")) == {
         name: pytest.approx(row["iou"]) for name, row in metrics["per_class"].items() if row["iou"] is not None
@@ -187,7 +187,7 @@ def test_images_of_unlike_sizes(run: Run, ade20k: Path) -> None:
         for mask in layers.values():
             assert np.array(Image.open(page.file(mask["path"]))).shape == (height, width)
     assert not page.curve("val/confusion_table.path")  # 22 500 cells
-    assert page.table("val/confusions")
+    assert page.table("confusions")
 
 
 @pytest.mark.parametrize(

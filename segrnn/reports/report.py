@@ -72,7 +72,8 @@ def _write(path: Path, page: bytes) -> None:
 
 
 def _render(report: Report, most_bytes: int) -> bytes:
-    parts = {"Worst images": report.gallery.worst, "Best images": report.gallery.best, "Images": report.gallery.chosen}
+    gallery = report.gallery
+    parts = {"Worst images": gallery.worst, "Best images": gallery.best, "Chosen images": gallery.chosen}
     # an image can be in several parts, and is held once
     examples = list({example.name: example for part in parts.values() for example in part}.values())[:_MOST_EXAMPLES]
     places = {example.name: place for place, example in enumerate(examples)}

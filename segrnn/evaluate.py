@@ -20,7 +20,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     Args:
         cfg: composed from ``conf/evaluate.yaml``.
         run_dir: the folder for ``metrics.json``, ``per_class.csv``, ``confusion.npz``, ``confusion.png``,
-            ``calibration.png`` and ``panels.png``.
+            ``calibration.png``, ``panels.png`` and ``report.html``, a page with all of it.
 
     Raises:
         SegrnnError: the checkpoint, the data or the configuration is at fault.
@@ -29,6 +29,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     from rich.progress import track
 
     from segrnn.config.data import build_dataset
+    from segrnn.config.describe import describe_network
     from segrnn.config.examples import choose_examples
     from segrnn.config.model import load_checkpoint
     from segrnn.config.schema import Evaluate, Scored, check
@@ -36,7 +37,19 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     from segrnn.errors import CheckpointError, DataError
     from segrnn.inference import choose_device, predict_with_confidence
     from segrnn.metrics import BoundaryIoU, Calibration, ConfusionMatrix, InstanceHits, Scores
-    from segrnn.reports import Gallery, draw_calibration, print_official, print_scores, write_panels, write_scores
+    from segrnn.reports import (
+        Gallery,
+        Report,
+        describe_machine,
+        draw_calibration,
+        list_versions,
+        name_official,
+        print_official,
+        print_scores,
+        write_panels,
+        write_report,
+        write_scores,
+    )
 
     config = check(cfg, Evaluate)
     device = choose_device(config["device"])
@@ -80,13 +93,30 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     scores = Scores(counts, classes)
     official = dataset.official_scores(counts, instances)
 
-    print_scores(scores, dataset.labels, f"{len(dataset)} images, {data['split']} of {data['name']}")
+    title = f"{len(dataset)} images, {data['split']} of {data['name']}"
+    print_scores(scores, dataset.labels, title)
     print_official(official, boundary, calibration)
     details = {"boundary": boundary.to_dict(classes), "calibration": calibration.to_dict(), "official": official}
     write_scores(scores, run_dir, details)
     draw_calibration(calibration, run_dir / "calibration.png")
     write_panels(gallery.chosen, dataset.labels, run_dir / "panels.png")
-    print(f"scores and pictures: {run_dir}")
+    figures = {
+        "mIoU": scores.miou,
+        "pixel accuracy": scores.pixel_accuracy,
+        "mean accuracy": scores.mean_accuracy,
+        "boundary IoU": boundary.miou,
+        "expected calibration error": calibration.error,
+        **name_official(official),
+    }
+    facts = {
+        "checkpoint": f"{config['ckpt']}, step {trained.step}",
+        **describe_network(trained.config),
+        "data": str(data["root"]),
+        "measured on": describe_machine(device),
+        "versions": ", ".join(f"{name} {version}" for name, version in list_versions().items()),
+    }
+    write_report(Report(title, figures, facts, scores, dataset.labels, gallery), run_dir / "report.html")
+    print(f"scores and pictures: {run_dir}, all on one page: {run_dir / 'report.html'}")
     return scores
 
 

@@ -42,5 +42,10 @@ def gather_facts(
         "parameters": count_parameters(segmenter),
         "context_parameters": count_parameters(segmenter.context),
         "gmacs_per_crop": count_macs(segmenter, torch.Size([1, 3, *crop])) / 1e9,
-        "versions": {"segrnn": segrnn.__version__, **{name: metadata.version(name) for name in _LIBRARIES}},
+        "versions": list_versions(),
     }
+
+
+def list_versions() -> dict[str, str]:
+    """Of the package and of the libraries that a score can depend on."""
+    return {"segrnn": segrnn.__version__, **{name: metadata.version(name) for name in _LIBRARIES}}

@@ -18,6 +18,9 @@ from segrnn.reports.gallery import Example
 _LEGEND = 40
 """Classes that a legend has room for."""
 
+OUTCOMES = {"right": (255, 255, 255), "wrong": (220, 30, 30), "void": (160, 160, 160)}
+"""What a pixel can be, and its colour in a picture of errors."""
+
 
 def draw_confusion(scores: Scores, path: Path) -> None:
     """The confusion matrix as a picture: each row is a true class and sums to 100 %."""
@@ -108,10 +111,12 @@ def write_panels(examples: Sequence[Example], labels: LabelSpace, path: Path) ->
 
 def errors(mask: ByteArray, truth: ByteArray) -> ByteArray:
     """Right pixels white, wrong ones red, void grey: ``(H, W) -> (H, W, 3)``."""
-    picture = np.full((*mask.shape, 3), 255, np.uint8)
-    picture[mask != truth] = (220, 30, 30)
-    picture[truth == IGNORE_INDEX] = 160
-    return picture
+    return np.array(list(OUTCOMES.values()), np.uint8)[outcomes(mask, truth)]
+
+
+def outcomes(mask: ByteArray, truth: ByteArray) -> ByteArray:
+    """The place of each pixel in `OUTCOMES`, shape kept."""
+    return np.where(truth == IGNORE_INDEX, 2, mask != truth).astype(np.uint8)
 
 
 def _legend(figure: Figure, labels: LabelSpace) -> None:

@@ -52,13 +52,25 @@ def print_official(official: Mapping[str, Any], boundary: BoundaryIoU, calibrati
     table = Table(caption="percent; - can't be said")
     table.add_column("score")
     table.add_column("", justify="right")
-    for name, value in official.items():
-        if not isinstance(value, Mapping):
-            words = name.replace("_", " ").replace("iou", "IoU")
-            table.add_row(f"official {words}", _percent(float("nan") if value is None else value))
+    for name, value in name_official(official).items():
+        table.add_row(name, _percent(value))
     table.add_row("boundary IoU", _percent(boundary.miou))
     table.add_row("expected calibration error", _percent(calibration.error))
     Console().print(table)
+
+
+def name_official(official: Mapping[str, Any]) -> dict[str, float]:
+    """The scores of the dataset's benchmark as people call them, without those of single classes.
+
+    Example:
+        >>> name_official({"mean_class_iou": 0.5, "mean_class_iiou": None, "per_class": {"road": {"iou": 0.5}}})
+        {'official mean class IoU': 0.5, 'official mean class iIoU': nan}
+    """
+    return {
+        f"official {name.replace('_', ' ').replace('iou', 'IoU')}": float("nan") if value is None else value
+        for name, value in official.items()
+        if not isinstance(value, Mapping)
+    }
 
 
 def print_statistics(statistics: ClassStatistics, title: str) -> None:

@@ -12,15 +12,13 @@ from wandb.plot.custom_chart import CustomChart
 from segrnn.labels import IGNORE_INDEX, LabelSpace
 from segrnn.labels.space import ByteArray
 from segrnn.metrics import Scores
-from segrnn.reports import Example, errors
+from segrnn.reports import OUTCOMES, Example, errors, outcomes
 
 _MOST_ROWS = 10_000
 """Of a table or a chart; W&B drops what is beyond."""
 
 _PANEL_WIDTH = 320
 """Pixels of each picture in the page of a dataset's own colours."""
-
-_ERRORS = {0: "right", 1: "wrong", IGNORE_INDEX: "void"}
 
 
 def example_images(examples: Sequence[Example], labels: LabelSpace) -> list[wandb.Image]:
@@ -33,13 +31,14 @@ def example_images(examples: Sequence[Example], labels: LabelSpace) -> list[wand
 def example_image(example: Example, labels: LabelSpace) -> wandb.Image:
     """An image with its masks as layers, which can be shown and hidden. W&B chooses their colours."""
     names = {**dict(enumerate(labels.class_names)), IGNORE_INDEX: "void"}
-    wrong = (example.prediction != example.truth).astype(np.uint8)
-    wrong[example.truth == IGNORE_INDEX] = IGNORE_INDEX
     return wandb.Image(
         Image.fromarray(example.image),
         caption=f"{example.name}, mIoU {100 * example.miou:.1f} %",
         masks={
-            "errors": {"mask_data": wrong, "class_labels": _ERRORS},
+            "errors": {
+                "mask_data": outcomes(example.prediction, example.truth),
+                "class_labels": dict(enumerate(OUTCOMES)),
+            },
             "prediction": {"mask_data": example.prediction, "class_labels": names},
             "ground_truth": {"mask_data": example.truth, "class_labels": names},
         },

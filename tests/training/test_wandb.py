@@ -128,13 +128,13 @@ def test_everything_is_on_the_page(run: Run, recipe: list[str], camvid: Path) ->
         prediction = CAMVID.encode(np.array(Image.open(f"masks/{stem}.png")))
         np.testing.assert_array_equal(masks["ground_truth"], truth)
         np.testing.assert_array_equal(masks["prediction"], prediction)
-        expected = np.where(truth == IGNORE_INDEX, IGNORE_INDEX, truth != prediction)
+        expected = np.where(truth == IGNORE_INDEX, 2, truth != prediction)
         np.testing.assert_array_equal(masks["errors"], expected)
     labels = page.config["_wandb"]["mask/class_labels"]
     for layer, names in {
         "prediction": NAMES,
         "ground_truth": NAMES,
-        "errors": {0: "right", 1: "wrong", 255: "void"},
+        "errors": {0: "right", 1: "wrong", 2: "void"},
     }.items():
         assert labels[f"val/examples_wandb_delimeter_{layer}"]["value"] == {str(k): v for k, v in names.items()}
     panels = np.array(Image.open(page.file(page.curve("val/panels.path")[-1][1])))

@@ -10,6 +10,9 @@ from segrnn.config.command import run_command
 if TYPE_CHECKING:
     from segrnn.metrics import Scores
 
+_LONGEST = 1024
+"""Pixels of the longest side of an example: what a screen can show of it."""
+
 
 def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     """Score a checkpoint on a dataset, every label at its own size.
@@ -17,7 +20,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     Args:
         cfg: composed from ``conf/evaluate.yaml``.
         run_dir: the folder for ``metrics.json``, ``per_class.csv``, ``confusion.npz``, ``confusion.png``,
-            ``calibration.png`` and ``panels.png``.
+            ``calibration.png``, ``panels.png`` and ``report.html``, a page with all of it.
 
     Raises:
         SegrnnError: the checkpoint, the data or the configuration is at fault.
@@ -26,13 +29,27 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     from rich.progress import track
 
     from segrnn.config.data import build_dataset
+    from segrnn.config.describe import describe_network
+    from segrnn.config.examples import choose_examples
     from segrnn.config.model import load_checkpoint
     from segrnn.config.schema import Evaluate, Scored, check
     from segrnn.datasets import sample_loader
     from segrnn.errors import CheckpointError, DataError
     from segrnn.inference import choose_device, predict_with_confidence
     from segrnn.metrics import BoundaryIoU, Calibration, ConfusionMatrix, InstanceHits, Scores
-    from segrnn.reports import draw_calibration, print_official, print_scores, write_panels, write_scores
+    from segrnn.reports import (
+        Gallery,
+        Report,
+        describe_machine,
+        draw_calibration,
+        list_versions,
+        name_official,
+        print_official,
+        print_scores,
+        write_panels,
+        write_report,
+        write_scores,
+    )
 
     config = check(cfg, Evaluate)
     device = choose_device(config["device"])
@@ -52,12 +69,16 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     model = trained.model.to(device)
     confusion, boundary, calibration = ConfusionMatrix(len(classes)), BoundaryIoU(len(classes)), Calibration()
     instances: InstanceHits | None = InstanceHits(dataset.labels)
+    examples = config["examples"]
+    gallery = Gallery(choose_examples(examples, dataset), examples["extremes"], _LONGEST)
     loader = sample_loader(dataset, data["eval_batch_size"], data["workers"])
     samples = (sample for batch in loader for sample in batch)
     for index, sample in enumerate(track(samples, description="evaluate", total=len(dataset))):
         predicted, confidence = predict_with_confidence(model, trained.preprocessing, sample.image, device)
         mask = predicted.cpu().numpy()
-        confusion.update(torch.from_numpy(mask), torch.from_numpy(sample.mask))
+        miou = Scores(confusion.update(torch.from_numpy(mask), torch.from_numpy(sample.mask)).numpy(), classes).miou
+        if gallery.wants(sample.name, miou):
+            gallery.add(sample, mask, miou)
         boundary.update(mask, sample.mask)
         calibration.update(confidence.cpu().numpy(), mask, sample.mask)
         ids = dataset.read_instances(index)
@@ -72,13 +93,30 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     scores = Scores(counts, classes)
     official = dataset.official_scores(counts, instances)
 
-    print_scores(scores, f"{len(dataset)} images, {data['split']} of {data['name']}")
+    title = f"{len(dataset)} images, {data['split']} of {data['name']}"
+    print_scores(scores, dataset.labels, title)
     print_official(official, boundary, calibration)
     details = {"boundary": boundary.to_dict(classes), "calibration": calibration.to_dict(), "official": official}
     write_scores(scores, run_dir, details)
     draw_calibration(calibration, run_dir / "calibration.png")
-    write_panels(model, trained.preprocessing, dataset, run_dir / "panels.png")
-    print(f"scores and pictures: {run_dir}")
+    write_panels(gallery.chosen, dataset.labels, run_dir / "panels.png")
+    figures = {
+        "mIoU": scores.miou,
+        "pixel accuracy": scores.pixel_accuracy,
+        "mean accuracy": scores.mean_accuracy,
+        "boundary IoU": boundary.miou,
+        "expected calibration error": calibration.error,
+        **name_official(official),
+    }
+    facts = {
+        "checkpoint": f"{config['ckpt']}, step {trained.step}",
+        **describe_network(trained.config),
+        "data": str(data["root"]),
+        "measured on": describe_machine(device),
+        "versions": ", ".join(f"{name} {version}" for name, version in list_versions().items()),
+    }
+    write_report(Report(title, figures, facts, scores, dataset.labels, gallery), run_dir / "report.html")
+    print(f"scores and pictures: {run_dir}, all on one page: {run_dir / 'report.html'}")
     return scores
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,13 @@ from segrnn.config.command import run_command
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from pytorch_lightning.loggers import Logger
 
     from segrnn.datasets import SegmentationFiles
     from segrnn.labels import LabelSpace
     from segrnn.metrics import Scores
     from segrnn.models import Segmenter
+    from segrnn.reports import Gallery
     from segrnn.training import DataModule, Interruption, SegmentationModule
 
 
@@ -46,11 +49,12 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
 
     import pytorch_lightning as pl
 
-    from segrnn.config.build import TARGETS, build, call
+    from segrnn.config.build import TARGETS
+    from segrnn.config.examples import choose_examples
     from segrnn.config.run import check_sweep
     from segrnn.config.schema import Train, check
     from segrnn.measure import count_parameters
-    from segrnn.training import Interruption, fit
+    from segrnn.training import Examples, Interruption, fit
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises
     config = check(cfg, Train)
@@ -69,8 +73,8 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
         step = _check_resumed(resume, module.model, config, say) if resume else 0
         run_dir.mkdir(parents=True, exist_ok=True)
         began = (run_dir / "config.yaml").exists()
-        curves = _new_folder_for_curves(run_dir, step) if began else run_dir
-        logger = call(build(config["logger"], "logger", allow), "logger", save_dir=str(curves))
+        examples = Examples(choose_examples(config["examples"], data.val), config["examples"]["extremes"])
+        loggers = _build_loggers(config, _new_folder_for_curves(run_dir, step) if began else run_dir, first, allow)
         if first and not began:
             OmegaConf.save(OmegaConf.create(config), run_dir / "config.yaml")
         say(
@@ -78,22 +82,25 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
             f"{data.val.labels.num_classes} classes; {count_parameters(module.model):,} parameters, "
             f"of which {count_parameters(module.model.context):,} in the context\nrun directory: {run_dir}"
         )
-        fit(
-            module,
-            data,
-            logger,
-            run_dir,
-            config["trainer"],
-            config["checkpoint"]["every_n_steps"],
-            resume,
-            on_validation,
-        )
+        with _watched(loggers, module.model, data, config, run_dir, step):
+            fit(
+                module,
+                data,
+                loggers,
+                run_dir,
+                config["trainer"],
+                config["checkpoint"]["every_n_steps"],
+                examples,
+                resume,
+                on_validation,
+            )
 
     assert module.scores is not None
     checkpoints = run_dir / "checkpoints"
     result = TrainResult(module.scores, run_dir, checkpoints / "best.ckpt", checkpoints / "last.ckpt")
     if first:
-        _report(result, module, data, f"{len(data.val)} images, {config['data']['split']} of {config['data']['name']}")
+        title = f"{len(data.val)} images, {config['data']['split']} of {config['data']['name']}"
+        _report(result, examples.gallery, data.val.labels, title)
     return result
 
 
@@ -153,6 +160,35 @@ def _new_folder_for_curves(run_dir: Path, step: int) -> Path:
     """Loggers begin anew: a run that goes on must not overwrite the curves of its beginning."""
     names = (f"from_step_{step}", *(f"from_step_{step}_again_{i}" for i in range(1, 1000)))
     return next(run_dir / name for name in names if not (run_dir / name).exists())
+
+
+def _build_loggers(config: dict[str, Any], folder: Path, first: bool, allow: Sequence[str]) -> "list[Logger]":
+    """Curves as CSV in every run, and what the user chose beside them, in one process."""
+    from pytorch_lightning.loggers import CSVLogger
+
+    from segrnn.config.build import build, call
+
+    loggers: list[Logger] = [CSVLogger(folder, name="", version="csv")]
+    if first and config["logger"]["_target_"]:
+        loggers.append(call(build(config["logger"], "logger", allow), "logger", save_dir=str(folder)))
+    return loggers
+
+
+def _watched(
+    loggers: "list[Logger]", model: "Segmenter", data: "DataModule", config: dict[str, Any], run_dir: Path, step: int
+) -> AbstractContextManager[None]:
+    """Shows the run on a dashboard, if there is one."""
+    from segrnn.reports import gather_facts
+    from segrnn.training import Dashboard, RunInfo
+
+    dashboard = next((logger for logger in loggers if isinstance(logger, Dashboard)), None)
+    if dashboard is None:
+        return nullcontext()
+    run_id = config["run_id"]
+    name = run_id if run_dir.name == run_id else f"{run_id}/{run_dir.name}"
+    facts = gather_facts(model, config["data"]["crop"], data.train.dataset, data.val)
+    info = {**config, "run": {**facts, "folder": str(run_dir)}}
+    return dashboard.watch(RunInfo(name, run_id, run_dir, step, data.val.labels, info, Path(config["data"]["root"])))
 
 
 def _build_data(config: dict[str, Any], allow: Sequence[str]) -> "DataModule":
@@ -243,13 +279,13 @@ def _start_weights(segmenter: "Segmenter", labels: "LabelSpace", config: dict[st
         raise CheckpointError(f"weights={path}: {error}") from error
 
 
-def _report(result: TrainResult, module: "SegmentationModule", data: "DataModule", title: str) -> None:
+def _report(result: TrainResult, gallery: "Gallery", labels: "LabelSpace", title: str) -> None:
     from segrnn.reports import print_scores, write_panels, write_scores
 
     panels = result.run_dir / "panels.png"
-    print_scores(result.scores, title)
+    print_scores(result.scores, labels, title)
     write_scores(result.scores, result.run_dir)
-    write_panels(module.model, module.preprocessing, data.val, panels)
+    write_panels(gallery.chosen, labels, panels)
     print(f"best checkpoint           {result.best}")
     print(f"last checkpoint           {result.last}")
     print(f"scores                    {result.run_dir / 'metrics.json'}")

@@ -35,7 +35,7 @@ ROOMS = {
 ONLY_IN = {
     "pytorch_lightning": {"training", "train.py"},
     "lightning_fabric": {"training"},
-    "wandb": set(),  # Lightning's logger imports it
+    "wandb": {"training/wandb.py", "training/wandb_media.py"},
     "albumentations": {"datasets/transforms.py"},
     "omegaconf": {"config", "train.py", "evaluate.py", "predict.py", "benchmark.py", "prepare.py", "search.py"},
     "optuna": {"search.py"},

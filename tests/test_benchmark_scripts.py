@@ -66,3 +66,22 @@ def test_training_is_measured_beside_a_plain_loop(tmp_path: Path) -> None:
     rows = [line.split("|")[2:-1] for line in table.splitlines() if line.startswith("| encoder")]
     assert len(rows) == 2
     assert all(float(figure) > 0 for row in rows for figure in row)
+
+
+@pytest.mark.slow
+def test_the_cost_of_a_wandb_page_is_measured(camvid: Path, tmp_path: Path) -> None:
+    script = [sys.executable, str(BENCHMARKS / "dashboard.py"), "--camvid", str(camvid)]
+    small = ["model.width=16", "data.crop=[32,32]", "data.batch_size=2"]
+    done = subprocess.run(
+        [*script, "--validations", "2", "--pairs", "1", "--overrides", *small, "trainer.max_val_images=4"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    table = (tmp_path / "benchmarks/results/dashboard.md").read_text()
+    assert table.rstrip() in done.stdout
+    validation, runs = (
+        line.split("|")[1:-1] for line in table.splitlines() if line.startswith("| ") and line[2].isdigit()
+    )
+    assert all(float(figure.rstrip("% ")) > 0 for figure in (*validation, *runs))

@@ -66,11 +66,11 @@ def call(component: Any, path: str, *args: Any, **kwargs: Any) -> Any:
     """Call a ``_partial_`` component, with errors that name its place in the configuration.
 
     Raises:
-        ConfigError: arguments that it refuses.
+        ConfigError: arguments that it refuses, or a library that it misses.
     """
     try:
         return component(*args, **kwargs)
-    except (TypeError, ValueError, KeyError) as error:
+    except (TypeError, ValueError, KeyError, ImportError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
 

@@ -77,6 +77,15 @@ class Encoder:
 
 
 @dataclass
+class Examples:
+    """Which images are shown: `names`, or `count` of them; and how many of the worst and of the best."""
+
+    count: int
+    names: list[str]
+    extremes: int
+
+
+@dataclass
 class Train:
     """`conf/train.yaml`. Components are checked by `build`, against their signatures."""
 
@@ -84,6 +93,7 @@ class Train:
     encoder: Encoder
     trainer: Trainer
     checkpoint: Checkpoint
+    examples: Examples
     seed: int
     run_id: str
     ckpt: str | None
@@ -140,6 +150,7 @@ class Evaluate:
     ckpt: str
     device: str
     data: dict[str, Any]
+    examples: Examples
 
 
 @dataclass
@@ -233,6 +244,8 @@ _AT_LEAST = {
     "data.batch_size": 1,
     "data.eval_batch_size": 1,
     "data.workers": 0,
+    "examples.count": 1,
+    "examples.extremes": 0,
     "study.trials": 1,
     "study.sampler.seed": 0,
     "study.sampler.startup_trials": 0,
@@ -322,7 +335,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [
         f"{key}: {old.get(key, 'none')} -> {new.get(key, 'none')}"
         for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) and key not in free and not key.startswith("logger.")
+        if old.get(key) != new.get(key) and key not in free and not key.startswith(("logger.", "examples."))
     ]
 
 

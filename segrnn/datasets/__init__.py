@@ -4,6 +4,7 @@ from segrnn.datasets.ade20k import ADE20K
 from segrnn.datasets.camvid import CamVid, CamVidOriginal
 from segrnn.datasets.cityscapes import Cityscapes
 from segrnn.datasets.demo import Demo
+from segrnn.datasets.digest import digest
 from segrnn.datasets.files import Sample, SegmentationFiles, read_image, read_label
 from segrnn.datasets.folder import Folder
 from segrnn.datasets.storage import File, Tree
@@ -25,6 +26,7 @@ __all__ = [
     "Sample",
     "SegmentationFiles",
     "Tree",
+    "digest",
     "read_image",
     "read_label",
     "sample_loader",

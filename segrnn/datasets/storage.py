@@ -40,6 +40,11 @@ class Member:
         """The suffix, with its dot."""
         return PurePosixPath(self.inner).suffix
 
+    @property
+    def size(self) -> int:
+        """Bytes that the file holds."""
+        return _opened(self.archive, _state(self.archive), os.getpid()).getinfo(self.inner).file_size
+
     def read_bytes(self) -> bytes:
         """The whole file.
 

@@ -81,7 +81,9 @@ def count_macs(module: nn.Module, shape: torch.Size) -> int:
     """
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
-        copy.deepcopy(module).to("meta")(torch.empty(shape, device="meta"))
+        copy.deepcopy(module).to("meta").eval()(
+            torch.empty(shape, device="meta")
+        )  # batch norms can't train on one value
     return counter.get_total_flops() // 2
 
 

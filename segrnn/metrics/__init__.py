@@ -6,13 +6,14 @@ from segrnn.metrics.calibration import Calibration
 from segrnn.metrics.cityscapes import CityscapesScores
 from segrnn.metrics.confusion import ConfusionMatrix
 from segrnn.metrics.instances import InstanceHits
-from segrnn.metrics.scores import Scores
+from segrnn.metrics.scores import Confusion, Scores
 
 __all__ = [
     "ADE20KScores",
     "BoundaryIoU",
     "Calibration",
     "CityscapesScores",
+    "Confusion",
     "ConfusionMatrix",
     "InstanceHits",
     "Scores",

@@ -16,17 +16,21 @@ class ConfusionMatrix:
 
     Example:
         >>> matrix = ConfusionMatrix(2)
-        >>> matrix.update(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 255]))
-        >>> matrix.counts.tolist()
+        >>> matrix.update(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 255])).tolist()
         [[1, 1], [0, 0]]
+        >>> matrix.update(torch.tensor([1]), torch.tensor([1])).tolist(), matrix.counts.tolist()
+        ([[0, 0], [0, 1]], [[1, 1], [0, 1]])
     """
 
     def __init__(self, num_classes: int) -> None:
         self.num_classes = num_classes
         self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
 
-    def update(self, prediction: Tensor, target: Tensor) -> None:
+    def update(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Count one or more masks of train ids, both of the same shape.
+
+        Returns:
+            The counts of these alone.
 
         Raises:
             ValueError: shapes differ, or an id is not a class (nor, in the target, void).
@@ -39,4 +43,6 @@ class ConfusionMatrix:
             if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= self.num_classes):
                 raise ValueError(f"{name} holds ids outside 0..{self.num_classes - 1}: {ids.unique().tolist()}")
         cells = torch.bincount(true * self.num_classes + predicted, minlength=self.num_classes**2)
-        self.counts += cells.reshape(self.num_classes, self.num_classes).to(self.counts.device)
+        counts = cells.reshape(self.num_classes, self.num_classes).to(self.counts.device)
+        self.counts += counts
+        return counts

@@ -1,11 +1,20 @@
 """Intersection over union and accuracies from a confusion matrix."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from segrnn.metrics.arithmetic import FloatArray, IntArray, divide, known, mean
+
+
+class Confusion(NamedTuple):
+    """Pixels of one class that were taken for another, and their share of the true class."""
+
+    true: str
+    predicted: str
+    pixels: int
+    share: float
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,21 @@ class Scores:
         if not total:
             return float("nan")
         return float(np.nansum(self.iou * self.support) / total)
+
+    def confusions(self, count: int) -> list[Confusion]:
+        """The most frequent confusions, up to `count` of them, most pixels first."""
+        wrong = np.where(np.eye(len(self.class_names), dtype=bool), 0, self.counts)
+        cells = np.argsort(wrong, axis=None, kind="stable")[::-1][:count]
+        return [
+            Confusion(
+                self.class_names[true],
+                self.class_names[predicted],
+                int(wrong[true, predicted]),
+                float(wrong[true, predicted] / self.support[true]),
+            )
+            for true, predicted in zip(*np.unravel_index(cells, wrong.shape), strict=True)
+            if wrong[true, predicted]
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as primitives; NaN becomes None, as JSON has no NaN."""

@@ -1,25 +1,49 @@
-"""What a person looks at: tables and pictures."""
+"""What a person looks at: tables, pictures and pages."""
 
 from segrnn.reports.costs import draw_receptive_fields, print_costs, write_costs
-from segrnn.reports.machine import describe_machine
-from segrnn.reports.pictures import draw_calibration, draw_lr_range, write_panels
-from segrnn.reports.tables import print_official, print_scores, print_statistics, write_scores, write_statistics
+from segrnn.reports.facts import gather_facts, list_versions
+from segrnn.reports.gallery import Example, Gallery, spread
+from segrnn.reports.machine import describe_machine, find_commit
+from segrnn.reports.pictures import OUTCOMES, draw_calibration, draw_lr_range, errors, outcomes, write_panels
+from segrnn.reports.report import Report, write_report
+from segrnn.reports.tables import (
+    name_official,
+    print_official,
+    print_scores,
+    print_statistics,
+    write_json,
+    write_scores,
+    write_statistics,
+)
 from segrnn.reports.trials import TrialResult, print_trials, rank_trials, write_trials
 
 __all__ = [
+    "OUTCOMES",
+    "Example",
+    "Gallery",
+    "Report",
     "TrialResult",
     "describe_machine",
     "draw_calibration",
     "draw_lr_range",
     "draw_receptive_fields",
+    "errors",
+    "find_commit",
+    "gather_facts",
+    "list_versions",
+    "name_official",
+    "outcomes",
     "print_costs",
     "print_official",
     "print_scores",
     "print_statistics",
     "print_trials",
     "rank_trials",
+    "spread",
     "write_costs",
+    "write_json",
     "write_panels",
+    "write_report",
     "write_scores",
     "write_statistics",
     "write_trials",

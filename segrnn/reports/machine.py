@@ -21,7 +21,9 @@ def describe_machine(device: torch.device) -> str:
         hardware = f"{_processor()}, {torch.get_num_threads()} threads"
     else:
         hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return f"{hardware}; torch {torch.__version__}, segrnn {segrnn.__version__}{_commit()}; {date.today().isoformat()}"
+    commit = find_commit()
+    version = f"segrnn {segrnn.__version__}" + (f" ({commit})" if commit else "")
+    return f"{hardware}; torch {torch.__version__}, {version}; {date.today().isoformat()}"
 
 
 def _processor() -> str:
@@ -32,12 +34,11 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _commit() -> str:
-    """Of the clone that the package is run from; nothing for an installed wheel."""
+def find_commit() -> str | None:
+    """The commit of the clone that the package is run from, ``-dirty`` if it was changed; None for a wheel."""
     folder = Path(segrnn.__file__).parent
     try:
         describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--exclude=*"]
-        commit = subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return ""
-    return f" ({commit})"
+        return None

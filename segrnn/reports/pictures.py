@@ -8,16 +8,18 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from torch import nn
 
-from segrnn.datasets import Preprocessing, SegmentationFiles
-from segrnn.inference import predict_mask, write_atomically
+from segrnn.inference import write_atomically
 from segrnn.labels import IGNORE_INDEX, LabelSpace
 from segrnn.labels.space import ByteArray
 from segrnn.metrics import Calibration, Scores
+from segrnn.reports.gallery import Example
 
 _LEGEND = 40
 """Classes that a legend has room for."""
+
+OUTCOMES = {"right": (255, 255, 255), "wrong": (220, 30, 30), "void": (160, 160, 160)}
+"""What a pixel can be, and its colour in a picture of errors."""
 
 
 def draw_confusion(scores: Scores, path: Path) -> None:
@@ -86,39 +88,35 @@ def draw_calibration(calibration: Calibration, path: Path) -> None:
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
 
 
-def write_panels(
-    model: nn.Module, preprocessing: Preprocessing, dataset: SegmentationFiles, path: Path, rows: int = 6
-) -> None:
-    """A page of image, truth, prediction and errors, for images spread over the dataset, with a legend."""
-    device = next(model.parameters()).device
-    chosen = np.unique(np.linspace(0, len(dataset) - 1, rows).round().astype(int))
-    height, width = dataset[int(chosen[0])].image.shape[:2]
-    figure = Figure(figsize=(14, len(chosen) * 3.5 * height / width + 1), layout="constrained")
+def write_panels(examples: Sequence[Example], labels: LabelSpace, path: Path) -> None:
+    """A page with image, truth, prediction and errors of each example, and a legend."""
+    ratios = [len(example.image) / example.image.shape[1] for example in examples]
+    figure = Figure(figsize=(14, 3.5 * sum(ratios) + 1), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(chosen), 4, squeeze=False)
-    for row, index in zip(axes, chosen, strict=True):
-        sample = dataset[int(index)]
-        mask = predict_mask(model, preprocessing, sample.image, device).cpu().numpy()
+    axes = figure.subplots(len(examples), 4, squeeze=False, height_ratios=ratios)
+    for row, example in zip(axes, examples, strict=True):
         pictures = {
-            sample.name: sample.image,
-            "truth": dataset.labels.colorize(sample.mask),
-            "prediction": dataset.labels.colorize(mask),
-            "errors": errors(mask, sample.mask),
+            f"{example.name}, mIoU {100 * example.miou:.1f} %": example.image,
+            "truth": labels.colorize(example.truth),
+            "prediction": labels.colorize(example.prediction),
+            "errors": errors(example.prediction, example.truth),
         }
         for axis, (title, picture) in zip(row, pictures.items(), strict=True):
             axis.imshow(picture)
             axis.set_title(title, fontsize=8)
             axis.set_axis_off()
-    _legend(figure, dataset.labels)
+    _legend(figure, labels)
     write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
 
 
 def errors(mask: ByteArray, truth: ByteArray) -> ByteArray:
     """Right pixels white, wrong ones red, void grey: ``(H, W) -> (H, W, 3)``."""
-    picture = np.full((*mask.shape, 3), 255, np.uint8)
-    picture[mask != truth] = (220, 30, 30)
-    picture[truth == IGNORE_INDEX] = 160
-    return picture
+    return np.array(list(OUTCOMES.values()), np.uint8)[outcomes(mask, truth)]
+
+
+def outcomes(mask: ByteArray, truth: ByteArray) -> ByteArray:
+    """The place of each pixel in `OUTCOMES`, shape kept."""
+    return np.where(truth == IGNORE_INDEX, 2, mask != truth).astype(np.uint8)
 
 
 def _legend(figure: Figure, labels: LabelSpace) -> None:

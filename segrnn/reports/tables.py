@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from segrnn.datasets.statistics import ClassStatistics
 from segrnn.inference import write_atomically
+from segrnn.labels import LabelSpace
 from segrnn.metrics import BoundaryIoU, Calibration, Scores
 from segrnn.reports.pictures import draw_confusion
 
@@ -19,17 +21,18 @@ _NAME_WIDTH = 40
 """Columns of the terminal: some names of ADE20K are longer than a line."""
 
 
-def print_scores(scores: Scores, title: str) -> None:
-    """A table of the classes, worst first, and the means below."""
+def print_scores(scores: Scores, labels: LabelSpace, title: str) -> None:
+    """A table of the classes with their colours, worst first, and the means below."""
     table = Table(title=title, caption="percent; - does not occur, and is in no mean")
     table.add_column("class", max_width=_NAME_WIDTH, no_wrap=True)
     for column in ("IoU", "accuracy", "share of pixels"):
         table.add_column(column, justify="right")
     total = max(scores.support.sum(), 1)
     for k in np.argsort(scores.iou):
+        swatch = ("\u25a0 ", "rgb({},{},{})".format(*labels.classes[k].color))
         table.add_row(
-            scores.class_names[k],
-            _percent(scores.iou[k]),
+            Text.assemble(swatch, scores.class_names[k]),
+            Text(_percent(scores.iou[k]), style=_grade(scores.iou[k])),
             _percent(scores.accuracy[k]),
             _percent(scores.support[k] / total),
         )
@@ -39,18 +42,35 @@ def print_scores(scores: Scores, title: str) -> None:
     Console().print(table)
 
 
+def _grade(iou: float) -> str:
+    """A colour for an IoU; absent classes have none."""
+    return "dim" if np.isnan(iou) else "red" if iou < 0.3 else "yellow" if iou < 0.6 else "green"
+
+
 def print_official(official: Mapping[str, Any], boundary: BoundaryIoU, calibration: Calibration) -> None:
     """The scores of the dataset's benchmark, and what else says how good the masks are."""
     table = Table(caption="percent; - can't be said")
     table.add_column("score")
     table.add_column("", justify="right")
-    for name, value in official.items():
-        if not isinstance(value, Mapping):
-            words = name.replace("_", " ").replace("iou", "IoU")
-            table.add_row(f"official {words}", _percent(float("nan") if value is None else value))
+    for name, value in name_official(official).items():
+        table.add_row(name, _percent(value))
     table.add_row("boundary IoU", _percent(boundary.miou))
     table.add_row("expected calibration error", _percent(calibration.error))
     Console().print(table)
+
+
+def name_official(official: Mapping[str, Any]) -> dict[str, float]:
+    """The scores of the dataset's benchmark as people call them, without those of single classes.
+
+    Example:
+        >>> name_official({"mean_class_iou": 0.5, "mean_class_iiou": None, "per_class": {"road": {"iou": 0.5}}})
+        {'official mean class IoU': 0.5, 'official mean class iIoU': nan}
+    """
+    return {
+        f"official {name.replace('_', ' ').replace('iou', 'IoU')}": float("nan") if value is None else value
+        for name, value in official.items()
+        if not isinstance(value, Mapping)
+    }
 
 
 def print_statistics(statistics: ClassStatistics, title: str) -> None:
@@ -71,7 +91,7 @@ def print_statistics(statistics: ClassStatistics, title: str) -> None:
 
 def write_statistics(statistics: ClassStatistics, path: Path) -> None:
     """Write what `segrnn.datasets.statistics.read_statistics` reads."""
-    write_atomically(path, lambda temporary: _write_json(statistics.to_dict(), temporary))
+    write_json(statistics.to_dict(), path)
 
 
 def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None = None) -> None:
@@ -84,7 +104,7 @@ def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None
         folder: where to.
         details: further keys of ``metrics.json``, as primitives.
     """
-    write_atomically(folder / "metrics.json", lambda path: _write_json({**scores.to_dict(), **(details or {})}, path))
+    write_json({**scores.to_dict(), **(details or {})}, folder / "metrics.json")
     write_atomically(folder / "per_class.csv", lambda path: _write_csv(scores, path))
     write_atomically(
         folder / "confusion.npz",
@@ -93,8 +113,13 @@ def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None
     write_atomically(folder / "confusion.png", lambda path: draw_confusion(scores, path))
 
 
-def _write_json(content: dict[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n")
+def write_json(content: Any, path: Path) -> None:
+    """Write primitives as a file that people can read too."""
+
+    def write(temporary: Path) -> None:
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+
+    write_atomically(path, write)
 
 
 def _write_csv(scores: Scores, path: Path) -> None:

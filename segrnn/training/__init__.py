@@ -1,6 +1,8 @@
 """The only place that knows Lightning."""
 
+from segrnn.training.dashboard import Dashboard, RunInfo
 from segrnn.training.datamodule import DataModule
+from segrnn.training.examples import Examples
 from segrnn.training.interruption import Interruption
 from segrnn.training.loop import fit
 from segrnn.training.module import SegmentationModule
@@ -8,8 +10,11 @@ from segrnn.training.optimizers import grouped_optimizer
 from segrnn.training.schedules import constant, lr_range, one_cycle, poly
 
 __all__ = [
+    "Dashboard",
     "DataModule",
+    "Examples",
     "Interruption",
+    "RunInfo",
     "SegmentationModule",
     "constant",
     "fit",

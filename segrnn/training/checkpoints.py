@@ -131,7 +131,7 @@ class Checkpoints(Callback):
         trainer.save_checkpoint(new)
         if trainer.is_global_zero:
             if best:
-                _copy(new, self.folder / "best.ckpt")
+                link_or_copy(new, self.folder / "best.ckpt")
             if last.exists():
                 os.replace(last, self.folder / "previous.ckpt")
             os.replace(new, last)
@@ -161,7 +161,7 @@ def find_newest(folder: Path, say: Callable[[str], None]) -> Path | None:
     return max(found)[2] if found else None
 
 
-def _copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     """A second name for a file that is never written to again, or a copy where the disk knows no second names."""
     draft = target.with_name(f".{target.name}.part")
     draft.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from segrnn.errors import ConfigError, TrainingError
 from segrnn.training.callbacks import ProgressBar, ValidateAtEnd
 from segrnn.training.checkpoints import Checkpoints, WholeFiles
+from segrnn.training.dashboard import ShowValidations
 from segrnn.training.datamodule import DataModule
+from segrnn.training.examples import Examples
 from segrnn.training.lr_range import LearningRateRange
 from segrnn.training.module import SegmentationModule
 from segrnn.training.synchronize import synchronize_batch_norm
@@ -29,25 +31,27 @@ from segrnn.training.synchronize import synchronize_batch_norm
 def fit(
     module: SegmentationModule,
     data: DataModule,
-    logger: Logger,
+    loggers: Sequence[Logger],
     run_dir: Path,
     trainer: dict[str, Any],
     save_every_n_steps: int,
+    examples: Examples,
     resume: Path | None = None,
     on_validation: Callable[[int, float], None] | None = None,
 ) -> None:
     """Train for a number of steps, validating on the way and at the end.
 
-    Leaves ``best.ckpt`` (by validation mIoU) and ``last.ckpt`` (after the last step) in ``<run_dir>/checkpoints``, and
-    the last validation's scores in the module.
+    Leaves ``best.ckpt`` (by validation mIoU) and ``last.ckpt`` (after the last step) in ``<run_dir>/checkpoints``, the
+    last validation's scores in the module, and its examples.
 
     Args:
         module: what to train.
         data: on what.
-        logger: where curves go.
+        loggers: where curves go, and whoever shows more.
         run_dir: the run's folder.
         trainer: the configuration's group of that name.
         save_every_n_steps: how often to save between validations.
+        examples: collects those of each validation.
         resume: a checkpoint of the run to go on from.
         on_validation: called with the step and the mIoU of each validation, in every process.
 
@@ -68,7 +72,9 @@ def fit(
     # the average is taken before checkpoints see the step, and put in place for a validation before they see its score
     average = _average(trainer["ema_decay"])
     test = [LearningRateRange(run_dir / "lr_range.png")] if trainer["lr_range"] else []
-    lightning = _make_trainer(trainer, logger, run_dir, [*average, checkpoints, ValidateAtEnd(), ProgressBar(), *test])
+    shown: list[Callback] = [examples, ShowValidations(examples), ProgressBar(), *test]
+    callbacks = [*average, checkpoints, ValidateAtEnd(), *shown]
+    lightning = _make_trainer(trainer, loggers, run_dir, callbacks)
     data.check_shares(lightning.world_size, module.micro_batch_size)
     if lightning.world_size > 1 and trainer["sync_batch_norm"]:
         synchronize_batch_norm(module, on_gpu=lightning.strategy.root_device.type == "cuda")
@@ -90,7 +96,9 @@ def fit(
         raise
 
 
-def _make_trainer(trainer: dict[str, Any], logger: Logger, run_dir: Path, callbacks: list[Callback]) -> pl.Trainer:
+def _make_trainer(
+    trainer: dict[str, Any], loggers: Sequence[Logger], run_dir: Path, callbacks: list[Callback]
+) -> pl.Trainer:
     max_steps, devices = trainer["max_steps"], trainer["devices"]
     if trainer["accelerator"] == "cpu" and devices > (os.cpu_count() or 1):
         raise ConfigError(f"trainer.devices={devices} is more than this machine's {os.cpu_count()} CPU cores")
@@ -112,7 +120,7 @@ def _make_trainer(trainer: dict[str, Any], logger: Logger, run_dir: Path, callba
             default_root_dir=run_dir,
             enable_model_summary=False,
             enable_checkpointing=False,
-            logger=logger,
+            logger=list(loggers),
             profiler=SimpleProfiler(run_dir, "profile") if trainer["profile"] else None,
             enable_progress_bar=False,
             plugins=[WholeFiles()],

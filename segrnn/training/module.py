@@ -137,6 +137,8 @@ class SegmentationModule(pl.LightningModule):
         norm = nn.utils.clip_grad_norm_(parameters, self.gradient_clip_val or math.inf)
         if self._step_is_logged():
             self.log("train/gradient_norm", norm)
+            if self.device.type == "cuda":
+                self.log("train/gpu_memory_gib", torch.cuda.max_memory_allocated(self.device) / 2**30)
         if self.trainer.precision != "16-mixed":  # whose scaler allows for infinite gradients and passes over the step
             self._check(norm, "norm of the gradient")
 
@@ -151,13 +153,19 @@ class SegmentationModule(pl.LightningModule):
             for buffer in self.model.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
-    def validation_step(self, samples: list[Sample]) -> None:
-        """Count each image at its label's own size."""
+    def validation_step(self, samples: list[Sample]) -> dict[str, list[Tensor]]:
+        """Count each image at its label's own size.
+
+        Returns:
+            The mask and the counts of each image, fewer where the run was told to end.
+        """
+        masks, counts = [], []
         for sample in samples:
             if self.interruption.noted:
-                return
-            mask = predict_mask(self.model, self.preprocessing, sample.image, self.device)
-            self.confusion.update(mask, torch.from_numpy(sample.mask).to(self.device))
+                break
+            masks.append(predict_mask(self.model, self.preprocessing, sample.image, self.device))
+            counts.append(self.confusion.update(masks[-1], torch.from_numpy(sample.mask).to(self.device)))
+        return {"masks": masks, "counts": counts}
 
     def on_validation_epoch_end(self) -> None:
         """Add up the counts of all processes, and divide. There are no scores if any of them was told to end."""
@@ -166,8 +174,15 @@ class SegmentationModule(pl.LightningModule):
             return
         counts = self._sum(self.confusion.counts.to(self.device))
         self.scores = Scores(counts.cpu().numpy(), self.class_names)
-        self.log("val/miou", self.scores.miou)
-        self.log("val/pixel_accuracy", self.scores.pixel_accuracy)
+        of_classes = zip(self.class_names, self.scores.iou, strict=True)
+        self.log_dict(
+            {
+                "val/miou": self.scores.miou,
+                "val/mean_accuracy": self.scores.mean_accuracy,
+                "val/pixel_accuracy": self.scores.pixel_accuracy,
+                **{f"val/iou/{name}": float(iou) for name, iou in of_classes if not math.isnan(iou)},
+            }
+        )
 
     def configure_optimizers(self) -> Any:
         """The optimizer, with a schedule that moves every step."""

@@ -1,26 +1,290 @@
-"""The only place that knows Weights & Biases."""
+"""Weights & Biases: a run's page there. With its media, the only place that knows wandb."""
 
+import io
+import json
+import logging
+import os
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
+from typing import Any, Literal, get_args
 
-from pytorch_lightning.loggers import WandbLogger
+import wandb
 
-from segrnn.errors import ConfigError
+from segrnn.errors import ConfigError, Interrupted, SegrnnError
+from segrnn.metrics import Scores
+from segrnn.models.reading import read_checkpoint
+from segrnn.reports import Example, Gallery, write_json, write_scores
+from segrnn.training import wandb_media as media
+from segrnn.training.checkpoints import KEYS, link_or_copy
+from segrnn.training.dashboard import Dashboard, RunInfo
 
-_MODES = ("offline", "online", "disabled")
+Mode = Literal["offline", "online", "disabled"]
+_STEP = "trainer/global_step"
+_PREEMPTED = 143
+"""The exit code of a run that was told to end, and is to go on later; Ctrl-C has another."""
 
 
-def wandb_logger(save_dir: str, project: str, mode: str = "offline") -> WandbLogger:
-    """A W&B run in the run's own folder.
+class WandbDashboard(Dashboard):
+    """A W&B run, in files for `wandb sync` or online.
+
+    Curves are shown over ``trainer/global_step``. A run that comes back goes on in the W&B run that it was, if both are
+    online; else it is one more W&B run of the same group, as to sync a second offline part would erase the first.
 
     Args:
         save_dir: where W&B makes its ``wandb`` folder.
         project: the W&B project.
         mode: ``offline`` writes files for `wandb sync`, ``online`` uploads, ``disabled`` does neither.
+        entity: the W&B user or team; None is the default one.
+        tags: of the run.
+        examples_every_n_validations: how often examples are shown.
+        checkpoints: whether the best and the last checkpoint are uploaded when the run ends.
+        init_timeout: seconds to wait for the server at the start, before the run is written to files instead.
+        finish_timeout: seconds to wait at the end for what is not uploaded yet.
 
     Raises:
-        ConfigError: an unknown mode.
+        ConfigError: an unknown mode, or a number out of range.
     """
-    if mode not in _MODES:
-        raise ConfigError(f"logger.mode={mode!r} must be one of {', '.join(_MODES)}")
-    Path(save_dir).mkdir(parents=True, exist_ok=True)
-    return WandbLogger(project=project, save_dir=save_dir, mode=mode)
+
+    def __init__(
+        self,
+        save_dir: str,
+        project: str,
+        mode: Mode = "offline",
+        entity: str | None = None,
+        tags: Sequence[str] = (),
+        examples_every_n_validations: int = 1,
+        checkpoints: bool = True,
+        init_timeout: float = 60,
+        finish_timeout: float = 600,
+    ) -> None:
+        super().__init__()
+        if mode not in get_args(Mode):
+            raise ConfigError(f"logger.mode={mode!r} must be one of {', '.join(get_args(Mode))}")
+        if examples_every_n_validations < 1:
+            raise ConfigError(f"logger.examples_every_n_validations={examples_every_n_validations} must be at least 1")
+        for key, seconds in {"init_timeout": init_timeout, "finish_timeout": finish_timeout}.items():
+            if not seconds > 0:
+                raise ConfigError(f"logger.{key}={seconds} must be above 0")
+        self._folder, self.project, self.mode, self.entity, self.tags = save_dir, project, mode, entity, tuple(tags)
+        self.examples_every_n_validations, self.checkpoints = examples_every_n_validations, checkpoints
+        self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
+        self.run: wandb.Run | None = None
+        self.validations = 0
+        self.last: tuple[int, Scores, Gallery] | None = None
+
+    @property
+    def name(self) -> str:
+        """The project."""
+        return self.project
+
+    @property
+    def version(self) -> str:
+        """The W&B run's id; empty where there is none."""
+        return self.run.id if self.run else ""
+
+    @property
+    def save_dir(self) -> str:
+        """Where the ``wandb`` folder is."""
+        return self._folder
+
+    def begin(self, run: RunInfo) -> None:
+        """Start a W&B run: online if that is wanted and possible, else in files."""
+        self.info = run
+        if self.mode == "online":
+            try:
+                _find_server()
+                self._start("online")
+            except Exception as error:
+                print(f"W&B is not online ({_reason(error)}): the run is written to files instead", flush=True)
+        if self.run is None and self.mode != "disabled":
+            try:
+                self._start("offline")
+            except Exception as error:
+                print(f"W&B can't start ({_reason(error)}): the run goes on without it", flush=True)
+        self._safely(self._introduce)
+
+    def _start(self, mode: Mode) -> None:
+        parts = self.info.folder / "wandb_runs.json"
+        before = json.loads(parts.read_text()) if self.info.step and parts.exists() else []
+        goes_on = bool(before) and before[-1]["mode"] == mode == "online"
+        config = dict(self.info.config)
+        if before and not goes_on:
+            config["resumed_from"] = {"wandb_run": before[-1]["id"], "step": self.info.step}
+        Path(self._folder).mkdir(parents=True, exist_ok=True)
+        with _no_questions():
+            self.run = wandb.init(
+                project=self.project,
+                entity=self.entity,
+                dir=self._folder,
+                mode=mode,
+                id=before[-1]["id"] if goes_on else None,
+                resume="allow" if goes_on else None,
+                name=self.info.name if goes_on or not before else f"{self.info.name} from step {self.info.step}",
+                group=self.info.group,
+                job_type="train",
+                tags=self.tags,
+                config=config,
+                reinit="create_new",
+                settings=wandb.Settings(
+                    quiet=True,
+                    init_timeout=self.init_timeout,
+                    finish_timeout=self.finish_timeout,
+                    finish_timeout_raises=True,
+                ),
+            )
+        for handler in logging.getLogger("wandb").handlers:
+            setattr(handler, "handleError", lambda _: None)  # noqa: B010  # a full disk would fill the terminal, too
+        now = [] if goes_on else [{"id": self.run.id, "mode": mode}]
+        write_json(before + now, parts)
+
+    def _introduce(self, run: wandb.Run) -> None:
+        run.define_metric(_STEP)
+        run.define_metric("*", step_metric=_STEP)
+        data = self.info.config["data"]
+        artifact = wandb.Artifact(f"data-{data['name']}", "dataset", metadata=data)
+        with redirect_stderr(io.StringIO()):  # W&B warns that it does not look into a folder, which would take long
+            digest = self.info.config["run"]["data_digest"]
+            artifact.add_reference(f"folder://{self.info.data.resolve()}", digest, checksum=False)
+        run.log_artifact(artifact)
+
+    def log_hyperparams(self, params: Any, *args: Any) -> None:
+        """The configuration is told at the beginning."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add to the curves; Lightning counts steps from 0."""
+        self._safely(lambda run: run.log(dict(metrics) if step is None else {**metrics, _STEP: step + 1}))
+
+    def show_validation(self, step: int, scores: Scores, gallery: Gallery) -> None:
+        """Show charts of the scores, and the chosen images with their masks."""
+        self.last = (step, scores, gallery)
+        with_examples = self.validations % self.examples_every_n_validations == 0
+        self.validations += 1
+        self._safely(lambda run: self._show_validation(run, step, scores, gallery.chosen if with_examples else []))
+
+    def _show_validation(self, run: wandb.Run, step: int, scores: Scores, examples: Sequence[Example]) -> None:
+        shown: dict[str, Any] = {_STEP: step, "val/iou_by_class": media.iou_chart(scores)}
+        if chart := media.confusion_chart(scores):
+            shown["val/confusion"] = chart
+        with tempfile.TemporaryDirectory() as folder:
+            if examples:
+                labels = self.info.labels
+                shown["val/examples"] = media.example_images(examples, labels)
+                shown["val/panels"] = media.panels(examples, labels, Path(folder, "panels.jpg"))
+            run.log(shown)
+
+    def end(self, error: BaseException | None) -> None:
+        """Add scores and checkpoints; mark the run as finished, failed or preempted."""
+        self._safely(self._add_scores)
+        if self.checkpoints:
+            self._safely(self._add_checkpoints)
+        self._safely(lambda run: self._finish(run, error))
+        self.run = None
+
+    def _add_scores(self, run: wandb.Run) -> None:
+        """What the last validation has shown in full: tables are files of their own, too many for each validation."""
+        if self.last is None:
+            return
+        step, scores, gallery = self.last
+        with tempfile.TemporaryDirectory() as folder:
+            write_scores(scores, Path(folder))
+            run.log(
+                {
+                    _STEP: step,
+                    "confusion_matrix": wandb.Image(str(Path(folder, "confusion.png"))),
+                    "confusions": media.confusion_table(scores),
+                    "worst": media.worst_table(gallery.worst, self.info.labels),
+                }
+            )
+            artifact = wandb.Artifact(f"scores-{run.id}", "scores", metadata={"step": step, "miou": scores.miou})
+            for path in sorted(Path(folder).iterdir()):
+                artifact.add_file(str(path))
+            run.log_artifact(artifact)
+
+    def _add_checkpoints(self, run: wandb.Run) -> None:
+        for name in ("best", "last"):
+            path = self.info.folder / "checkpoints" / f"{name}.ckpt"
+            if not path.exists():
+                continue
+            facts = _describe(path)
+            metadata = {**facts, **self.info.config["run"], "class_names": list(self.info.labels.class_names)}
+            artifact = wandb.Artifact(f"model-{run.id}", "model", metadata=metadata)
+            kept = Path(run.dir).parent / "checkpoints" / path.name  # as it is now, until it is uploaded
+            kept.parent.mkdir(exist_ok=True)
+            link_or_copy(path, kept)
+            artifact.add_file(str(kept), path.name, policy="immutable", skip_cache=True)
+            run.log_artifact(artifact, aliases=[name, f"step-{facts['step']}"])
+
+    def _finish(self, run: wandb.Run, error: BaseException | None) -> None:
+        exit_code = 0 if error is None else error.exit_code if isinstance(error, SegrnnError) else 1
+        if isinstance(error, Interrupted) and exit_code == _PREEMPTED:
+            run.mark_preempting()
+        if run.offline:
+            run.finish(exit_code)
+            print(f"W&B run                   wandb sync {_sync_dir(run)}", flush=True)
+        else:
+            print(f"W&B uploads what is left, for up to {self.finish_timeout:g} s: {run.url}", flush=True)
+            run.finish(exit_code)
+
+    def _safely(self, action: Callable[[wandb.Run], None]) -> None:
+        """Do something with the W&B run; if that fails, say so, and leave W&B alone from then on."""
+        run = self.run
+        if run is None:
+            return
+        try:
+            action(run)
+        except Exception as error:
+            self.run = None
+            print(
+                f"W&B fails ({_reason(error)}): the run goes on without it. What W&B has so far is uploaded by\n"
+                f"  wandb sync {_sync_dir(run)}",
+                flush=True,
+            )
+            with redirect_stderr(io.StringIO()):
+                with suppress(Exception):
+                    run.finish(1)  # or it would go on with copying what is printed
+                with suppress(Exception):
+                    wandb.teardown(1)  # so that the next run of this process finds a new service
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    """Step and mIoU of a checkpoint; the mIoU of the last validation before it."""
+    checkpoint = read_checkpoint(path, KEYS)
+    validations = checkpoint["callbacks"]["Checkpoints"]["validations"]
+    return {"step": checkpoint["global_step"], "miou": validations[-1][1] if validations else None}
+
+
+def _sync_dir(run: wandb.Run) -> Path:
+    return Path(run.dir).parent
+
+
+def _reason(error: BaseException) -> str:
+    first_line = str(error).strip().partition("\n")[0].rstrip(".")
+    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+
+
+def _find_server() -> None:
+    """See at once what W&B's own client would try for a minute and a half."""
+    url = wandb.setup().settings.base_url
+    try:
+        urllib.request.urlopen(url, timeout=10).close()
+    except urllib.error.HTTPError:
+        pass  # somebody has answered
+    except OSError as error:
+        raise ConnectionError(f"{url}: {getattr(error, 'reason', error)}") from error
+
+
+@contextmanager
+def _no_questions() -> Iterator[None]:
+    """W&B asks for a key where there is a terminal, and a run would wait for the answer."""
+    stdin = sys.stdin
+    with open(os.devnull) as nobody:
+        sys.stdin = nobody
+        try:
+            yield
+        finally:
+            sys.stdin = stdin

@@ -1,0 +1,51 @@
+"""What a score depends on beside the configuration."""
+
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+import torch
+
+import segrnn
+from segrnn.datasets import SegmentationFiles, digest
+from segrnn.measure import count_macs, count_parameters
+from segrnn.models import Segmenter
+from segrnn.reports.machine import find_commit
+
+_LIBRARIES = (
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "segmentation-models-pytorch",
+    "timm",
+    "albumentations",
+    "numpy",
+)
+
+
+def gather_facts(
+    segmenter: Segmenter, crop: Sequence[int], train: SegmentationFiles, val: SegmentationFiles
+) -> dict[str, Any]:
+    """Code, data, size of the network and versions, as primitives.
+
+    Args:
+        segmenter: the network.
+        crop: height and width of what it is trained on; multiply-accumulates are those of one such crop.
+        train: the training images.
+        val: the validation images.
+    """
+    return {
+        "commit": find_commit(),
+        "data_digest": digest(train, val),
+        "train_images": len(train),
+        "val_images": len(val),
+        "parameters": count_parameters(segmenter),
+        "context_parameters": count_parameters(segmenter.context),
+        "gmacs_per_crop": count_macs(segmenter, torch.Size([1, 3, *crop])) / 1e9,
+        "versions": list_versions(),
+    }
+
+
+def list_versions() -> dict[str, str]:
+    """Of the package and of the libraries that a score can depend on."""
+    return {"segrnn": segrnn.__version__, **{name: metadata.version(name) for name in _LIBRARIES}}

@@ -1,0 +1,118 @@
+"""Examples of what a network does, kept while it is scored."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from segrnn.datasets import Sample
+from segrnn.labels.space import ByteArray
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image ``(h, w, 3)`` with its masks of train ids ``(h, w)``, all uint8, made small enough to be kept.
+
+    Args:
+        name: of the sample.
+        image: the picture.
+        truth: its label.
+        prediction: the network's mask.
+        miou: of this image alone, at its label's own size; NaN where all of it is void.
+    """
+
+    name: str
+    image: ByteArray
+    truth: ByteArray
+    prediction: ByteArray
+    miou: float
+
+    @classmethod
+    def of(cls, sample: Sample, prediction: ByteArray, miou: float, longest: int) -> "Example":
+        """Of a sample and its mask ``(H, W)``; sides longer than `longest` are scaled down, masks by nearest pixel."""
+        height, width = prediction.shape
+        scale = min(1, longest / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        image = Image.fromarray(sample.image).resize(size, Image.Resampling.BOX, reducing_gap=2)
+        truth, mask = (_nearest(each, size) for each in (sample.mask, prediction))
+        return cls(sample.name, np.asarray(image), truth, mask, miou)
+
+
+class Gallery:
+    """Examples of one pass over a dataset: chosen images, the worst and the best ones.
+
+    Args:
+        names: of the chosen images, in the order in which they are shown.
+        extremes: how many of the worst and of the best to keep, by the mIoU of each image.
+        longest: the longest side, in pixels, that is kept.
+
+    Example:
+        >>> gallery = Gallery(["b"], extremes=1, longest=8)
+        >>> for name, miou in {"a": 0.3, "b": 0.5, "c": 0.9}.items():
+        ...     if gallery.wants(name, miou):
+        ...         sample = Sample(np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint8), name)
+        ...         gallery.add(sample, sample.mask, miou)
+        >>> [[example.name for example in part] for part in (gallery.chosen, gallery.worst, gallery.best)]
+        [['b'], ['a'], ['c']]
+    """
+
+    def __init__(self, names: Sequence[str], extremes: int, longest: int) -> None:
+        self.names, self.extremes, self.longest = tuple(names), extremes, longest
+        self._examples: dict[str, Example] = {}
+
+    def wants(self, name: str, miou: float) -> bool:
+        """Whether the image is worth making an example of."""
+        return name in self.names or (miou, name) in self._extremes([*self._ranks(), (miou, name)])
+
+    def add(self, sample: Sample, prediction: ByteArray, miou: float) -> None:
+        """Keep an image, and drop what is no longer among the extremes."""
+        self._examples[sample.name] = Example.of(sample, prediction, miou, self.longest)
+        self._drop()
+
+    def merge(self, others: Iterable["Gallery"]) -> None:
+        """Take in what other processes have seen of the same pass."""
+        for other in others:
+            self._examples |= other._examples
+        self._drop()
+
+    @property
+    def chosen(self) -> list[Example]:
+        """The chosen images that came by."""
+        return [self._examples[name] for name in self.names if name in self._examples]
+
+    @property
+    def worst(self) -> list[Example]:
+        """The lowest mIoU first."""
+        return [self._examples[name] for _, name in sorted(self._ranks())[: self.extremes]]
+
+    @property
+    def best(self) -> list[Example]:
+        """The highest mIoU first."""
+        return [self._examples[name] for _, name in sorted(self._ranks(), reverse=True)[: self.extremes]]
+
+    def _ranks(self) -> list[tuple[float, str]]:
+        return [(example.miou, name) for name, example in self._examples.items() if not np.isnan(example.miou)]
+
+    def _extremes(self, ranks: list[tuple[float, str]]) -> list[tuple[float, str]]:
+        ordered = sorted(ranks)
+        return [*ordered[: self.extremes], *ordered[max(0, len(ordered) - self.extremes) :]]
+
+    def _drop(self) -> None:
+        kept = {name for _, name in self._extremes(self._ranks())}.union(self.names)
+        self._examples = {name: example for name, example in self._examples.items() if name in kept}
+
+
+def spread(names: Sequence[str], count: int) -> list[str]:
+    """Up to `count` of the names, evenly spread from the first to the last.
+
+    Example:
+        >>> spread("abcdefg", 3)
+        ['a', 'd', 'g']
+    """
+    places = np.unique(np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int))
+    return [names[place] for place in places]
+
+
+def _nearest(mask: ByteArray, size: tuple[int, int]) -> ByteArray:
+    return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))

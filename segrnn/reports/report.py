@@ -1,0 +1,170 @@
+"""An evaluation as one page: a file that a browser shows without a network."""
+
+import json
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from segrnn.datasets import Sample
+from segrnn.inference import write_atomically
+from segrnn.labels import LabelSpace
+from segrnn.labels.space import ByteArray
+from segrnn.metrics import Scores
+from segrnn.metrics.arithmetic import known
+from segrnn.reports.gallery import Example, Gallery
+from segrnn.reports.pictures import OUTCOMES, outcomes
+
+_MOST_BYTES = 15_000_000
+"""Of the page: most mail servers still take it."""
+
+_MOST_EXAMPLES = 200
+"""In the page: with more, each would have to be small."""
+
+_CONFUSIONS = 20
+"""The most frequent ones, in a table."""
+
+_PLACE = "{{report}}"
+"""Where the template wants the JSON."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the page says.
+
+    Args:
+        title: what was scored.
+        figures: scores by name, as fractions; NaN where one can't be said.
+        facts: by name, where the scores come from.
+        scores: of the classes.
+        labels: their colours.
+        gallery: the images to show.
+    """
+
+    title: str
+    figures: Mapping[str, float]
+    facts: Mapping[str, str]
+    scores: Scores
+    labels: LabelSpace
+    gallery: Gallery
+
+
+def write_report(report: Report, path: Path, most_bytes: int = _MOST_BYTES) -> None:
+    """Write a page with tables, the confusion matrix and images under a slider; it loads nothing from elsewhere.
+
+    Args:
+        report: what it says.
+        path: of the HTML file.
+        most_bytes: of the file; pictures are made smaller until it has no more.
+    """
+    page = _render(report, most_bytes)
+    write_atomically(path, lambda temporary: _write(temporary, page))
+
+
+def _write(path: Path, page: bytes) -> None:
+    path.write_bytes(page)
+
+
+def _render(report: Report, most_bytes: int) -> bytes:
+    gallery = report.gallery
+    parts = {"Worst images": gallery.worst, "Best images": gallery.best, "Chosen images": gallery.chosen}
+    # an image can be in several parts, and is held once
+    examples = list({example.name: example for part in parts.values() for example in part}.values())[:_MOST_EXAMPLES]
+    places = {example.name: place for place, example in enumerate(examples)}
+    document = {
+        **_describe(report),
+        "parts": [
+            {"title": title, "examples": [places[example.name] for example in part if example.name in places]}
+            for title, part in parts.items()
+        ],
+        "left_out": len({example.name for part in parts.values() for example in part}) - len(examples),
+    }
+    longest = max((side for example in examples for side in example.truth.shape), default=1)
+    while True:
+        page = _fill({**document, "examples": [_describe_example(each, report.labels, longest) for each in examples]})
+        if len(page) <= most_bytes or longest == 1:
+            return page
+        longest = max(1, int(longest * min(0.9, (most_bytes / len(page)) ** 0.5)))  # bytes go with the area
+
+
+def _fill(document: Mapping[str, Any]) -> bytes:
+    """The template with a document in it. No name can end the script that holds it, as it has no ``<``."""
+    template = resources.files("segrnn.reports").joinpath("report.html").read_text(encoding="utf-8")
+    return template.replace(_PLACE, json.dumps(document, allow_nan=False).replace("<", "\\u003c")).encode()
+
+
+def _describe(report: Report) -> dict[str, Any]:
+    """All but the images, as primitives."""
+    scores = report.scores
+    columns = (report.labels.classes, scores.iou, scores.accuracy, scores.support)
+    return {
+        "title": report.title,
+        "figures": [{"name": name, "value": known(value)} for name, value in report.figures.items()],
+        "facts": [{"name": name, "value": value} for name, value in report.facts.items()],
+        "classes": [
+            {
+                "name": label.name,
+                "color": _hex(label.color),
+                "iou": known(iou),
+                "accuracy": known(accuracy),
+                "pixels": int(pixels),
+            }
+            for label, iou, accuracy, pixels in zip(*columns, strict=True)
+        ],
+        "outcomes": [{"name": name, "color": _hex(color)} for name, color in OUTCOMES.items()],
+        "counts": scores.counts.tolist(),
+        "confusions": [confusion._asdict() for confusion in scores.confusions(_CONFUSIONS)],
+    }
+
+
+def _describe_example(example: Example, labels: LabelSpace, longest: int) -> dict[str, Any]:
+    """An example as primitives, its pictures as URIs."""
+    sample = Sample(example.image, example.truth, example.name)
+    small = Example.of(sample, example.prediction, example.miou, longest)
+    height, width = small.truth.shape
+    pixels = np.bincount(np.concatenate([example.truth, example.prediction], axis=None))
+    return {
+        "name": example.name,
+        "miou": known(example.miou),
+        "width": width,
+        "height": height,
+        "classes": [int(k) for k in np.argsort(-pixels, kind="stable") if pixels[k]],  # the largest first
+        "layers": {
+            "image": _photo(small.image),
+            "truth": _mask(small.truth, labels),
+            "prediction": _mask(small.prediction, labels),
+            "errors": _png(outcomes(small.prediction, small.truth), np.array(list(OUTCOMES.values()), np.uint8)),
+        },
+    }
+
+
+def _mask(mask: ByteArray, labels: LabelSpace) -> str:
+    """In the palette of the dataset; void is the colour behind the last class, black."""
+    classes = labels.num_classes
+    return _png(np.minimum(mask, classes).astype(np.uint8), labels.palette[: classes + 1])
+
+
+def _png(places: ByteArray, palette: ByteArray) -> str:
+    picture = Image.fromarray(places)
+    picture.putpalette(palette.tobytes())
+    return _uri(picture, "png", {"optimize": True})
+
+
+def _photo(image: ByteArray) -> str:
+    return _uri(Image.fromarray(image), "jpeg", {"quality": 85})
+
+
+def _uri(picture: Image.Image, format: str, options: Mapping[str, Any]) -> str:
+    buffer = BytesIO()
+    picture.save(buffer, format, **options)
+    return f"data:image/{format};base64,{b64encode(buffer.getvalue()).decode()}"
+
+
+def _hex(color: Sequence[int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*color)

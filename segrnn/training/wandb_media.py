@@ -1,0 +1,98 @@
+"""Scores and examples in the forms that Weights & Biases shows."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import wandb
+from PIL import Image
+from wandb.plot.custom_chart import CustomChart
+
+from segrnn.labels import IGNORE_INDEX, LabelSpace
+from segrnn.labels.space import ByteArray
+from segrnn.metrics import Scores
+from segrnn.reports import OUTCOMES, Example, errors, outcomes
+
+_MOST_ROWS = 10_000
+"""Of a table or a chart; W&B drops what is beyond."""
+
+_PANEL_WIDTH = 320
+"""Pixels of each picture in the page of a dataset's own colours."""
+
+
+def example_images(examples: Sequence[Example], labels: LabelSpace) -> list[wandb.Image]:
+    """Images with masks, filled up with void to one size: W&B shows the images of a list as large as the first."""
+    height = max(len(example.truth) for example in examples)
+    width = max(example.truth.shape[1] for example in examples)
+    return [example_image(_fill_up(example, height, width), labels) for example in examples]
+
+
+def example_image(example: Example, labels: LabelSpace) -> wandb.Image:
+    """An image with its masks as layers, which can be shown and hidden. W&B chooses their colours."""
+    names = {**dict(enumerate(labels.class_names)), IGNORE_INDEX: "void"}
+    return wandb.Image(
+        Image.fromarray(example.image),
+        caption=f"{example.name}, mIoU {100 * example.miou:.1f} %",
+        masks={
+            "errors": {
+                "mask_data": outcomes(example.prediction, example.truth),
+                "class_labels": dict(enumerate(OUTCOMES)),
+            },
+            "prediction": {"mask_data": example.prediction, "class_labels": names},
+            "ground_truth": {"mask_data": example.truth, "class_labels": names},
+        },
+        file_type="jpg",
+    )
+
+
+def _fill_up(example: Example, height: int, width: int) -> Example:
+    missing = ((0, height - example.truth.shape[0]), (0, width - example.truth.shape[1]))
+    truth, prediction = (
+        np.pad(mask, missing, constant_values=IGNORE_INDEX) for mask in (example.truth, example.prediction)
+    )
+    return replace(example, image=np.pad(example.image, (*missing, (0, 0))), truth=truth, prediction=prediction)
+
+
+def panels(examples: Sequence[Example], labels: LabelSpace, path: Path) -> wandb.Image:
+    """Image, truth, prediction and errors side by side, in the dataset's own colours; `path` is for the file."""
+    rows = []
+    for example in examples:
+        image, truth, mask = (_fit(each) for each in (example.image, example.truth, example.prediction))
+        rows.append(np.hstack([image, labels.colorize(truth), labels.colorize(mask), errors(mask, truth)]))
+    # a tenth of the time and of the size of a PNG; without subsampling, colours stay what they are
+    Image.fromarray(np.vstack(rows)).save(path, quality=90, subsampling=0)
+    return wandb.Image(str(path), caption="image, truth, prediction, errors")
+
+
+def _fit(picture: ByteArray) -> ByteArray:
+    height = max(1, round(len(picture) * _PANEL_WIDTH / picture.shape[1]))
+    return np.asarray(Image.fromarray(picture).resize((_PANEL_WIDTH, height), Image.Resampling.NEAREST))
+
+
+def worst_table(examples: Sequence[Example], labels: LabelSpace) -> wandb.Table:
+    """The images with the lowest mIoU, worst first."""
+    rows = [[example.name, example.miou, example_image(example, labels)] for example in examples]
+    return wandb.Table(["name", "mIoU", "image"], rows)
+
+
+def confusion_chart(scores: Scores) -> CustomChart | None:
+    """The confusion matrix, where it has not too many cells for a chart."""
+    names = scores.class_names
+    if len(names) ** 2 > _MOST_ROWS:
+        return None
+    rows = [[names[true], names[predicted], int(n)] for (true, predicted), n in np.ndenumerate(scores.counts)]
+    cells = wandb.Table(["Actual", "Predicted", "nPredictions"], rows)
+    fields = {str(column): str(column) for column in cells.columns}
+    return wandb.plot_table("wandb/confusion_matrix/v1", cells, fields, {"title": "pixels"})
+
+
+def confusion_table(scores: Scores) -> wandb.Table:
+    """The pairs of classes that are confused most."""
+    return wandb.Table(["true", "predicted", "pixels", "share of the true class"], scores.confusions(count=100))
+
+
+def iou_chart(scores: Scores) -> CustomChart:
+    """The IoU of each class that occurs, as bars."""
+    rows = [[name, float(iou)] for name, iou in zip(scores.class_names, scores.iou, strict=True) if not np.isnan(iou)]
+    return wandb.plot.bar(wandb.Table(["class", "IoU"], rows), "class", "IoU", title="IoU")

@@ -1,0 +1,49 @@
+"""What is written and printed without W&B."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SMALL, Run
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from segrnn.labels import CAMVID
+from segrnn.metrics import Scores
+from segrnn.reports import print_scores
+
+
+def test_tensorboard_has_the_curves_of_the_csv(run: Run, camvid: Path) -> None:
+    recipe = [*SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=run"]
+    assert run("train", *recipe, "logger=tensorboard") == 0
+    events = EventAccumulator("run/tensorboard")
+    events.Reload()
+    with Path("run/csv/metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for key in ("train/loss", "val/miou", "val/iou/sky", "lr-AdamW/encoder"):
+        written = [(int(row["step"]), float(row[key])) for row in rows if row[key]]
+        assert written
+        assert [(event.step, pytest.approx(event.value)) for event in events.Scalars(key)] == written
+
+
+def test_the_final_table_is_coloured_only_in_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    counts = np.diag(np.arange(11)) + 1
+    scores = Scores(counts, CAMVID.class_names)
+    print_scores(scores, CAMVID, "a table")
+    assert "\x1b[" not in capsys.readouterr().out
+    terminal = Console(force_terminal=True, color_system="truecolor", width=100)
+    monkeypatch.setattr("segrnn.reports.tables.Console", lambda: terminal)
+    print_scores(scores, CAMVID, "a table")
+    out = capsys.readouterr().out
+    assert "\x1b[38;2;{};{};{}m".format(*CAMVID.classes[0].color) in out
+    names = [name for name in CAMVID.class_names if name in out]
+    assert names == list(CAMVID.class_names)
+
+
+def test_output_that_is_no_terminal_has_a_line_for_each_validation(run: Run, camvid: Path, capsys) -> None:
+    assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=run") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(line.startswith("step ") for line in lines) == 2
+    assert sum(line.startswith("train ") for line in lines) == 1  # the bar as it was at the end
+    assert not any("\x1b" in line for line in lines)

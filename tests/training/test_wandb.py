@@ -1,0 +1,366 @@
+"""The W&B page of a run, read back from the files that W&B writes; and that nothing about it can end a run."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import wandb
+from conftest import SMALL, Run
+from PIL import Image
+
+from segrnn.labels import CAMVID, IGNORE_INDEX
+from segrnn.training import SegmentationModule
+
+NAMES = dict(enumerate(CAMVID.class_names)) | {IGNORE_INDEX: "void"}
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the settings and the key of whoever runs the tests; what is staged lies in the test's folder."""
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+
+
+@pytest.fixture
+def recipe(camvid: Path) -> list[str]:
+    """Four steps with a validation in the middle and one at the end."""
+    return [*SMALL, "data=camvid", f"data.root={camvid}", "trainer.max_steps=4", "logger=wandb"]
+
+
+class Page:
+    """What a W&B run has written."""
+
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
+        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        self.folder, self.records = folder, [json.loads(line) for line in lines]
+        self.history = [record["item"] for record in self.of("history")]
+        self.artifacts = self.of("artifact")
+        self.config: dict[str, Any] = {}
+        for update in [*(run["config"] for run in self.of("run")), *self.of("config")]:
+            _merge(self.config, update["update"])
+        summary = subprocess.run([*command, "--summary"], capture_output=True, text=True, check=True).stdout
+        self.summary = json.loads(summary)
+
+    def of(self, kind: str) -> list[dict]:
+        return [record[kind] for record in self.records if record["type"] == kind]
+
+    def curve(self, key: str) -> list[tuple[int, Any]]:
+        return [(item["trainer/global_step"], item[key]) for item in self.history if key in item]
+
+    def file(self, path: str) -> Path:
+        return self.folder / "files" / path
+
+    def artifact(self, kind: str, alias: str = "latest") -> dict:
+        return next(a for a in self.artifacts[::-1] if a["type"] == kind and alias in a["aliases"])
+
+    def table(self, key: str) -> list[list]:
+        return json.loads(self.file(self.curve(f"{key}.path")[-1][1]).read_text())["data"]
+
+
+def _merge(old: dict, new: dict) -> None:
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(old.get(key), dict):
+            _merge(old[key], value)
+        else:
+            old[key] = value
+
+
+def pages(run_dir: str) -> list[Page]:
+    return [Page(folder) for folder in sorted(Path(run_dir).rglob("wandb/offline-run-*"))]
+
+
+def curves(run_dir: str) -> list[dict[str, str]]:
+    """All that is written as CSV, but for the speed."""
+    with Path(run_dir, "csv/metrics.csv").open() as file:
+        return [{key: row[key] for key in row if key != "train/images_per_s"} for row in csv.DictReader(file)]
+
+
+def test_everything_is_on_the_page(run: Run, recipe: list[str], camvid: Path) -> None:
+    assert run("train", *recipe, "hydra.run.dir=run", "examples.names=[0001TP_000003,0001TP_000000]") == 0
+    (page,) = pages("run")
+    assert (page.summary["state"], page.summary["exit_code"], page.summary["project"]) == ("finished", 0, "segrnn")
+    metrics = json.loads(Path("run/metrics.json").read_text())
+
+    # curves, over the steps that have been taken
+    rates = [f"lr-AdamW/{group}" for group in ("encoder", "encoder, not decayed", "recurrent", "rest")]
+    for key in ("train/loss", "train/gradient_norm", "train/images_per_s", *rates):
+        assert [step for step, _ in page.curve(key)] == [4], key
+    assert page.curve("val/miou")[-1] == (4, pytest.approx(metrics["miou"], abs=1e-6))
+    assert [step for step, _ in page.curve("val/pixel_accuracy")] == [2, 4]
+    for name, row in metrics["per_class"].items():
+        known = [] if row["iou"] is None else [(4, pytest.approx(row["iou"], abs=1e-6))]
+        assert [value for value in page.curve(f"val/iou/{name}") if value[0] == 4] == known
+    assert {metric["glob_name"]: metric["step_metric"] for metric in page.of("metric") if "glob_name" in metric} == {
+        "*": "trainer/global_step"
+    }
+
+    # what the run was
+    facts = page.config["run"]
+    assert page.config["optimizer"]["lr"] == 0.008
+    assert page.config["data"]["root"] == str(camvid)
+    assert (facts["train_images"], facts["val_images"]) == (6, 5)
+    assert facts["parameters"] > facts["context_parameters"] > 0
+    assert facts["gmacs_per_crop"] > 0
+    assert facts["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert len(facts["data_digest"]) == 16
+
+    # masks, pixel by pixel those of the files
+    assert run("predict", "ckpt=run/checkpoints/last.ckpt", f"input={camvid}/val", "output=masks") == 0
+    ((_, captions),) = page.curve("val/examples.captions")[-1:]
+    assert [caption.partition(",")[0] for caption in captions] == ["0001TP_000003", "0001TP_000000"]
+    for name, layers in zip(captions, page.curve("val/examples.all_masks")[-1][1], strict=True):
+        stem = name.partition(",")[0]
+        masks = {layer: np.array(Image.open(page.file(mask["path"]))) for layer, mask in layers.items()}
+        truth = CAMVID.encode(np.array(Image.open(camvid / "valannot" / f"{stem}.png")))
+        prediction = CAMVID.encode(np.array(Image.open(f"masks/{stem}.png")))
+        np.testing.assert_array_equal(masks["ground_truth"], truth)
+        np.testing.assert_array_equal(masks["prediction"], prediction)
+        expected = np.where(truth == IGNORE_INDEX, 2, truth != prediction)
+        np.testing.assert_array_equal(masks["errors"], expected)
+    labels = page.config["_wandb"]["mask/class_labels"]
+    for layer, names in {
+        "prediction": NAMES,
+        "ground_truth": NAMES,
+        "errors": {0: "right", 1: "wrong", 2: "void"},
+    }.items():
+        assert labels[f"val/examples_wandb_delimeter_{layer}"]["value"] == {str(k): v for k, v in names.items()}
+    panels = np.array(Image.open(page.file(page.curve("val/panels.path")[-1][1])))
+    assert panels.shape[1] == 4 * 320
+    distances = np.abs(panels[:, 320:960, None].astype(int) - CAMVID.palette[[*range(11), 255]]).max(-1).min(-1)
+    assert np.quantile(distances, 0.9) <= 4  # in the dataset's own colours, but for JPEG
+
+    # tables and charts
+    scores = [row[1] for row in page.table("worst")]
+    assert scores == sorted(scores)
+    assert len(scores) == 5
+    counts = np.load("run/confusion.npz")["counts"]
+    cells = {(true, predicted): n for true, predicted, n in page.table("val/confusion_table")}
+    assert all(cells[NAMES[i], NAMES[j]] == counts[i, j] for i, j in np.ndindex(counts.shape))
+    worst = page.table("confusions")[0]
+    assert worst[2] == (counts - np.diag(np.diag(counts))).max() == cells[worst[0], worst[1]]
+    assert dict(page.table("val/iou_by_class_table")) == {
+        name: pytest.approx(row["iou"]) for name, row in metrics["per_class"].items() if row["iou"] is not None
+    }
+    assert page.file(page.curve("confusion_matrix.path")[-1][1]).is_file()
+
+    # artifacts
+    staged = {entry["path"]: entry["local_path"] for entry in page.artifact("scores")["manifest"]["contents"]}
+    np.testing.assert_array_equal(np.load(staged["confusion.npz"])["counts"], counts)
+    (entry,) = page.artifact("dataset")["manifest"]["contents"]
+    assert entry["ref"] == f"folder://{camvid}"
+    assert entry["path"] == facts["data_digest"]
+    for name in ("best", "last"):
+        model = page.artifact("model", name)
+        metadata = json.loads(model["metadata"])
+        assert f"step-{metadata['step']}" in model["aliases"]
+        assert metadata["class_names"] == list(CAMVID.class_names)
+        assert metadata["data_digest"] == facts["data_digest"]
+        (entry,) = model["manifest"]["contents"]
+        assert Path(entry["local_path"]).read_bytes() == Path(f"run/checkpoints/{name}.ckpt").read_bytes()
+        validated = [miou for step, miou in page.curve("val/miou") if step == metadata["step"]]
+        assert [metadata["miou"]] == pytest.approx(validated, abs=1e-6)
+    assert metadata["step"] == 4
+
+
+def test_images_of_unlike_sizes(run: Run, ade20k: Path) -> None:
+    recipe = [*SMALL, "data=ade20k", f"data.root={ade20k}", "data.base_size=null", "logger=wandb"]
+    assert run("train", *recipe, "hydra.run.dir=run", "logger.examples_every_n_validations=2") == 0
+    (page,) = pages("run")
+    height, width = 51, 63  # of the highest and of the widest
+    ((step, masks),) = page.curve("val/examples.all_masks")
+    assert step == 2
+    assert len(masks) == 3
+    for layers in masks:
+        for mask in layers.values():
+            assert np.array(Image.open(page.file(mask["path"]))).shape == (height, width)
+    assert not page.curve("val/confusion_table.path")  # 22 500 cells
+    assert page.table("confusions")
+
+
+@pytest.mark.parametrize(
+    ("environment", "overrides", "said"),
+    [
+        ({"WANDB_MODE": "disabled"}, [], ""),
+        ({}, ["logger.mode=online"], "W&B is not online (ConnectionError: "),
+        ({"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40}, ["logger.mode=online"], "refused"),
+        ({"WANDB_BASE_URL": "{web}"}, ["logger.mode=online"], "W&B is not online (UsageError: No API key configured"),
+        (
+            {"WANDB_BASE_URL": "{web}", "WANDB_API_KEY": "0" * 40},
+            ["logger.mode=online", "logger.init_timeout=5"],
+            "W&B is not online (",
+        ),
+    ],
+    ids=["disabled", "no network", "refused", "no key", "no W&B there"],
+)
+def test_without_a_server(
+    run: Run, recipe: list[str], web: Any, monkeypatch: pytest.MonkeyPatch, capfd, environment, overrides, said
+) -> None:
+    if not environment:  # whether or not this machine has a network
+        environment = {"WANDB_BASE_URL": "http://nowhere.invalid"}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value.format(web=web.url))
+    wandb.teardown()  # which knows the address of before
+    assert run("train", *recipe, "hydra.run.dir=run", *overrides) == 0
+    wandb.teardown()
+    out = capfd.readouterr().out
+    assert said in out
+    assert (sum(line.startswith("W&B") for line in out.splitlines()) == 0) == (not said)
+    assert run("train", *recipe, "logger=csv", "hydra.run.dir=plain") == 0
+    assert curves("run") == curves("plain")
+    assert [page.summary["state"] for page in pages("run")] == (["finished"] if said else [])
+
+
+def service() -> int:
+    """The process id of the W&B service that this process has started."""
+    command = ["pgrep", "--parent", str(os.getpid()), "wandb-core"]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_a_service_that_dies_does_not_take_the_run_with_it(
+    run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    original = SegmentationModule.training_step
+
+    def step(module: SegmentationModule, batch: Any) -> Any:
+        if module.trainer.global_step == 2 and module.trainer.max_steps == 4:
+            os.kill(service(), signal.SIGKILL)
+        return original(module, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SegmentationModule, "training_step", step)
+        assert run("train", *recipe, "hydra.run.dir=run") == 0
+    out = capfd.readouterr().out
+    (folder,) = Path("run").resolve().rglob("offline-run-*")
+    assert "W&B fails (ConnectionResetError: " in out
+    assert f"the run goes on without it. What W&B has so far is uploaded by\n  wandb sync {folder}\n" in out
+    assert out.count("W&B fails") == 1
+    assert run("train", *recipe, "hydra.run.dir=next") == 0
+    assert curves("run") == curves("next")
+    assert [page.summary["state"] for page in pages("next")] == ["finished"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk that is full soon")
+def test_a_full_disk(run: Run, recipe: list[str], capfd) -> None:
+    Path("run/wandb").mkdir(parents=True)
+    disk = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", "run/wandb"]
+    if subprocess.run(disk).returncode != 0:
+        pytest.skip("this machine lets nobody mount a disk")
+    try:
+        assert run("train", *recipe, "hydra.run.dir=run", "trainer.max_steps=40") == 0
+    finally:
+        subprocess.run(["umount", "run/wandb"], check=True)
+    printed = capfd.readouterr()
+    assert "No space left on device" in printed.out
+    assert printed.out.count("W&B fails (") == 1
+    assert "Traceback" not in printed.out + printed.err
+
+
+def test_a_page_that_can_not_be_written_does_not_end_the_run(run: Run, recipe: list[str], monkeypatch, capfd) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(wandb.Image, "__init__", full)
+    assert run("train", *recipe, "hydra.run.dir=run") == 0
+    out = capfd.readouterr().out
+    assert "W&B fails (OSError: [Errno 28] No space left on device): the run goes on without it" in out
+    assert Path("run/checkpoints/last.ckpt").is_file()
+
+
+def test_jobs_of_a_sweep_are_runs_of_a_group(run: Run, recipe: list[str]) -> None:
+    assert run("train", "-m", *recipe, "hydra.sweep.dir=sweep", "run_id=sweep", "seed=0,1") == 0
+    found = pages("sweep")
+    assert [page.config["seed"] for page in found] == [0, 1]
+    assert len({page.summary["run_id"] for page in found}) == 2
+    assert [page.of("run")[0]["run_group"] for page in found] == ["sweep", "sweep"]
+    assert [page.summary["name"] for page in found] == ["sweep/0", "sweep/1"]
+    assert [page.summary["state"] for page in found] == ["finished", "finished"]
+
+
+def test_a_preempted_run_keeps_both_parts(run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    original = SegmentationModule.training_step
+
+    def step(module: SegmentationModule, batch: Any) -> Any:
+        if module.trainer.global_step == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return original(module, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SegmentationModule, "training_step", step)
+        assert run("train", *recipe, "run_id=parts") == 143
+    (first,) = pages("runs/train/parts")
+    assert (first.summary["state"], first.summary["exit_code"]) == ("failed", 143)
+    assert first.of("preempting")
+    assert json.loads(first.artifact("model", "last")["metadata"])["step"] == 3
+
+    assert run("train", *recipe, "run_id=parts", "ckpt=auto") == 0
+    second = next(page for page in pages("runs/train/parts") if page.folder != first.folder)
+    assert second.summary["run_id"] != first.summary["run_id"]
+    assert second.config["resumed_from"] == {"wandb_run": first.summary["run_id"], "step": 3}
+    assert first.of("run")[0]["run_group"] == second.of("run")[0]["run_group"] == "parts"
+    assert [step for step, _ in first.curve("val/miou")] == [2]
+    assert [step for step, _ in second.curve("val/miou")] == [4]
+    assert second.summary["state"] == "finished"
+
+
+def test_a_failed_run_is_marked_and_leaves_its_checkpoints(run: Run, recipe: list[str]) -> None:
+    wrong = ["optimizer.lr=1e30", "optimizer.recurrent_lr=1e30", "optimizer.encoder_lr=1e30", "schedule=constant"]
+    assert run("train", *recipe, "hydra.run.dir=run", "checkpoint.every_n_steps=1", *wrong) == 2
+    (page,) = pages("run")
+    assert (page.summary["state"], page.summary["exit_code"]) == ("failed", 2)
+    assert not page.of("preempting")
+    assert page.artifact("model", "last")
+
+
+def test_online_a_run_goes_on_as_it_was(run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """With W&B's own start replaced: it is told the same id; unless one of the parts was offline."""
+    started: list[dict] = []
+    original = wandb.init
+
+    def start(**arguments: Any) -> wandb.Run:
+        started.append(arguments)
+        return original(**{**arguments, "mode": "offline", "resume": None})
+
+    monkeypatch.setattr(wandb, "init", start)
+    monkeypatch.setattr("segrnn.training.wandb._find_server", lambda: None)
+    for steps, mode in ((4, "online"), (6, "online"), (8, "offline"), (10, "online")):
+        arguments = [
+            "schedule=constant",
+            f"trainer.max_steps={steps}",
+            f"logger.mode={mode}",
+            "run_id=parts",
+            "ckpt=auto",
+        ]
+        assert run("train", *recipe, *arguments) == 0
+    ids = [part["id"] for part in json.loads(Path("runs/train/parts/wandb_runs.json").read_text())]
+    assert [start["id"] for start in started] == [None, ids[0], None, None]
+    assert [start["resume"] for start in started] == [None, "allow", None, None]
+    assert len(set(ids)) == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("logger.examples_every_n_validations=0", "logger.examples_every_n_validations=0 must be at least 1"),
+        ("logger.init_timeout=0", "logger.init_timeout=0 must be above 0"),
+        ("examples.names=[0001TP_00003]", "'0001TP_00003' is not among the 5 images, 0001TP_000000 to 0001TP_000004"),
+        ("examples.count=0", "examples.count=0 must be at least 1"),
+    ],
+)
+def test_mistakes(run: Run, recipe: list[str], override: str, message: str, capsys) -> None:
+    assert run("train", *recipe, override, "hydra.run.dir=run") == 2
+    assert message in capsys.readouterr().err
+    assert not list(Path("run").rglob("wandb"))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import segrnn.conf
 import torch
+import yaml
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_method, get_object
@@ -174,3 +175,16 @@ def test_components_build(group: str) -> None:
 def test_wrong_values_name_their_key(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         composed(override)
+
+
+def test_what_the_wandb_sweep_tries_composes() -> None:
+    sweep = yaml.safe_load((CONF / "wandb_sweep.yaml").read_text())
+    parameters = sweep["parameters"]
+    tried = [(key, value) for key, one in parameters.items() for value in one.get("values", [one.get("min")])]
+    assert len(tried) > len(parameters)
+    for key, value in tried:
+        assert isinstance(value, str | float), f"{key}={value!r} is no number to YAML"
+        assert composed(f"{key}={value}")
+    command = [part for part in sweep["command"] if not part.startswith("${")]
+    assert command[:3] == ["python", "-m", sweep["program"]]
+    assert composed(*command[3:])["logger"]["mode"] == "online"

@@ -64,7 +64,7 @@ def test_two_processes_are_one(folder: Path, camvid: Path, launcher: list[str]) 
     recipe += ["auxiliary=fcn", "auxiliary.dropout=0"]
     for precision in ("32-true", "64-true") if launcher is TORCHRUN else ("64-true",):
         one, two = f"one_{precision}", f"two_{precision}"
-        run = [*recipe, f"trainer.precision={precision}"]
+        run = [*recipe, f"trainer.precision={precision}", "logger=wandb"]
         subprocess.run([*LIGHTNING, *run, "trainer=cpu", f"run_id={one}"], check=True)
         subprocess.run([*launcher, *run, "trainer=ddp_cpu", f"run_id={two}"], check=True)
         assert [step[:2] for step in steps(two)] == [step[:2] for step in steps(one)]
@@ -72,8 +72,11 @@ def test_two_processes_are_one(folder: Path, camvid: Path, launcher: list[str]) 
         tolerance = 1e-5 if precision == "32-true" else 1e-10
         np.testing.assert_allclose([loss for *_, loss in steps(two)], [loss for *_, loss in steps(one)], rtol=tolerance)
         assert confusion(two).sum() == confusion(one).sum()
+        assert len(list(Path(f"runs/train/{two}").rglob("offline-run-*"))) == 1
     # rounding moves weights, and with them single pixels: with enough digits, it does not
     np.testing.assert_array_equal(confusion("two_64-true"), confusion("one_64-true"))
+    one, two = (Path(f"runs/train/{name}_64-true/panels.png").read_bytes() for name in ("one", "two"))
+    assert one == two  # images of both processes
 
 
 def end(launcher: list[str], overrides: list[str], number: int, log: Path, rank: int = 1) -> tuple[int, float]:

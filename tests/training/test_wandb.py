@@ -3,9 +3,12 @@
 import csv
 import json
 import os
+import re
+import runpy
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from PIL import Image
 from segrnn.labels import CAMVID, IGNORE_INDEX
 from segrnn.training import SegmentationModule
 
+WORKSPACE = Path(__file__).parents[2] / "scripts" / "wandb_workspace.py"
 NAMES = dict(enumerate(CAMVID.class_names)) | {IGNORE_INDEX: "void"}
 
 
@@ -173,6 +177,23 @@ def test_everything_is_on_the_page(run: Run, recipe: list[str], camvid: Path) ->
         validated = [miou for step, miou in page.curve("val/miou") if step == metadata["step"]]
         assert [metadata["miou"]] == pytest.approx(validated, abs=1e-6)
     assert metadata["step"] == 4
+
+
+def test_the_workspace_shows_what_runs_log(run: Run, recipe: list[str]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # wandb_workspaces 0.4 is written for an older pydantic
+        workspace = runpy.run_path(str(WORKSPACE))["build"]("somebody", "segrnn")
+        workspace._to_model()  # W&B's own form, as it would be saved
+    assert run("train", *recipe, "hydra.run.dir=run") == 0
+    logged = {key.removesuffix("._type") for item in pages("run")[0].history for key in item}
+    plots = [panel for section in workspace.sections for panel in section.panels]
+    for plot in plots:
+        pattern = getattr(plot, "metric_regex", None)
+        keys = getattr(plot, "y", None) or getattr(plot, "media_keys", None) or []
+        keys = {getattr(key, "name", key) for key in keys} - {"train/gpu_memory_gib"}  # there is no GPU
+        assert keys <= logged
+        assert keys or not pattern or any(re.fullmatch(pattern, key) for key in logged)
+    assert len(plots) == 11
 
 
 def test_images_of_unlike_sizes(run: Run, ade20k: Path) -> None:

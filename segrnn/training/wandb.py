@@ -110,7 +110,7 @@ class WandbDashboard(Dashboard):
 
     def _start(self, mode: Mode) -> None:
         parts = self.info.folder / "wandb_runs.json"
-        before = json.loads(parts.read_text()) if self.info.step and parts.exists() else []
+        before = _read_parts(parts) if self.info.step else []
         goes_on = bool(before) and before[-1]["mode"] == mode == "online"
         config = dict(self.info.config)
         if before and not goes_on:
@@ -249,6 +249,14 @@ class WandbDashboard(Dashboard):
                     run.finish(1)  # or it would go on with copying what is printed
                 with suppress(Exception):
                     wandb.teardown(1)  # so that the next run of this process finds a new service
+
+
+def _read_parts(path: Path) -> list[dict[str, str]]:
+    """The W&B runs that a run has been so far; none where the list is missing or damaged."""
+    try:
+        return [{"id": part["id"], "mode": part["mode"]} for part in json.loads(path.read_text())]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _describe(path: Path) -> dict[str, Any]:

@@ -215,13 +215,14 @@ def test_images_of_unlike_sizes(run: Run, ade20k: Path) -> None:
     ("environment", "overrides", "said"),
     [
         ({"WANDB_MODE": "disabled"}, [], ""),
-        ({}, ["logger.mode=online"], "W&B is not online (ConnectionError: "),
+        pytest.param({}, ["logger.mode=online"], "W&B is not online (ConnectionError: ", marks=pytest.mark.slow),
         ({"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40}, ["logger.mode=online"], "refused"),
         ({"WANDB_BASE_URL": "{web}"}, ["logger.mode=online"], "W&B is not online (UsageError: No API key configured"),
-        (
+        pytest.param(
             {"WANDB_BASE_URL": "{web}", "WANDB_API_KEY": "0" * 40},
             ["logger.mode=online", "logger.init_timeout=5"],
             "W&B is not online (",
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["disabled", "no network", "refused", "no key", "no W&B there"],
@@ -349,6 +350,7 @@ def test_a_failed_run_is_marked_and_leaves_its_checkpoints(run: Run, recipe: lis
 def test_online_a_run_goes_on_as_it_was(run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """With W&B's own start replaced: it is told the same id; unless one of the parts was offline."""
     started: list[dict] = []
+    parts: list[list[str]] = []
     original = wandb.init
 
     def start(**arguments: Any) -> wandb.Run:
@@ -357,7 +359,9 @@ def test_online_a_run_goes_on_as_it_was(run: Run, recipe: list[str], monkeypatch
 
     monkeypatch.setattr(wandb, "init", start)
     monkeypatch.setattr("segrnn.training.wandb._find_server", lambda: None)
-    for steps, mode in ((4, "online"), (6, "online"), (8, "offline"), (10, "online")):
+    for steps, mode in ((4, "online"), (5, "online"), (6, "offline"), (7, "online"), (8, "online")):
+        if steps == 8:
+            Path("runs/train/parts/wandb_runs.json").write_text('[{"id": ')  # as a crash would leave it
         arguments = [
             "schedule=constant",
             f"trainer.max_steps={steps}",
@@ -366,10 +370,11 @@ def test_online_a_run_goes_on_as_it_was(run: Run, recipe: list[str], monkeypatch
             "ckpt=auto",
         ]
         assert run("train", *recipe, *arguments) == 0
-    ids = [part["id"] for part in json.loads(Path("runs/train/parts/wandb_runs.json").read_text())]
-    assert [start["id"] for start in started] == [None, ids[0], None, None]
-    assert [start["resume"] for start in started] == [None, "allow", None, None]
-    assert len(set(ids)) == 3
+        parts.append([part["id"] for part in json.loads(Path("runs/train/parts/wandb_runs.json").read_text())])
+    assert [start["id"] for start in started] == [None, parts[0][0], None, None, None]
+    assert [start["resume"] for start in started] == [None, "allow", None, None, None]
+    assert [len(ids) for ids in parts] == [1, 1, 2, 3, 1]
+    assert len({*parts[3], *parts[4]}) == 4
 
 
 @pytest.mark.parametrize(

@@ -41,3 +41,9 @@ class Interrupted(SegrnnError):  # noqa: N818  # it is no error of anybody's
     def __init__(self, reason: str, step: int, exit_code: int) -> None:
         super().__init__(f"the run was ended after step {step}: {reason}")
         self.exit_code = exit_code
+
+
+class Pruned(SegrnnError):  # noqa: N818  # nor is this
+    """A search has ended a run that has fallen behind the others."""
+
+    exit_code = 0

@@ -152,11 +152,10 @@ def _cut_torn_line(path: Path) -> None:
 def _run_trials(
     study: "optuna.Study", space: "Mapping[str, Range | Choices]", config: dict[str, Any], run_dir: Path
 ) -> None:
-    from optuna import TrialPruned
     from optuna.trial import TrialState
 
     from segrnn.config.trials import write_overrides
-    from segrnn.errors import Interrupted, SegrnnError, TrainingError
+    from segrnn.errors import Interrupted, Pruned, SegrnnError, TrainingError
 
     total, minutes = config["study"]["trials"], config["trainer"]["max_minutes"]
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
@@ -167,7 +166,7 @@ def _run_trials(
         print(f"\ntrial {trial.number}, {len(_ended(study)) + 1} of {total}: {' '.join(write_overrides(values))}")
         try:
             miou = _train(study, trial, values, folder, config["study"]["name"], deadline)
-        except TrialPruned as pruned:
+        except Pruned as pruned:
             study.tell(trial, state=TrialState.PRUNED)
             print(f"trial {trial.number} is pruned: {pruned}")
         except TrainingError as error:
@@ -224,7 +223,7 @@ def _train(
     """Run a trial, or the rest of it; the mIoU of its last validation.
 
     Raises:
-        optuna.TrialPruned: it has fallen behind.
+        Pruned: it has fallen behind.
         SegrnnError: as `segrnn.train.train`.
     """
     from segrnn.config.trials import compose_trial
@@ -242,13 +241,13 @@ def _train(
 
 def _reporter(study: "optuna.Study", trial: "optuna.Trial", max_steps: int) -> Callable[[int, float], None]:
     """Tells Optuna of validations, and ends the trial where Optuna says so."""
-    from optuna import TrialPruned
+    from segrnn.errors import Pruned
 
     reported = dict(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
 
     def prune(step: int) -> None:
         if step < max_steps and trial.should_prune():  # at its end there is nothing left to save
-            raise TrialPruned(f"at step {step} its best mIoU is below the median of the others")
+            raise Pruned(f"at step {step} its best mIoU is below the median of the others")
 
     def on_validation(step: int, miou: float) -> None:
         if step not in reported:  # a trial that goes on may repeat one

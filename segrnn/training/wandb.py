@@ -179,10 +179,13 @@ class WandbDashboard(Dashboard):
 
     def end(self, error: BaseException | None) -> None:
         """Add scores and checkpoints; mark the run as finished, failed or preempted."""
+        exit_code = 0 if error is None else error.exit_code if isinstance(error, SegrnnError) else 1
+        if isinstance(error, Interrupted) and exit_code == _PREEMPTED:
+            self._safely(lambda run: run.mark_preempting())  # first: there may be no time for the rest
         self._safely(self._add_scores)
         if self.checkpoints:
             self._safely(self._add_checkpoints)
-        self._safely(lambda run: self._finish(run, error))
+        self._safely(lambda run: self._finish(run, exit_code))
         self.run = None
 
     def _add_scores(self, run: wandb.Run) -> None:
@@ -219,16 +222,12 @@ class WandbDashboard(Dashboard):
             artifact.add_file(str(kept), path.name, policy="immutable", skip_cache=True)
             run.log_artifact(artifact, aliases=[name, f"step-{facts['step']}"])
 
-    def _finish(self, run: wandb.Run, error: BaseException | None) -> None:
-        exit_code = 0 if error is None else error.exit_code if isinstance(error, SegrnnError) else 1
-        if isinstance(error, Interrupted) and exit_code == _PREEMPTED:
-            run.mark_preempting()
-        if run.offline:
-            run.finish(exit_code)
-            print(f"W&B run                   wandb sync {_sync_dir(run)}", flush=True)
-        else:
+    def _finish(self, run: wandb.Run, exit_code: int) -> None:
+        if not run.offline:
             print(f"W&B uploads what is left, for up to {self.finish_timeout:g} s: {run.url}", flush=True)
-            run.finish(exit_code)
+        run.finish(exit_code)
+        if run.offline:
+            print(f"W&B run                   wandb sync {_sync_dir(run)}", flush=True)
 
     def _safely(self, action: Callable[[wandb.Run], None]) -> None:
         """Do something with the W&B run; if that fails, say so, and leave W&B alone from then on."""

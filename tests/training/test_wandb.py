@@ -19,8 +19,10 @@ import wandb
 from conftest import SMALL, Run
 from PIL import Image
 
+from segrnn.errors import Pruned
 from segrnn.labels import CAMVID, IGNORE_INDEX
 from segrnn.training import SegmentationModule
+from segrnn.training.wandb import _read_parts
 
 WORKSPACE = Path(__file__).parents[2] / "scripts" / "wandb_workspace.py"
 NAMES = dict(enumerate(CAMVID.class_names)) | {IGNORE_INDEX: "void"}
@@ -178,14 +180,16 @@ def test_everything_is_on_the_page(run: Run, recipe: list[str], camvid: Path) ->
         assert [metadata["miou"]] == pytest.approx(validated, abs=1e-6)
     assert metadata["step"] == 4
 
+    check_the_workspace(page)
 
-def test_the_workspace_shows_what_runs_log(run: Run, recipe: list[str]) -> None:
+
+def check_the_workspace(page: Page) -> None:
+    """What it shows is what runs log."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # wandb_workspaces 0.4 is written for an older pydantic
         workspace = runpy.run_path(str(WORKSPACE))["build"]("somebody", "segrnn")
         workspace._to_model()  # W&B's own form, as it would be saved
-    assert run("train", *recipe, "hydra.run.dir=run") == 0
-    logged = {key.removesuffix("._type") for item in pages("run")[0].history for key in item}
+    logged = {key.removesuffix("._type") for item in page.history for key in item}
     plots = [panel for section in workspace.sections for panel in section.panels]
     for plot in plots:
         pattern = getattr(plot, "metric_regex", None)
@@ -196,6 +200,7 @@ def test_the_workspace_shows_what_runs_log(run: Run, recipe: list[str]) -> None:
     assert len(plots) == 11
 
 
+@pytest.mark.slow
 def test_images_of_unlike_sizes(run: Run, ade20k: Path) -> None:
     recipe = [*SMALL, "data=ade20k", f"data.root={ade20k}", "data.base_size=null", "logger=wandb"]
     assert run("train", *recipe, "hydra.run.dir=run", "logger.examples_every_n_validations=2") == 0
@@ -217,7 +222,12 @@ def test_images_of_unlike_sizes(run: Run, ade20k: Path) -> None:
         ({"WANDB_MODE": "disabled"}, [], ""),
         pytest.param({}, ["logger.mode=online"], "W&B is not online (ConnectionError: ", marks=pytest.mark.slow),
         ({"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40}, ["logger.mode=online"], "refused"),
-        ({"WANDB_BASE_URL": "{web}"}, ["logger.mode=online"], "W&B is not online (UsageError: No API key configured"),
+        pytest.param(
+            {"WANDB_BASE_URL": "{web}"},
+            ["logger.mode=online"],
+            "W&B is not online (UsageError: No API key configured",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             {"WANDB_BASE_URL": "{web}", "WANDB_API_KEY": "0" * 40},
             ["logger.mode=online", "logger.init_timeout=5"],
@@ -302,6 +312,7 @@ def test_a_page_that_can_not_be_written_does_not_end_the_run(run: Run, recipe: l
     assert Path("run/checkpoints/last.ckpt").is_file()
 
 
+@pytest.mark.slow
 def test_jobs_of_a_sweep_are_runs_of_a_group(run: Run, recipe: list[str]) -> None:
     assert run("train", "-m", *recipe, "hydra.sweep.dir=sweep", "run_id=sweep", "seed=0,1") == 0
     found = pages("sweep")
@@ -347,10 +358,19 @@ def test_a_failed_run_is_marked_and_leaves_its_checkpoints(run: Run, recipe: lis
     assert page.artifact("model", "last")
 
 
+def test_a_pruned_run_has_not_failed(run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def step(module: SegmentationModule, batch: Any) -> Any:
+        raise Pruned("it has fallen behind")
+
+    monkeypatch.setattr(SegmentationModule, "training_step", step)
+    assert run("train", *recipe, "hydra.run.dir=run") == 0
+    (page,) = pages("run")
+    assert (page.summary["state"], page.summary["exit_code"]) == ("finished", 0)
+
+
 def test_online_a_run_goes_on_as_it_was(run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """With W&B's own start replaced: it is told the same id; unless one of the parts was offline."""
     started: list[dict] = []
-    parts: list[list[str]] = []
     original = wandb.init
 
     def start(**arguments: Any) -> wandb.Run:
@@ -359,9 +379,7 @@ def test_online_a_run_goes_on_as_it_was(run: Run, recipe: list[str], monkeypatch
 
     monkeypatch.setattr(wandb, "init", start)
     monkeypatch.setattr("segrnn.training.wandb._find_server", lambda: None)
-    for steps, mode in ((4, "online"), (5, "online"), (6, "offline"), (7, "online"), (8, "online")):
-        if steps == 8:
-            Path("runs/train/parts/wandb_runs.json").write_text('[{"id": ')  # as a crash would leave it
+    for steps, mode in ((4, "online"), (5, "online"), (6, "offline"), (7, "online")):
         arguments = [
             "schedule=constant",
             f"trainer.max_steps={steps}",
@@ -370,11 +388,16 @@ def test_online_a_run_goes_on_as_it_was(run: Run, recipe: list[str], monkeypatch
             "ckpt=auto",
         ]
         assert run("train", *recipe, *arguments) == 0
-        parts.append([part["id"] for part in json.loads(Path("runs/train/parts/wandb_runs.json").read_text())])
-    assert [start["id"] for start in started] == [None, parts[0][0], None, None, None]
-    assert [start["resume"] for start in started] == [None, "allow", None, None, None]
-    assert [len(ids) for ids in parts] == [1, 1, 2, 3, 1]
-    assert len({*parts[3], *parts[4]}) == 4
+    ids = [part["id"] for part in _read_parts(Path("runs/train/parts/wandb_runs.json"))]
+    assert [start["id"] for start in started] == [None, ids[0], None, None]
+    assert [start["resume"] for start in started] == [None, "allow", None, None]
+    assert len(set(ids)) == 3
+
+
+@pytest.mark.parametrize("content", ['[{"id": ', "{}", "[1]", '[{"id": "a"}]', ""])
+def test_a_damaged_list_of_parts_is_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / "parts.json").write_text(content)
+    assert _read_parts(tmp_path / "parts.json") == _read_parts(tmp_path / "missing.json") == []
 
 
 @pytest.mark.parametrize(

@@ -165,13 +165,6 @@ def test_a_run_of_one_step_with_an_all_void_crop(run: Run, camvid: Path) -> None
     assert losses(Path("run")) == ["0.0"]
 
 
-def test_wandb_offline(run: Run, camvid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WANDB_SILENT", "true")
-    overrides = [*SMALL, "data=camvid", f"data.root={camvid}", "logger=wandb", "hydra.run.dir=run"]
-    assert run("train", *overrides) == 0
-    assert list(Path("run/wandb").glob("offline-run-*/run-*.wandb"))
-
-
 def test_help_names_groups_and_examples(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("train", "evaluate", "predict"):
         assert run(command, "--help") == 0

@@ -33,7 +33,7 @@ RECIPES = {  # layout, further overrides, the learning rate after the last step,
     "cityscapes_80k": ("cityscapes", [], 1e-4),
     "reseg_camvid": ("camvid", [], 1),
 }
-LARGE = ("ade20k_80k", "ade20k_160k", "ade20k_160k_convnext", "cityscapes_80k")
+LARGE = ("ade20k_80k", "ade20k_160k", "ade20k_160k_adamw", "ade20k_160k_convnext", "cityscapes_80k")
 
 
 @pytest.mark.parametrize(

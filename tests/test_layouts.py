@@ -25,10 +25,10 @@ def archives_of_cityscapes(tree: Path) -> Path:
     ("layout", "data", "images", "count"),
     [
         ("cityscapes", "cityscapes", "leftImg8bit/val", 3),
-        ("cityscapes zip", "cityscapes", "leftImg8bit/val", 3),
-        ("ade20k", "ade20k", "images/validation", 3),
+        pytest.param("cityscapes zip", "cityscapes", "leftImg8bit/val", 3, marks=pytest.mark.slow),
+        pytest.param("ade20k", "ade20k", "images/validation", 3, marks=pytest.mark.slow),
         ("camvid", "camvid", "val", 5),
-        ("camvid_original", "camvid_original", "701_StillsRaw_full", None),
+        pytest.param("camvid_original", "camvid_original", "701_StillsRaw_full", None, marks=pytest.mark.slow),
         ("own_folder", "folder", "images/val", None),
     ],
 )

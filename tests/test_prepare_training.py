@@ -69,6 +69,7 @@ def test_a_broken_label_is_one_message(run: Run, camvid: Path, capsys: pytest.Ca
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_training_uses_the_weights_and_shows_rare_classes_more_often(
     run: Run, losses: Callable[..., list[float]], camvid: Path
 ) -> None:
@@ -123,7 +124,7 @@ def test_statistics_of_other_data_are_one_message(
         assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["camvid", "cityscapes"])
+@pytest.mark.parametrize("name", ["camvid", pytest.param("cityscapes", marks=pytest.mark.slow)])
 def test_training_on_a_packed_copy_is_training_on_the_original(
     run: Run,
     losses: Callable[..., list[float]],

@@ -80,6 +80,7 @@ def test_the_stages_are_found(encoder: str) -> None:
     assert not any(module._forward_pre_hooks for module in network.modules())
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # dynamo asks for it where a graph goes on behind a break
 def test_compiled_it_is_the_same() -> None:
     plain, twin = pair("resnet18")

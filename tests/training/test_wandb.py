@@ -261,6 +261,7 @@ def service() -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+@pytest.mark.slow
 def test_a_service_that_dies_does_not_take_the_run_with_it(
     run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch, capfd
 ) -> None:
@@ -323,6 +324,7 @@ def test_jobs_of_a_sweep_are_runs_of_a_group(run: Run, recipe: list[str]) -> Non
     assert [page.summary["state"] for page in found] == ["finished", "finished"]
 
 
+@pytest.mark.slow
 def test_a_preempted_run_keeps_both_parts(run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     original = SegmentationModule.training_step
 
@@ -368,6 +370,7 @@ def test_a_pruned_run_has_not_failed(run: Run, recipe: list[str], monkeypatch: p
     assert (page.summary["state"], page.summary["exit_code"]) == ("finished", 0)
 
 
+@pytest.mark.slow
 def test_online_a_run_goes_on_as_it_was(run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """With W&B's own start replaced: it is told the same id; unless one of the parts was offline."""
     started: list[dict] = []

@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--camvid", type=Path, required=True, help="folder of CamVid")
     parser.add_argument("--validations", type=int, default=5, help="that are measured")
     parser.add_argument("--pairs", type=int, default=3, help="of demo runs, without and with W&B")
+    parser.add_argument("--steps", type=int, default=250, help="of each demo run")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
     parser.add_argument("--overrides", nargs="*", default=[], help="further Hydra overrides, for all runs")
     arguments = parser.parse_args()
@@ -44,7 +45,9 @@ def main() -> None:
         times = measure_validations(
             arguments.camvid, arguments.validations, arguments.overrides, Path(folder, "camvid")
         )
-        runs = measure_runs(arguments.pairs, arguments.overrides, Path(folder))
+        runs = measure_runs(
+            arguments.pairs, [*arguments.overrides, f"trainer.max_steps={arguments.steps}"], Path(folder)
+        )
     whole, keeping, showing = (statistics.median(column) for column in zip(*times, strict=True))
     plain, wandb = (statistics.median(column) for column in zip(*runs, strict=True))
     lines = [
@@ -59,7 +62,8 @@ def main() -> None:
         f"| {whole:.2f} | {1000 * keeping:.1f} | {1000 * showing:.1f} "
         f"| {100 * (keeping + showing) / (whole - keeping - showing):.2f} % |",
         "",
-        f"The demo's training, `{' '.join([*DEMO, *arguments.overrides])}`, the whole command, medians of {len(runs)}:",
+        f"The demo's training, `{' '.join([*DEMO, *arguments.overrides])}`, {arguments.steps} steps, the whole command,",
+        f"medians of {len(runs)}:",
         "",
         "| `logger=csv`, s | `logger=wandb`, s | with / without |",
         "|---:|---:|---:|",

@@ -73,7 +73,18 @@ def test_the_cost_of_a_wandb_page_is_measured(camvid: Path, tmp_path: Path) -> N
     script = [sys.executable, str(BENCHMARKS / "dashboard.py"), "--camvid", str(camvid)]
     small = ["model.width=16", "data.crop=[32,32]", "data.batch_size=2"]
     done = subprocess.run(
-        [*script, "--validations", "2", "--pairs", "1", "--overrides", *small, "trainer.max_val_images=4"],
+        [
+            *script,
+            "--validations",
+            "2",
+            "--pairs",
+            "1",
+            "--steps",
+            "5",
+            "--overrides",
+            *small,
+            "trainer.max_val_images=4",
+        ],
         capture_output=True,
         text=True,
         cwd=tmp_path,

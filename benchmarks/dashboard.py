@@ -62,8 +62,8 @@ def main() -> None:
         f"| {whole:.2f} | {1000 * keeping:.1f} | {1000 * showing:.1f} "
         f"| {100 * (keeping + showing) / (whole - keeping - showing):.2f} % |",
         "",
-        f"The demo's training, `{' '.join([*DEMO, *arguments.overrides])}`, {arguments.steps} steps, the whole command,",
-        f"medians of {len(runs)}:",
+        f"The demo's training of {arguments.steps} steps, `{' '.join([*DEMO, *arguments.overrides])}`, the whole",
+        f"command, medians of {len(runs)}:",
         "",
         "| `logger=csv`, s | `logger=wandb`, s | with / without |",
         "|---:|---:|---:|",

@@ -185,10 +185,9 @@ def _watched(
     if dashboard is None:
         return nullcontext()
     run_id = config["run_id"]
-    name = run_id if run_id.endswith(run_dir.name) else f"{run_id}/{run_dir.name}"
-    facts = gather_facts(model, config["data"]["crop"], data.train.dataset, data.val)
-    info = {**config, "run": {**facts, "folder": str(run_dir)}}
-    return dashboard.watch(RunInfo(name, run_id, run_dir, step, data.val.labels, info, Path(config["data"]["root"])))
+    name = run_id if run_dir.name == run_id else f"{run_id}/{run_dir.name}"  # the latter is a sweep's job
+    facts = gather_facts(model, config["data"]["crop"], data.train.dataset, data.val) | {"folder": str(run_dir)}
+    return dashboard.watch(RunInfo(name, run_id, run_dir, step, data.val.labels, config, facts))
 
 
 def _build_data(config: dict[str, Any], allow: Sequence[str]) -> "DataModule":

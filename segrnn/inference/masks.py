@@ -39,7 +39,7 @@ def overlay(mask: ByteArray, image: ByteArray, labels: LabelSpace) -> ByteArray:
 FORMATS: dict[str, Render] = {f.__name__: f for f in (label_ids, train_ids, color, overlay)}
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it: readers see the whole file or none.
 
     Raises:

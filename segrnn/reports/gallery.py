@@ -38,6 +38,11 @@ class Example:
         truth, mask = (_nearest(each, size) for each in (sample.mask, prediction))
         return cls(sample.name, np.asarray(image), truth, mask, miou)
 
+    @property
+    def title(self) -> str:
+        """The name and how good the mask is."""
+        return f"{self.name}, " + ("all void" if np.isnan(self.miou) else f"mIoU {100 * self.miou:.1f} %")
+
 
 class Gallery:
     """Examples of one pass over a dataset: chosen images, the worst and the best ones.

@@ -96,7 +96,7 @@ def write_panels(examples: Sequence[Example], labels: LabelSpace, path: Path) ->
     axes = figure.subplots(len(examples), 4, squeeze=False, height_ratios=ratios)
     for row, example in zip(axes, examples, strict=True):
         pictures = {
-            f"{example.name}, mIoU {100 * example.miou:.1f} %": example.image,
+            example.title: example.image,
             "truth": labels.colorize(example.truth),
             "prediction": labels.colorize(example.prediction),
             "errors": errors(example.prediction, example.truth),

@@ -64,11 +64,7 @@ def write_report(report: Report, path: Path, most_bytes: int = _MOST_BYTES) -> N
         most_bytes: of the file; pictures are made smaller until it has no more.
     """
     page = _render(report, most_bytes)
-    write_atomically(path, lambda temporary: _write(temporary, page))
-
-
-def _write(path: Path, page: bytes) -> None:
-    path.write_bytes(page)
+    write_atomically(path, lambda temporary: temporary.write_bytes(page))
 
 
 def _render(report: Report, most_bytes: int) -> bytes:

@@ -115,11 +115,7 @@ def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None
 
 def write_json(content: Any, path: Path) -> None:
     """Write primitives as a file that people can read too."""
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-
-    write_atomically(path, write)
+    write_atomically(path, lambda temporary: temporary.write_text(json.dumps(content, indent=2) + "\n"))
 
 
 def _write_csv(scores: Scores, path: Path) -> None:

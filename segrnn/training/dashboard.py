@@ -28,8 +28,8 @@ class RunInfo:
         folder: of the run's files.
         step: that this part of the run goes on from; 0 for a new run.
         labels: the classes.
-        config: the whole configuration, and what was found out about data, network and machine; primitives.
-        data: the dataset's root.
+        config: the whole configuration, as primitives.
+        facts: what was found out about data, network and machine, as primitives.
     """
 
     name: str
@@ -38,13 +38,13 @@ class RunInfo:
     step: int
     labels: LabelSpace
     config: dict[str, Any]
-    data: Path
+    facts: dict[str, Any]
 
 
 class Dashboard(Logger):
     """A logger that shows more than curves.
 
-    Nothing about it may end, or hold up, the run that it shows: what goes wrong is said in one line, once.
+    Nothing about it may end, or hold up, the run that it shows: what goes wrong is said in one message, once.
     """
 
     @contextmanager

@@ -35,6 +35,8 @@ class WandbDashboard(Dashboard):
     Curves are shown over ``trainer/global_step``. A run that comes back goes on in the W&B run that it was, if both are
     online; else it is one more W&B run of the same group, as to sync a second offline part would erase the first.
 
+    A W&B service that can't start or dies is reported, and left alone; one that hangs without dying is waited for.
+
     Args:
         save_dir: where W&B makes its ``wandb`` folder.
         project: the W&B project.
@@ -112,7 +114,7 @@ class WandbDashboard(Dashboard):
         parts = self.info.folder / "wandb_runs.json"
         before = _read_parts(parts) if self.info.step else []
         goes_on = bool(before) and before[-1]["mode"] == mode == "online"
-        config = dict(self.info.config)
+        config = {**self.info.config, "run": self.info.facts}
         if before and not goes_on:
             config["resumed_from"] = {"wandb_run": before[-1]["id"], "step": self.info.step}
         Path(self._folder).mkdir(parents=True, exist_ok=True)
@@ -148,8 +150,8 @@ class WandbDashboard(Dashboard):
         data = self.info.config["data"]
         artifact = wandb.Artifact(f"data-{data['name']}", "dataset", metadata=data)
         with redirect_stderr(io.StringIO()):  # W&B warns that it does not look into a folder, which would take long
-            digest = self.info.config["run"]["data_digest"]
-            artifact.add_reference(f"folder://{self.info.data.resolve()}", digest, checksum=False)
+            root = Path(data["root"]).resolve()
+            artifact.add_reference(f"folder://{root}", self.info.facts["data_digest"], checksum=False)
         run.log_artifact(artifact)
 
     def log_hyperparams(self, params: Any, *args: Any) -> None:
@@ -214,7 +216,7 @@ class WandbDashboard(Dashboard):
             if not path.exists():
                 continue
             facts = _describe(path)
-            metadata = {**facts, **self.info.config["run"], "class_names": list(self.info.labels.class_names)}
+            metadata = {**facts, **self.info.facts, "class_names": list(self.info.labels.class_names)}
             artifact = wandb.Artifact(f"model-{run.id}", "model", metadata=metadata)
             kept = Path(run.dir).parent / "checkpoints" / path.name  # as it is now, until it is uploaded
             kept.parent.mkdir(exist_ok=True)

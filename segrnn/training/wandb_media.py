@@ -33,7 +33,7 @@ def example_image(example: Example, labels: LabelSpace) -> wandb.Image:
     names = {**dict(enumerate(labels.class_names)), IGNORE_INDEX: "void"}
     return wandb.Image(
         Image.fromarray(example.image),
-        caption=f"{example.name}, mIoU {100 * example.miou:.1f} %",
+        caption=example.title,
         masks={
             "errors": {
                 "mask_data": outcomes(example.prediction, example.truth),

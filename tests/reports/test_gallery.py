@@ -65,3 +65,9 @@ def test_names_are_spread() -> None:
     assert spread("abcde", 2) == ["a", "e"]
     assert spread("abc", 9) == ["a", "b", "c"]
     assert spread("a", 1) == ["a"]
+
+
+def test_a_title_says_how_good_a_mask_is() -> None:
+    truth = sample("x").mask
+    titles = [Example.of(sample("x"), truth, miou, longest=8).title for miou in (0.5, float("nan"))]
+    assert titles == ["x, mIoU 50.0 %", "x, all void"]

@@ -315,12 +315,12 @@ def test_a_page_that_can_not_be_written_does_not_end_the_run(run: Run, recipe: l
 
 @pytest.mark.slow
 def test_jobs_of_a_sweep_are_runs_of_a_group(run: Run, recipe: list[str]) -> None:
-    assert run("train", "-m", *recipe, "hydra.sweep.dir=sweep", "run_id=sweep", "seed=0,1") == 0
+    assert run("train", "-m", *recipe, "hydra.sweep.dir=sweep", "run_id=sweep1", "seed=0,1") == 0
     found = pages("sweep")
     assert [page.config["seed"] for page in found] == [0, 1]
     assert len({page.summary["run_id"] for page in found}) == 2
-    assert [page.of("run")[0]["run_group"] for page in found] == ["sweep", "sweep"]
-    assert [page.summary["name"] for page in found] == ["sweep/0", "sweep/1"]
+    assert [page.of("run")[0]["run_group"] for page in found] == ["sweep1", "sweep1"]
+    assert [page.summary["name"] for page in found] == ["sweep1/0", "sweep1/1"]
     assert [page.summary["state"] for page in found] == ["finished", "finished"]
 
 

@@ -78,7 +78,7 @@ def write_table(recipe: list[str], runs: Path, results: Path) -> None:
     """One line for each context that has a finished run of this recipe, with every seed there is."""
     runs_of = {name: [run for run in sorted(runs.glob(f"{name}-seed*")) if is_of(run, recipe)] for name in ROWS}
     finished = {name: own for name, own in runs_of.items() if own}
-    models = {name: load_checkpoint(own[0] / "checkpoints" / "last.ckpt").model for name, own in finished.items()}
+    models = {name: load_checkpoint(own[0] / "checkpoints" / "last.ckpt") for name, own in finished.items()}
     milliseconds = time_per_image(models)
     rows = []
     for name, model in models.items():

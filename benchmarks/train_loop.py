@@ -26,11 +26,12 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
 
-from segrnn.config.build import build
+from segrnn.components import build
 from segrnn.config.data import build_dataset
-from segrnn.config.model import build_preprocessing, build_segmenter
+from segrnn.config.model import build_model
 from segrnn.config.run import named_run
 from segrnn.config.schema import Train, check
+from segrnn.config.targets import TARGETS
 from segrnn.datasets import Augmentation, Augmented, EndlessSampler
 from segrnn.reports import describe_machine
 from segrnn.train import train
@@ -155,11 +156,11 @@ def train_plain(config: dict[str, Any], device: torch.device) -> float:
     augmented = Augmented(dataset, Augmentation(*crops, seed, data["base_size"]))
     order = EndlessSampler(len(dataset), seed)
     loader = DataLoader(augmented, data["batch_size"], sampler=order, num_workers=data["workers"])
-    model = build_segmenter(config, dataset.labels.num_classes).to(device).train()
-    preprocessing = build_preprocessing(config)
-    criterion = build(config["loss"], "loss")
-    optimizer = build(config["optimizer"], "optimizer")(model)
-    schedule = build(config["schedule"], "schedule")(optimizer, steps)
+    model = build_model(config, dataset.labels, TARGETS).to(device).train()
+    preprocessing = model.info.preprocessing
+    criterion = build(config["loss"], "loss", TARGETS)
+    optimizer = build(config["optimizer"], "optimizer", TARGETS)(model)
+    schedule = build(config["schedule"], "schedule", TARGETS)(optimizer, steps)
     for images, masks in islice(loader, steps):
         optimizer.zero_grad()
         logits = model(preprocessing.normalize(images.to(device)))

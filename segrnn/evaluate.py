@@ -29,13 +29,12 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     from rich.progress import track
 
     from segrnn.config.data import build_dataset
-    from segrnn.config.describe import describe_network
+    from segrnn.config.describe import describe_looks, describe_network
     from segrnn.config.examples import choose_examples
-    from segrnn.config.model import load_checkpoint
+    from segrnn.config.predictor import build_predictor
     from segrnn.config.schema import Evaluate, Scored, check
     from segrnn.datasets import sample_loader
     from segrnn.errors import CheckpointError, DataError
-    from segrnn.inference import choose_device, predict_with_confidence
     from segrnn.metrics import BoundaryIoU, Calibration, ConfusionMatrix, InstanceHits, Scores
     from segrnn.reports import (
         Gallery,
@@ -52,21 +51,21 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     )
 
     config = check(cfg, Evaluate)
-    device = choose_device(config["device"])
-    trained = load_checkpoint(config["ckpt"])
+    predictor = build_predictor(config)
+    info = predictor.model.info
+    recipe = info.provenance.get("config", {})  # a bundle that was put together by hand has none
     # what the user chose is laid over the data of the checkpoint
     chosen = {key: value for key, value in config["data"].items() if value is not None}
-    data = check(OmegaConf.create({"data": {**trained.config["data"], **chosen}}), Scored)["data"]
+    data = check(OmegaConf.create({"data": {**recipe.get("data", {}), **chosen}}), Scored)["data"]
     dataset = build_dataset(data, data["split"])
     classes = dataset.labels.class_names
-    if classes != trained.labels.class_names:
+    if classes != info.labels.class_names:
         raise CheckpointError(
             f"the classes of the checkpoint and of the data differ\n"
-            f"  {config['ckpt']}: {', '.join(trained.labels.class_names)}\n"
+            f"  {config['ckpt']}: {', '.join(info.labels.class_names)}\n"
             f"  {data['name']}: {', '.join(classes)}"
         )
 
-    model = trained.model.to(device)
     confusion, boundary, calibration = ConfusionMatrix(len(classes)), BoundaryIoU(len(classes)), Calibration()
     instances: InstanceHits | None = InstanceHits(dataset.labels)
     examples = config["examples"]
@@ -74,7 +73,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     loader = sample_loader(dataset, data["eval_batch_size"], data["workers"])
     samples = (sample for batch in loader for sample in batch)
     for index, sample in enumerate(track(samples, description="evaluate", total=len(dataset))):
-        predicted, confidence = predict_with_confidence(model, trained.preprocessing, sample.image, device)
+        predicted, confidence = predictor.mask_with_confidence(sample.image)
         mask = predicted.cpu().numpy()
         miou = Scores(confusion.update(torch.from_numpy(mask), torch.from_numpy(sample.mask)).numpy(), classes).miou
         if gallery.wants(sample.name, miou):
@@ -109,10 +108,11 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
         **name_official(official),
     }
     facts = {
-        "checkpoint": f"{config['ckpt']}, step {trained.step}",
-        **describe_network(trained.config),
+        "checkpoint": f"{config['ckpt']}, step {info.provenance.get('step', 'unknown')}",
+        **describe_network(info.architecture),
+        **describe_looks(config),
         "data": str(data["root"]),
-        "measured on": describe_machine(device),
+        "measured on": describe_machine(predictor.device),
         "versions": ", ".join(f"{name} {version}" for name, version in list_versions().items()),
     }
     write_report(Report(title, figures, facts, scores, dataset.labels, gallery), run_dir / "report.html")

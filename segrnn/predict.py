@@ -8,18 +8,18 @@ from omegaconf import DictConfig
 from segrnn.config.command import run_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from segrnn.labels import LabelSpace
     from segrnn.labels.space import ByteArray
 
 SUBMISSION = "submission"
 
 
 def predict(cfg: DictConfig) -> list[Path]:
-    """Write a PNG for each image, or one archive of them for a benchmark's server.
+    """Write a file for each image or each frame of a video, a video, or an archive for a benchmark's server.
 
-    Images that can't be read are left out and named at the end; of an archive, none may be missing.
+    Images that can't be read are left out and named at the end; of an archive, none may be missing. A start with the
+    settings of an earlier one that was cut short does what that has left to do.
 
     Args:
         cfg: composed from ``conf/predict.yaml``.
@@ -33,44 +33,96 @@ def predict(cfg: DictConfig) -> list[Path]:
     from segrnn.config.command import nearest
     from segrnn.config.schema import Predict, check
     from segrnn.errors import ConfigError
-    from segrnn.inference import FORMATS
+    from segrnn.inference import FORMATS, VIDEO_SUFFIXES
 
     config = check(cfg, Predict)
     formats = [*FORMATS, SUBMISSION]
-    name = config["format"]
+    name, source = config["format"], Path(config["input"])
     if name not in formats:
         raise ConfigError(f"format={name} must be one of {', '.join(formats)}{nearest(name, formats)}")
-    return _submit(config) if name == SUBMISSION else _predict_files(config)
+    if name == SUBMISSION:
+        return _write_submission(config)
+    if source.suffix.lower() not in VIDEO_SUFFIXES:
+        return _write_files(config)
+    is_video = Path(config["output"]).suffix.lower() in VIDEO_SUFFIXES
+    return _write_video(config) if is_video else _write_frames(config)
 
 
-def _predict_files(config: dict[str, Any]) -> list[Path]:
+def _write_files(config: dict[str, Any]) -> list[Path]:
     from rich.progress import track
 
+    from segrnn.config.predictor import build_predictor
     from segrnn.datasets import read_image
     from segrnn.errors import DataError
-    from segrnn.inference import FORMATS, plan, write_png
+    from segrnn.inference import FORMATS, plan, take_up
 
-    name = config["format"]
-    jobs = plan(Path(config["input"]), Path(config["output"]), config["overwrite"], config["inside"])
-    predict_image, labels = _load(config)
+    output, (suffix, write) = Path(config["output"]), FORMATS[config["format"]]
+    jobs = plan(Path(config["input"]), output, suffix, config["inside"])
+    predictor = build_predictor(config)
+    left = take_up(jobs, output, _settings(config), config["overwrite"])
+    _say_kept(len(jobs) - len(left), len(jobs), output)
     written, broken = [], []
-    for job in track(jobs, description="predict"):
+    for job in track(left, description="predict"):
         try:
             image = read_image(job.image)
         except DataError as error:
             broken.append(str(error))
             continue
-        write_png(job.mask, FORMATS[name](predict_image(image), image, labels))
+        write(job.mask, predictor, image)
         written.append(job.mask)
-    print(f"{len(written)} masks ({name}) in {config['output']}")
+    print(f"{len(written)} masks ({config['format']}) in {output}")
     if broken:
         raise DataError(f"{len(broken)} of {len(jobs)} images have no mask:\n" + "\n".join(broken))
     return written
 
 
-def _submit(config: dict[str, Any]) -> list[Path]:
+def _write_frames(config: dict[str, Any]) -> list[Path]:
+    """A file for each frame of a video, numbered from 1."""
     from rich.progress import track
 
+    from segrnn.config.predictor import build_predictor
+    from segrnn.inference import FORMATS, Job, Video, take_up
+
+    output, (suffix, write) = Path(config["output"]), FORMATS[config["format"]]
+    video = Video(Path(config["input"]))
+    jobs = [Job(video.path, output / f"{number:06d}{suffix}") for number in range(1, video.frames + 1)]
+    predictor = build_predictor(config)
+    left = take_up(jobs, output, _settings(config), config["overwrite"])
+    _say_kept(len(jobs) - len(left), len(jobs), output)
+    wanted = {job.mask for job in left}
+    written = []
+    for number, frame in enumerate(track(video, description="predict", total=video.frames), start=1):
+        mask = output / f"{number:06d}{suffix}"
+        if mask in wanted or number > len(jobs):
+            write(mask, predictor, frame)
+            written.append(mask)
+    print(f"{len(written)} masks ({config['format']}) in {output}")
+    return written
+
+
+def _write_video(config: dict[str, Any]) -> list[Path]:
+    from rich.progress import track
+
+    from segrnn.config.predictor import build_predictor
+    from segrnn.errors import ConfigError
+    from segrnn.inference import PICTURES, Video, write_video
+
+    output, name = Path(config["output"]), config["format"]
+    if name not in ("color", "overlay"):
+        raise ConfigError(f"format={name}: a video's compression changes ids: choose format=overlay or a folder")
+    _check_free(config)
+    video = Video(Path(config["input"]))
+    predictor = build_predictor(config)
+    frames = track(video, description="predict", total=video.frames)
+    write_video(output, video.rate, (PICTURES[name](predictor, frame) for frame in frames))
+    print(f"{video.frames} frames ({name}) in {output}")
+    return [output]
+
+
+def _write_submission(config: dict[str, Any]) -> list[Path]:
+    from rich.progress import track
+
+    from segrnn.config.predictor import build_predictor
     from segrnn.datasets import read_image
     from segrnn.errors import DataError, OutputError
     from segrnn.inference import find_images, rules_for, write_submission
@@ -78,10 +130,10 @@ def _submit(config: dict[str, Any]) -> list[Path]:
     output = Path(config["output"])
     if output.suffix != ".zip":
         raise OutputError(f"output={output}: a submission is one zip archive, output=<name>.zip")
-    if output.exists() and not config["overwrite"]:
-        raise OutputError(f"{output} exists already: choose another output, or replace it with overwrite=true")
+    _check_free(config)
     images = find_images(Path(config["input"]), config["inside"])
-    predict_image, labels = _load(config)
+    predictor = build_predictor(config)
+    labels = predictor.model.info.labels
     rules = rules_for(labels)
 
     def masks() -> "Iterator[tuple[str, ByteArray]]":
@@ -92,7 +144,7 @@ def _submit(config: dict[str, Any]) -> list[Path]:
                 raise DataError(
                     f"{file} is {image.shape[1]} x {image.shape[0]}; {labels.name} wants masks of {width} x {height}"
                 )
-            yield name, predict_image(image)
+            yield name, predictor.mask(image).cpu().numpy()
 
     count = write_submission(output, rules, masks())
     print(f"{output}: {count} masks; names, sizes, modes and ids are as {labels.name} wants them")
@@ -102,15 +154,25 @@ def _submit(config: dict[str, Any]) -> list[Path]:
     return [output]
 
 
-def _load(config: dict[str, Any]) -> "tuple[Callable[[ByteArray], ByteArray], LabelSpace]":
-    """What labels an image, and the table of its classes."""
-    from segrnn.config.model import load_checkpoint
-    from segrnn.inference import choose_device, predict_mask
+def _check_free(config: dict[str, Any]) -> None:
+    from segrnn.errors import OutputError
 
-    device = choose_device(config["device"])
-    trained = load_checkpoint(config["ckpt"])
-    model = trained.model.to(device)
-    return lambda image: predict_mask(model, trained.preprocessing, image, device).cpu().numpy(), trained.labels
+    output = config["output"]
+    if Path(output).exists() and not config["overwrite"]:
+        raise OutputError(f"{output} exists already: choose another output, or replace it with overwrite=true")
+
+
+def _settings(config: dict[str, Any]) -> dict[str, Any]:
+    """All that masks depend on; the network by its weights, which may have come to lie elsewhere."""
+    from segrnn.models.reading import digest_weights
+
+    kept = {key: config[key] for key in ("inside", "format", "scales", "flip", "windows")}
+    return {"weights": digest_weights(config["ckpt"]), "input": str(Path(config["input"]).resolve()), **kept}
+
+
+def _say_kept(kept: int, jobs: int, output: Path) -> None:
+    if kept:
+        print(f"{kept} of {jobs} masks are in {output} already, from an earlier start; overwrite=true makes them anew")
 
 
 def main() -> None:

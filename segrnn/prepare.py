@@ -19,7 +19,7 @@ def download(cfg: DictConfig) -> list[Path]:
     Raises:
         SegrnnError: the configuration is at fault, or a file can't be had, verified or written.
     """
-    from segrnn.config.build import build, call
+    from segrnn.components import build, call
     from segrnn.config.schema import PrepareDownload, check
 
     config = check(cfg, PrepareDownload)

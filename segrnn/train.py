@@ -49,10 +49,10 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
 
     import pytorch_lightning as pl
 
-    from segrnn.config.build import TARGETS
     from segrnn.config.examples import choose_examples
     from segrnn.config.run import check_sweep
     from segrnn.config.schema import Train, check
+    from segrnn.config.targets import TARGETS
     from segrnn.measure import count_parameters
     from segrnn.training import Examples, Interruption, fit
 
@@ -166,7 +166,7 @@ def _build_loggers(config: dict[str, Any], folder: Path, first: bool, allow: Seq
     """Curves as CSV in every run, and what the user chose beside them, in one process."""
     from pytorch_lightning.loggers import CSVLogger
 
-    from segrnn.config.build import build, call
+    from segrnn.components import build, call
 
     loggers: list[Logger] = [CSVLogger(folder, name="", version="csv")]
     if first and config["logger"]["_target_"]:
@@ -191,7 +191,7 @@ def _watched(
 
 
 def _build_data(config: dict[str, Any], allow: Sequence[str]) -> "DataModule":
-    from segrnn.config.build import call
+    from segrnn.components import call
     from segrnn.config.data import build_dataset
     from segrnn.datasets import Augmentation
     from segrnn.training import DataModule
@@ -224,13 +224,13 @@ def _build_module(
 ) -> "SegmentationModule":
     import torch
 
-    from segrnn.config.build import build
-    from segrnn.config.model import KEY, build_preprocessing, build_segmenter, to_checkpoint
+    from segrnn.components import build
+    from segrnn.config.model import KEY, build_model, to_checkpoint
     from segrnn.models import recompute_encoder
     from segrnn.training import SegmentationModule
 
     trainer = config["trainer"]
-    segmenter = build_segmenter(config, labels.num_classes, allow)
+    segmenter = build_model(config, labels, allow)
     memory_format = torch.channels_last if trainer["channels_last"] else torch.contiguous_format
     segmenter.to(memory_format=memory_format)
     if trainer["checkpoint_encoder"]:
@@ -238,15 +238,12 @@ def _build_module(
     if trainer["compile"]:
         for part in (segmenter.encoder, segmenter.decoder):
             part.compile()
-    preprocessing = build_preprocessing(config)
     return SegmentationModule(
         segmenter,
         build(config["loss"], "loss", allow),
         build(config["optimizer"], "optimizer", allow),
         build(config["schedule"], "schedule", allow),
-        labels.class_names,
-        preprocessing,
-        {KEY: to_checkpoint(config, labels, preprocessing)},
+        {KEY: to_checkpoint(segmenter.info)},
         config["seed"],
         trainer["micro_batch_size"],
         trainer["gradient_clip_val"],

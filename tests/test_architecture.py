@@ -12,6 +12,7 @@ import segrnn
 PACKAGE = Path(segrnn.__file__).parent
 ROOMS = {
     "errors": 0,
+    "components": 0,
     "labels": 0,
     "libraries": 0,
     "ops": 1,
@@ -41,7 +42,7 @@ ONLY_IN = {
     "optuna": {"search.py"},
     "hydra": {"config"},
     "matplotlib": {"reports"},
-    "cv2": set(),
+    "cv2": {"inference/video.py"},
     "requests": {"datasets/download.py", "datasets/cityscapes_download.py"},
     "cityscapesscripts": {"datasets/cityscapes_download.py"},
 }

@@ -48,8 +48,8 @@ def test_the_checkpoint_holds_tensors_and_primitives(trained: Path) -> None:
     assert checkpoint["global_step"] == 3
     assert checkpoint[KEY]["config"]["data"]["name"] == "camvid"
     model = load_checkpoint(trained / "checkpoints" / "last.ckpt")
-    assert model.labels.class_names[0] == "sky"
-    assert model.step == 3
+    assert model.info.labels.class_names[0] == "sky"
+    assert model.info.provenance["step"] == 3
 
 
 def score_files(predictions: Path, labels: Path) -> np.ndarray:
@@ -129,7 +129,7 @@ def test_a_base_size_is_kept_from_training_to_prediction(run: Run, camvid: Path)
         assert (np.load(f"{folder}/confusion.npz")["counts"] == counts).all()
 
 
-@pytest.mark.parametrize("format", ["label_ids", "train_ids", "color", "overlay"])
+@pytest.mark.parametrize("format", ["label_ids", "train_ids", "color", "overlay", "uncertainty"])
 def test_predictions_keep_size_and_stem(trained: Path, run: Run, format: str) -> None:
     sizes = {"photos/wide.jpg": (61, 9), "photos/sub/dot.png": (1, 1), "photos/tall.v2.png": (7, 40)}
     for name, size in sizes.items():
@@ -140,8 +140,8 @@ def test_predictions_keep_size_and_stem(trained: Path, run: Run, format: str) ->
     for name, size in sizes.items():
         with Image.open(Path(name.replace("photos", "out")).with_suffix(".png")) as mask:
             assert mask.size == size
-            assert mask.mode == ("L" if format.endswith("ids") else "RGB")
-    assert len([path for path in Path("out").rglob("*") if path.is_file()]) == 3
+            assert mask.mode == ("RGB" if format in ("color", "overlay") else "L")
+    assert len([path for path in Path("out").rglob("*") if path.is_file()]) == 4  # with predict.json
 
 
 def test_cityscapes_and_sgd(run: Run, cityscapes: Path) -> None:

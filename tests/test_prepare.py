@@ -74,7 +74,7 @@ def test_a_second_command_completes_the_first(
         (["download", "data=camvidd"], "data has no option 'camvidd' (did you mean camvid?)"),
         (["download", "data=camvid", "download=ade"], "download has no option 'ade'"),
         (["download", "data=camvid", "download.files.tutorial.adress=x"], "there is no 'download.files.tutorial.adre"),
-        (["download", "data=camvid", "download.files.tutorial.name=../x"], "download (segrnn.datasets.download.downl"),
+        (["download", "data=camvid", "download.files.tutorial.name=../x"], "download.files.tutorial (segrnn.datasets.d"),
         (["download", "data=camvid", "download.files.tutorial.checksum=sha1:0"], "checksum must be null or one of md5"),
         (["download", "data=camvid", "download._target_=os.remove"], "download._target_='os.remove' is not allowed"),
         (["extract", "output=x"], "archive is needed: add archive=<value>"),
@@ -115,9 +115,10 @@ def test_every_dataset_has_a_download() -> None:
 def test_every_download_can_be_built(leaf: str) -> None:
     from omegaconf import OmegaConf
 
-    from segrnn.config.build import build
+    from segrnn.components import build
+    from segrnn.config.targets import TARGETS
 
-    assert callable(build(OmegaConf.to_container(OmegaConf.load(CONF / "download" / f"{leaf}.yaml")), leaf))
+    assert callable(build(OmegaConf.to_container(OmegaConf.load(CONF / "download" / f"{leaf}.yaml")), leaf, TARGETS))
 
 
 def test_help(run, capsys: pytest.CaptureFixture[str]) -> None:

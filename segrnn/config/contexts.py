@@ -7,9 +7,10 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from torch import nn
 
-from segrnn.config.build import MODEL_TARGETS, build, call
+from segrnn.components import build, call
 from segrnn.config.command import CONF, explain
 from segrnn.errors import ConfigError
+from segrnn.models.architecture import MODEL_TARGETS
 
 
 def build_contexts(names: Sequence[str], channels: int, hidden: int | None) -> dict[str, nn.Module]:

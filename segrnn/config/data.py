@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segrnn.config.build import build, call
+from segrnn.components import build, call
+from segrnn.config.targets import DATA_TARGETS
 from segrnn.datasets import SegmentationFiles
-
-DATA_TARGETS = ("segrnn.datasets.",)
-"""What the data of a checkpoint may name."""
 
 
 def build_dataset(

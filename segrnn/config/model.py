@@ -1,34 +1,22 @@
-"""The network and its preprocessing, from a configuration or from a checkpoint."""
+"""Trained networks, from a configuration, a checkpoint or a bundle."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from segrnn import __version__
-from segrnn.config.build import MODEL_TARGETS, TARGETS, build, call
+from segrnn.components import build, call
 from segrnn.datasets import Preprocessing
 from segrnn.errors import CheckpointError
 from segrnn.labels import LabelSpace
-from segrnn.models import Segmenter, add_context, load_weights
-from segrnn.models.encoders import levels
+from segrnn.models import ModelInfo, Segmenter, load_weights
+from segrnn.models.architecture import MODEL_TARGETS, build_segmenter
 from segrnn.models.reading import read_checkpoint
 
 KEY = "segrnn"
 """Where, in a Lightning checkpoint, stands what is needed to rebuild the model."""
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained network with all that is needed to use it."""
-
-    model: Segmenter
-    labels: LabelSpace
-    preprocessing: Preprocessing
-    config: dict[str, Any]
-    step: int
 
 
 def build_preprocessing(config: Mapping[str, Any]) -> Preprocessing:
@@ -38,27 +26,16 @@ def build_preprocessing(config: Mapping[str, Any]) -> Preprocessing:
     return Preprocessing(tuple(encoder["mean"]), tuple(encoder["std"]), data["eval_scale"], base_size)
 
 
-def build_segmenter(config: Mapping[str, Any], num_classes: int, allow: Sequence[str] = TARGETS) -> Segmenter:
-    """The network with its context and its auxiliary head, without pretrained weights.
+def build_model(config: Mapping[str, Any], labels: LabelSpace, allow: Sequence[str]) -> Segmenter:
+    """The network of a training configuration, which knows its classes and its preprocessing; without weights.
 
     Raises:
         ConfigError: a component that does not exist, or that does not fit the others.
     """
-    network = call(build(config["model"], "model", allow), "model", classes=num_classes)
-    context = dict(config["context"])
-    stride = context.pop("stride")
-    if context["_target_"]:
-        segmenter = call(add_context, "context", network, build(context, "context", allow), stride)
-    else:
-        segmenter = Segmenter(network)
-    auxiliary = config.get("auxiliary")  # checkpoints of earlier versions have none
-    if auxiliary and auxiliary["_target_"]:
-        make = build(auxiliary, "auxiliary", allow)
-        segmenter.auxiliary = call(make, "auxiliary", levels(segmenter.encoder), num_classes)
-    return segmenter
+    return _with_info(build_segmenter(config, labels.num_classes, allow), config, labels, build_preprocessing(config))
 
 
-def load_pretrained(segmenter: Segmenter, config: Mapping[str, Any], allow: Sequence[str] = TARGETS) -> None:
+def load_pretrained(segmenter: Segmenter, config: Mapping[str, Any], allow: Sequence[str]) -> None:
     """Fill the encoder with the weights that ``encoder.weights`` names; nothing where it is null."""
     encoder = config["encoder"]
     if encoder["weights"]:
@@ -66,39 +43,56 @@ def load_pretrained(segmenter: Segmenter, config: Mapping[str, Any], allow: Sequ
         call(load, "encoder.weights", segmenter.encoder, encoder["name"])
 
 
-def to_checkpoint(config: Mapping[str, Any], labels: LabelSpace, preprocessing: Preprocessing) -> dict[str, Any]:
+def to_checkpoint(info: ModelInfo) -> dict[str, Any]:
     """What a checkpoint holds beside the tensors; primitives only."""
     return {
         "version": __version__,
-        "config": dict(config),
-        "labels": labels.to_dict(),
-        "preprocessing": preprocessing.to_dict(),
+        "config": info.provenance["config"],
+        "labels": info.labels.to_dict(),
+        "preprocessing": info.preprocessing.to_dict(),
     }
 
 
-def load_checkpoint(path: str | Path) -> Trained:
-    """Rebuild a trained network. Never downloads, and runs no code that the file chooses.
+def load_trained(path: str | Path) -> Segmenter:
+    """A trained network in evaluation mode, from a checkpoint or from the folder of a bundle.
+
+    Never downloads, and runs no code that the file chooses.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or was not written by segrnn.
+    """
+    return Segmenter.load(path) if Path(path).is_dir() else load_checkpoint(path)
+
+
+def load_checkpoint(path: str | Path) -> Segmenter:
+    """Rebuild a trained network, in evaluation mode.
 
     Raises:
         CheckpointError: the file is missing, damaged, or was not written by segrnn.
     """
     checkpoint = read_checkpoint(path, (KEY, "state_dict", "global_step"))
     try:
-        info = checkpoint[KEY]
-        labels, preprocessing = LabelSpace.from_dict(info["labels"]), Preprocessing.from_dict(info["preprocessing"])
-        model = build_segmenter(info["config"], labels.num_classes, MODEL_TARGETS)
-        load_weights(model, weights_of(checkpoint))
-        return Trained(model.eval(), labels, preprocessing, info["config"], checkpoint["global_step"])
+        kept = checkpoint[KEY]
+        labels, preprocessing = LabelSpace.from_dict(kept["labels"]), Preprocessing.from_dict(kept["preprocessing"])
+        segmenter = build_segmenter(kept["config"], labels.num_classes, MODEL_TARGETS)
+        load_weights(segmenter, weights_of(checkpoint))
+        validations = checkpoint.get("callbacks", {}).get("Checkpoints", {}).get("validations", [])
+        scores = {f"mIoU on {kept['config']['data']['split']}": validations[-1][1]} if validations else {}
+        provenance = {"version": kept["version"], "step": checkpoint["global_step"]}
+        return _with_info(segmenter, kept["config"], labels, preprocessing, scores, provenance).eval()
     except Exception as error:  # a damaged file can fail anywhere on the way, with anything
         raise CheckpointError(f"{path} can't be loaded: {error}") from error
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, Tensor], LabelSpace]:
-    """The weights of a checkpoint and the classes that they are for.
+    """The weights of a checkpoint or a bundle, and the classes that they are for.
 
     Raises:
         CheckpointError: the file is missing, damaged, or was not written by segrnn.
     """
+    if Path(path).is_dir():
+        segmenter = Segmenter.load(path)
+        return segmenter.state_dict(), segmenter.info.labels
     checkpoint = read_checkpoint(path, (KEY, "state_dict"))
     try:
         return weights_of(checkpoint), LabelSpace.from_dict(checkpoint[KEY]["labels"])
@@ -110,3 +104,17 @@ def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     """The network's state dict, from one of the training module; the averaged one, where there is an average."""
     state: Mapping[str, Tensor] = checkpoint["state_dict"]
     return {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}
+
+
+def _with_info(
+    segmenter: Segmenter,
+    config: Mapping[str, Any],
+    labels: LabelSpace,
+    preprocessing: Preprocessing,
+    scores: Mapping[str, float] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Segmenter:
+    architecture = {part: config[part] for part in ("model", "context")}
+    told = {**(provenance or {}), "config": dict(config)}
+    segmenter.info = ModelInfo(architecture, labels, preprocessing, scores or {}, told)
+    return segmenter

@@ -144,11 +144,29 @@ class Search(Train):
 
 
 @dataclass
-class Evaluate:
-    """`conf/evaluate.yaml`."""
+class Windows:
+    """Sliding windows; none without a size."""
+
+    size: list[int] | None
+    stride: list[int] | None
+    gaussian: bool
+
+
+@dataclass
+class Inference:
+    """How a trained network looks at images."""
 
     ckpt: str
     device: str
+    scales: list[float]
+    flip: bool
+    windows: Windows
+
+
+@dataclass
+class Evaluate(Inference):
+    """`conf/evaluate.yaml`."""
+
     data: dict[str, Any]
     examples: Examples
 
@@ -161,16 +179,14 @@ class Scored:
 
 
 @dataclass
-class Predict:
+class Predict(Inference):
     """`conf/predict.yaml`."""
 
-    ckpt: str
     input: str
     inside: str
     output: str
     format: str
     overwrite: bool
-    device: str
 
 
 @dataclass
@@ -268,6 +284,8 @@ _LENGTHS = {
     "data.scale": 2,
     "encoder.mean": 3,
     "encoder.std": 3,
+    "windows.size": 2,
+    "windows.stride": 2,
 }
 _POSITIVE = (
     "field_size",
@@ -277,6 +295,9 @@ _POSITIVE = (
     "data.eval_scale",
     "encoder.std",
     "trainer.max_minutes",
+    "scales",
+    "windows.size",
+    "windows.stride",
 )
 _SHARES = ("data.flip", "data.color", "data.max_class_share", "data.repeat_threshold", "trainer.ema_decay")
 
@@ -318,6 +339,8 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
             raise ConfigError("trainer.devices=0 must be at least 1, or -1 for all that there are")
         if key in _LENGTHS and len(numbers) != _LENGTHS[key]:
             raise ConfigError(f"{key}={value} must be {_LENGTHS[key]} numbers")
+        if key == "scales" and not value:
+            raise ConfigError("scales=[] must hold at least one factor; [1.0] looks once")
         if key in _POSITIVE and min(numbers) <= 0:
             raise ConfigError(f"{key}={value} must be above 0")
         if key in _SHARES and not 0 <= value <= 1:

@@ -5,7 +5,7 @@ from segrnn.datasets.camvid import CamVid, CamVidOriginal
 from segrnn.datasets.cityscapes import Cityscapes
 from segrnn.datasets.demo import Demo
 from segrnn.datasets.digest import digest
-from segrnn.datasets.files import Sample, SegmentationFiles, read_image, read_label
+from segrnn.datasets.files import Sample, SegmentationFiles, read_image, read_label, to_rgb
 from segrnn.datasets.folder import Folder
 from segrnn.datasets.storage import File, Tree
 from segrnn.datasets.stream import Augmented, EndlessSampler, sample_loader
@@ -30,4 +30,5 @@ __all__ = [
     "read_image",
     "read_label",
     "sample_loader",
+    "to_rgb",
 ]

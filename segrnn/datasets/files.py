@@ -200,13 +200,22 @@ def read_image(file: File) -> ByteArray:
     """Decode an image in full as RGB, ``(H, W, 3)`` uint8; grey and paletted ones are converted, alpha is dropped.
 
     Raises:
-        DataError: the file is missing, not an image, truncated, or has one channel of more than 8 bits.
+        DataError: the file is missing, not an image, truncated, or has one channel of more than 16 bits.
     """
-    if file.suffix == ".npy":
-        return _map_array(file, dimensions=3)
-    picture = open_picture(file)
+    return _map_array(file, dimensions=3) if file.suffix == ".npy" else to_rgb(open_picture(file), file)
+
+
+def to_rgb(picture: Image.Image, name: object) -> ByteArray:
+    """The pixels of an image as RGB, ``(H, W, 3)`` uint8; of 16 bits, the upper 8, as Pillow does to colours.
+
+    Raises:
+        DataError: one channel of more than 16 bits; the message has the name.
+    """
+    if picture.mode.startswith("I;16"):
+        grey = (np.asarray(picture) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
     if picture.mode.startswith(("I", "F")):
-        raise DataError(f"{file} has mode {picture.mode}: more than 8 bits in one channel, which is no photograph")
+        raise DataError(f"{name} has mode {picture.mode}: more than 16 bits in one channel, which is no photograph")
     return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 

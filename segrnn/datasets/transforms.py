@@ -60,7 +60,14 @@ class Preprocessing:
 
     def __call__(self, image: ByteArray) -> Tensor:
         """Turn an image ``(H, W, 3)`` of bytes into the network's input ``(3, H', W')``."""
-        factor = self.scale * base_factor(image, self.base_size)
+        return self.resize(image, self.factor(image))
+
+    def factor(self, image: ByteArray) -> float:
+        """The size at which the network sees an image, relative to the image's own."""
+        return self.scale * base_factor(image, self.base_size)
+
+    def resize(self, image: ByteArray, factor: float) -> Tensor:
+        """The network's input ``(3, H', W')`` for an image, or a part of one, at another size."""
         height, width = (max(1, round(side * factor)) for side in image.shape[:2])
         return self.normalize(to_tensor(A.Resize(height, width, area_for_downscale="image")(image=image)["image"]))
 

@@ -1,21 +1,32 @@
 """From an image to a mask, and from a mask to a file."""
 
 from segrnn.inference.device import choose_device
-from segrnn.inference.folder import Job, find_images, plan
-from segrnn.inference.masks import FORMATS, write_atomically, write_png
+from segrnn.inference.files import write_atomically, write_png
+from segrnn.inference.folder import Job, find_images, plan, take_up
+from segrnn.inference.images import Picture, as_array
+from segrnn.inference.masks import FORMATS, PICTURES
+from segrnn.inference.predictor import Predictor
 from segrnn.inference.submission import rules_for, write_submission
-from segrnn.inference.whole import predict_mask, predict_with_confidence
+from segrnn.inference.video import VIDEO_SUFFIXES, Video, write_video
+from segrnn.inference.windows import Windows
 
 __all__ = [
     "FORMATS",
+    "PICTURES",
+    "VIDEO_SUFFIXES",
     "Job",
+    "Picture",
+    "Predictor",
+    "Video",
+    "Windows",
+    "as_array",
     "choose_device",
     "find_images",
     "plan",
-    "predict_mask",
-    "predict_with_confidence",
     "rules_for",
+    "take_up",
     "write_atomically",
     "write_png",
     "write_submission",
+    "write_video",
 ]

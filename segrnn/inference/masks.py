@@ -1,71 +1,79 @@
-"""Mask files: what they hold, and writing them so that none is ever half there."""
+"""What is written for an image."""
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from segrnn.errors import OutputError
-from segrnn.labels import LabelSpace
+from segrnn.inference.files import write_atomically, write_png
+from segrnn.inference.predictor import Predictor
 from segrnn.labels.space import ByteArray
 
-Render = Callable[[ByteArray, ByteArray, LabelSpace], ByteArray]
-"""Makes a file's pixels from a mask of train ids ``(H, W)``, its image ``(H, W, 3)`` and the label table."""
+Render = Callable[[Predictor, ByteArray], ByteArray]
+"""Makes a picture's pixels ``(H, W)`` or ``(H, W, 3)`` for an image ``(H, W, 3)``."""
 
 
-def label_ids(mask: ByteArray, image: ByteArray, labels: LabelSpace) -> ByteArray:
+def label_ids(predictor: Predictor, image: ByteArray) -> ByteArray:
     """The ids of the dataset's own label files: what official evaluators want."""
-    return labels.decode(mask)
+    return predictor.model.info.labels.decode(train_ids(predictor, image))
 
 
-def train_ids(mask: ByteArray, image: ByteArray, labels: LabelSpace) -> ByteArray:
+def train_ids(predictor: Predictor, image: ByteArray) -> ByteArray:
     """The classes as the network numbers them, from 0."""
-    return mask
+    return predictor.mask(image).cpu().numpy()
 
 
-def color(mask: ByteArray, image: ByteArray, labels: LabelSpace) -> ByteArray:
+def color(predictor: Predictor, image: ByteArray) -> ByteArray:
     """The dataset's palette."""
-    return labels.colorize(mask)
+    return predictor.model.info.labels.colorize(train_ids(predictor, image))
 
 
-def overlay(mask: ByteArray, image: ByteArray, labels: LabelSpace) -> ByteArray:
+def overlay(predictor: Predictor, image: ByteArray) -> ByteArray:
     """The palette over the image, half and half."""
-    return ((image.astype(np.uint16) + labels.colorize(mask)) // 2).astype(np.uint8)
+    return ((image.astype(np.uint16) + color(predictor, image)) // 2).astype(np.uint8)
 
 
-FORMATS: dict[str, Render] = {f.__name__: f for f in (label_ids, train_ids, color, overlay)}
+def uncertainty(predictor: Predictor, image: ByteArray) -> ByteArray:
+    """The entropy of the probabilities: black is sure, white has no idea."""
+    return (255 * predictor.uncertainty(image)).round().byte().cpu().numpy()
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it: readers see the whole file or none.
+PICTURES: dict[str, Render] = {f.__name__: f for f in (label_ids, train_ids, color, overlay, uncertainty)}
 
-    Raises:
-        OutputError: the folder can't be made or written to.
+
+class Format(NamedTuple):
+    """How the result for an image is written.
+
+    Args:
+        suffix: of the file.
+        write: makes the file, atomically.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-        os.close(descriptor)
-        temporary = Path(name)
-        try:
-            write(temporary)
-            temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path} can't be written: {error}") from error
+
+    suffix: str
+    write: Callable[[Path, Predictor, ByteArray], None]
 
 
-def write_png(path: Path, pixels: ByteArray) -> None:
-    """Write ``(H, W)`` or ``(H, W, 3)`` bytes as a PNG, atomically."""
-    write_atomically(path, lambda temporary: Image.fromarray(pixels).save(temporary, format="PNG"))
+def write_probabilities(path: Path, predictor: Predictor, image: ByteArray) -> None:
+    """Write all probabilities as a NumPy file ``(K, H, W)`` of float16, part by part."""
+    shape = (predictor.model.info.labels.num_classes, *image.shape[:2])
+
+    def write(temporary: Path) -> None:
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+        for part in predictor.probabilities(image):
+            classes, rows, _ = part.values.shape
+            place = np.s_[part.first_class : part.first_class + classes, part.first_row : part.first_row + rows]
+            array[place] = part.values.cpu().numpy()
+        array.flush()
+
+    write_atomically(path, write)
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def _picture(render: Render) -> Format:
+    return Format(".png", lambda path, predictor, image: write_png(path, render(predictor, image)))
+
+
+FORMATS = {
+    **{name: _picture(render) for name, render in PICTURES.items()},
+    "probabilities": Format(".npy", write_probabilities),
+}

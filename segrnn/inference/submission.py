@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from segrnn.errors import DataError, OutputError
-from segrnn.inference.masks import write_atomically
+from segrnn.inference.files import write_atomically
 from segrnn.labels import ADE20K, CITYSCAPES, LabelSpace
 from segrnn.labels.space import ByteArray
 

@@ -1,5 +1,6 @@
 """Reading checkpoints without running what they hold."""
 
+import hashlib
 import pickle
 import zipfile
 from collections.abc import Sequence
@@ -9,6 +10,9 @@ from typing import Any
 import torch
 
 from segrnn.errors import CheckpointError
+
+WEIGHTS = "model.safetensors"
+"""The tensors in a bundle."""
 
 
 def read_checkpoint(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
@@ -38,6 +42,13 @@ def read_checkpoint(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
     if lacking:
         raise CheckpointError(f"{file} can't be loaded: no checkpoint of segrnn, it lacks {', '.join(lacking)}")
     return checkpoint
+
+
+def digest_weights(path: str | Path) -> str:
+    """What tells the weights of a checkpoint, or of a bundle's folder, from all others: SHA-256 of their file."""
+    path = Path(path)
+    with (path / WEIGHTS if path.is_dir() else path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _first_line(error: Exception) -> str:

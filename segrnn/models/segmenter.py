@@ -1,9 +1,11 @@
 """The network, readable as a diagram."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 import torch.nn.functional as F
+from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
 from segrnn.libraries import smp
@@ -11,13 +13,16 @@ from segrnn.models.fcn import FCN
 from segrnn.models.reseg import ReSeg
 
 if TYPE_CHECKING:
+    from segrnn.inference.images import Picture
+    from segrnn.labels.space import ByteArray
     from segrnn.models.auxiliary import Auxiliary
+    from segrnn.models.info import ModelInfo
 
 Network: TypeAlias = smp.base.SegmentationModel | FCN | ReSeg
 
 
-class Segmenter(nn.Module):
-    """image -> encoder -> (neck) -> context -> decoder -> head -> logits, for images of any size.
+class Segmenter(nn.Module, ModelHubMixin, library_name="segrnn", pipeline_tag="image-segmentation"):
+    """image -> encoder -> (neck) -> context -> decoder -> head -> upsampling -> logits, for images of any size.
 
     `segrnn.models.add_context` makes one with a context.
 
@@ -28,6 +33,11 @@ class Segmenter(nn.Module):
 
     Attributes:
         auxiliary: None, or an `Auxiliary` to train with, which is set from outside.
+        info: the classes, the preprocessing and what else is needed to use the network; trained ones that are loaded
+            have it, and it is set from outside where the network was put together by hand.
+
+    Raises:
+        ValueError: the network ends in an activation, where logits are wanted.
 
     Shapes:
         ``(B, 3, H, W) -> (B, K, H, W)`` for any H and W of at least 1: the image is padded inside by repeating its
@@ -45,26 +55,132 @@ class Segmenter(nn.Module):
         self.neck = getattr(network, "neck", nn.Identity())  # models of SMP have none
         self.context = nn.ModuleDict({str(level): context for level, context in (contexts or {}).items()})
         self.decoder = network.decoder
-        self.head = network.segmentation_head
+        self.head, self.upsampling = _split(network.segmentation_head)
         self.auxiliary: Auxiliary | None = None
+        self._info: ModelInfo | None = None
 
     def forward(self, image: Tensor) -> Tensor:
         """Segment ``(B, 3, H, W)`` into logits ``(B, K, H, W)``."""
-        features = self.encoder(pad(image, self.encoder.output_stride))
-        return crop_like(image, self._paint(features))
+        return self.upsample(self.coarse_logits(image), image.shape[-2:])
+
+    def coarse_logits(self, image: Tensor) -> Tensor:
+        """Logits of ``(B, 3, H, W)`` as the head makes them: ``(B, K, h, w)`` at the decoder's stride."""
+        return self._paint(self._encode(image))
+
+    def upsample(self, coarse: Tensor, size: Sequence[int]) -> Tensor:
+        """Bring coarse logits, all of them or those of some classes, to the size ``(H, W)`` of their image."""
+        height, width = size
+        return self.upsampling(coarse)[..., :height, :width]  # without what the image was padded by
 
     def forward_with_auxiliary(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
         """The same logits and, for training, those of the auxiliary head, where there is one; ``(B, K, H, W)`` each."""
-        features = self.encoder(pad(image, self.encoder.output_stride))
-        auxiliary = None if self.auxiliary is None else crop_like(image, self.auxiliary(features))
-        return crop_like(image, self._paint(features)), auxiliary
+        features = self._encode(image)
+        height, width = image.shape[-2:]
+        auxiliary = None if self.auxiliary is None else self.auxiliary(features)[..., :height, :width]
+        return self.upsample(self._paint(features), (height, width)), auxiliary
+
+    def _encode(self, image: Tensor) -> list[Tensor]:
+        return self.encoder(pad(image, self.encoder.output_stride))
 
     def _paint(self, features: list[Tensor]) -> Tensor:
-        """(neck) -> context -> decoder -> head: from the encoder's maps to logits at the padded size."""
+        """(neck) -> context -> decoder -> head."""
         maps = list(self.neck(features))
         for level, context in self.context.items():
             maps[int(level)] = context(maps[int(level)])
         return self.head(self.decoder(maps))
+
+    @property
+    def info(self) -> "ModelInfo":
+        """What is needed to use the network.
+
+        Raises:
+            ValueError: nobody has said it.
+        """
+        if self._info is None:
+            raise ValueError(
+                "the network does not know its classes and its preprocessing: set model.info = ModelInfo(...)"
+            )
+        return self._info
+
+    @info.setter
+    def info(self, info: "ModelInfo") -> None:
+        self._info = info
+
+    @overload
+    def predict(self, image: "Picture") -> "ByteArray": ...
+    @overload
+    def predict(self, image: "list[Picture]") -> "list[ByteArray]": ...
+
+    def predict(self, image: "Picture | list[Picture]") -> "ByteArray | list[ByteArray]":
+        """Label every pixel of an image, or of each of several, with memory bounded by the image.
+
+        `segrnn.inference.Predictor` has more: sliding windows, test-time augmentation, confidences.
+
+        Args:
+            image: a path, a PIL image, or an array ``(H, W, 3)`` or ``(H, W)`` of bytes; any size.
+
+        Returns:
+            Train ids ``(H, W)``, uint8; ``model.info.labels`` has names and colours. A list for several images.
+
+        Raises:
+            DataError: the file can't be read, or the array is no image.
+        """
+        from segrnn.inference import Predictor, as_array
+
+        predictor = Predictor(self)
+        if isinstance(image, list):
+            return [predictor.mask(as_array(each)).cpu().numpy() for each in image]
+        return predictor.mask(as_array(image)).cpu().numpy()
+
+    def save(self, folder: str | Path) -> None:
+        """Write a bundle, which `load` reads: ``model.safetensors``, ``config.json`` and ``README.md``, a model card.
+
+        Args:
+            folder: new, or empty.
+
+        Raises:
+            OutputError: the folder is taken, or can't be written.
+            ValueError: there is no `info`.
+        """
+        from segrnn.models import bundle
+
+        bundle.save(self, Path(folder))
+
+    @classmethod
+    def load(cls, source: str | Path) -> "Segmenter":
+        """Read a bundle, in evaluation mode on the CPU. Nothing that it holds is run.
+
+        Args:
+            source: its folder, or the name of a model on the Hugging Face hub, ``owner/name``.
+
+        Raises:
+            CheckpointError: there is no bundle, or it is damaged or was changed.
+        """
+        from segrnn.models import bundle
+
+        return bundle.load(source)
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Called by the hub's ``save_pretrained`` and ``push_to_hub``."""
+        from segrnn.models import bundle
+
+        bundle.write(self, save_directory)
+
+    @classmethod
+    def _from_pretrained(  # type: ignore[override]  # of further keywords there are none
+        cls,
+        *,
+        model_id: str,
+        revision: str | None,
+        cache_dir: str | Path | None,
+        force_download: bool,
+        local_files_only: bool,
+        token: str | bool | None,
+    ) -> "Segmenter":
+        """Called by the hub's ``from_pretrained``."""
+        from segrnn.models import bundle
+
+        return bundle.load(model_id, revision, cache_dir, force_download, local_files_only, token)
 
 
 def pad(image: Tensor, multiple: int) -> Tensor:
@@ -73,7 +189,12 @@ def pad(image: Tensor, multiple: int) -> Tensor:
     return F.pad(image, (0, -width % multiple, 0, -height % multiple), mode="replicate")
 
 
-def crop_like(image: Tensor, logits: Tensor) -> Tensor:
-    """Cut off what the image was padded by: ``(B, K, H', W') -> (B, K, H, W)``."""
-    height, width = image.shape[-2:]
-    return logits[..., :height, :width]
+def _split(head: nn.Module) -> tuple[nn.Module, nn.Module]:
+    """The layers that classify, and those that only enlarge; the names of the former's tensors stay as they were."""
+    if not isinstance(head, nn.Sequential):
+        return head, nn.Identity()
+    classifier, upsampling, *rest = head
+    for layer in rest:  # models of SMP have an activation, which is the identity unless one was asked for
+        if not isinstance(getattr(layer, "activation", layer), nn.Identity):
+            raise ValueError(f"the network ends in {layer}, where logits are wanted: make it with activation=None")
+    return nn.Sequential(classifier), upsampling

@@ -108,7 +108,7 @@ def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None
     write_atomically(folder / "per_class.csv", lambda path: _write_csv(scores, path))
     write_atomically(
         folder / "confusion.npz",
-        lambda path: np.savez_compressed(path, counts=scores.counts, class_names=np.array(scores.class_names)),
+        lambda path: _write_confusion(scores, path),
     )
     write_atomically(folder / "confusion.png", lambda path: draw_confusion(scores, path))
 
@@ -116,6 +116,11 @@ def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None
 def write_json(content: Any, path: Path) -> None:
     """Write primitives as a file that people can read too."""
     write_atomically(path, lambda temporary: temporary.write_text(json.dumps(content, indent=2) + "\n"))
+
+
+def _write_confusion(scores: Scores, path: Path) -> None:
+    with path.open("wb") as file:  # NumPy would give a path the suffix that it wants
+        np.savez_compressed(file, counts=scores.counts, class_names=np.array(scores.class_names))
 
 
 def _write_csv(scores: Scores, path: Path) -> None:

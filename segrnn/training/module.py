@@ -14,9 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from segrnn.datasets import Preprocessing, Sample
+from segrnn.datasets import Sample
 from segrnn.errors import TrainingError
-from segrnn.inference import predict_mask
+from segrnn.inference import Predictor
 from segrnn.labels import IGNORE_INDEX
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.models import Segmenter
@@ -32,12 +32,10 @@ class SegmentationModule(pl.LightningModule):
     batches that batch norms see.
 
     Args:
-        model: the network.
+        model: the network, with its info.
         loss: maps logits ``(B, K, H, W)`` and train ids ``(B, H, W)`` to a mean over the valid pixels.
         optimizer: makes the optimizer from the model.
         schedule: makes the learning rate schedule from the optimizer and the number of steps.
-        class_names: of the K classes.
-        preprocessing: of all images.
         checkpoint_info: primitives that every checkpoint holds too, to rebuild the model from.
         seed: of the whole run.
         micro_batch_size: how many images go through the network of one process at a time; None for all of its share.
@@ -52,8 +50,6 @@ class SegmentationModule(pl.LightningModule):
         loss: nn.Module,
         optimizer: Callable[[Segmenter], Optimizer],
         schedule: Callable[[Optimizer, int], LRScheduler],
-        class_names: tuple[str, ...],
-        preprocessing: Preprocessing,
         checkpoint_info: dict[str, Any],
         seed: int,
         micro_batch_size: int | None,
@@ -65,11 +61,11 @@ class SegmentationModule(pl.LightningModule):
         self.automatic_optimization = False
         self.model, self.loss = model, loss
         self.optimizer, self.schedule = optimizer, schedule
-        self.class_names, self.preprocessing = class_names, preprocessing
+        self.class_names, self.predictor = model.info.labels.class_names, Predictor(model)
         self.checkpoint_info = checkpoint_info
         self.seed, self.micro_batch_size, self.gradient_clip_val = seed, micro_batch_size, gradient_clip_val
         self.interruption, self.memory_format = interruption, memory_format
-        self.confusion = ConfusionMatrix(len(class_names))
+        self.confusion = ConfusionMatrix(len(self.class_names))
         self.scores: Scores | None = None
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
@@ -102,7 +98,7 @@ class SegmentationModule(pl.LightningModule):
         return {"loss": loss}
 
     def _loss(self, images: Tensor, masks: Tensor) -> Tensor:
-        pixels = self.preprocessing.normalize(images).to(memory_format=self.memory_format)
+        pixels = self.model.info.preprocessing.normalize(images).to(memory_format=self.memory_format)
         logits, auxiliary = self.model.forward_with_auxiliary(pixels)
         loss = self.loss(logits, masks.long())
         if auxiliary is not None:
@@ -163,7 +159,7 @@ class SegmentationModule(pl.LightningModule):
         for sample in samples:
             if self.interruption.noted:
                 break
-            masks.append(predict_mask(self.model, self.preprocessing, sample.image, self.device))
+            masks.append(self.predictor.mask(sample.image))
             counts.append(self.confusion.update(masks[-1], torch.from_numpy(sample.mask).to(self.device)))
         return {"masks": masks, "counts": counts}
 

@@ -13,10 +13,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_method, get_object
 from omegaconf import OmegaConf
 
-from segrnn.config.build import TARGETS, build
-from segrnn.config.model import build_segmenter
+from segrnn.components import build
 from segrnn.config.schema import Train, check
+from segrnn.config.targets import TARGETS
 from segrnn.errors import ConfigError
+from segrnn.models.architecture import build_segmenter
 
 CONF = Path(segrnn.conf.__file__).parent
 LEAVES = sorted(
@@ -139,11 +140,11 @@ def test_reseg_is_built_from_its_experiment() -> None:
 
 def test_a_sum_of_losses_is_overridden_part_by_part() -> None:
     overrides = ["loss=cross_entropy_dice", "loss.weights.dice=3", "loss.losses.cross_entropy.label_smoothing=0.5"]
-    loss = build(composed(*overrides)["loss"], "loss")
+    loss = build(composed(*overrides)["loss"], "loss", TARGETS)
     assert loss.weights == {"cross_entropy": 1, "dice": 3}
     assert loss.losses["cross_entropy"].label_smoothing == 0.5
     with pytest.raises(ConfigError, match=r"loss\.weights are 3 \(cross_entropy, lovasz, dice\) for 2 loss\.losses"):
-        build(composed("loss=cross_entropy_lovasz", "+loss.weights.dice=1")["loss"], "loss")
+        build(composed("loss=cross_entropy_lovasz", "+loss.weights.dice=1")["loss"], "loss", TARGETS)
 
 
 @pytest.mark.parametrize("group", ["loss", "optimizer", "schedule"])

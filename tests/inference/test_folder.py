@@ -5,8 +5,7 @@ import pytest
 from PIL import Image
 
 from segrnn.errors import DataError, OutputError
-from segrnn.inference import FORMATS, plan, write_atomically, write_png
-from segrnn.labels import CITYSCAPES
+from segrnn.inference import plan, take_up, write_atomically, write_png
 
 
 @pytest.fixture
@@ -19,35 +18,53 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_masks_mirror_the_folder(photos: Path, tmp_path: Path) -> None:
-    jobs = plan(photos, tmp_path / "masks", overwrite=False)
+    jobs = plan(photos, tmp_path / "masks", ".png")
     assert [job.mask.relative_to(tmp_path).as_posix() for job in jobs] == [
         *("masks/a.png", "masks/sub/a.png", "masks/sub/b.png")
     ]
-    assert plan(photos / "a.jpg", tmp_path, overwrite=False)[0].mask == tmp_path / "a.png"
+    assert plan(photos / "a.jpg", tmp_path, ".png")[0].mask == tmp_path / "a.png"
 
 
 def test_what_cannot_work_is_refused_before_anything_is_written(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="input=.*nowhere does not exist"):
-        plan(tmp_path / "nowhere", tmp_path / "masks", overwrite=False)
+        plan(tmp_path / "nowhere", tmp_path / "masks", ".png")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no image"):
-        plan(tmp_path / "empty", tmp_path / "masks", overwrite=False)
+        plan(tmp_path / "empty", tmp_path / "masks", ".png")
     with pytest.raises(OutputError, match="lies inside"):
-        plan(photos, photos / "masks", overwrite=True)
+        plan(photos, photos / "masks", ".png")
     with pytest.raises(OutputError, match="would replace the image itself"):
-        plan(photos / "sub" / "a.png", photos / "sub", overwrite=True)
+        plan(photos / "sub" / "a.png", photos / "sub", ".png")
     (photos / "a.png").write_bytes(b"")
     with pytest.raises(OutputError, match=r"a\.jpg and .*a\.png would both be written"):
-        plan(photos, tmp_path / "masks", overwrite=True)
+        plan(photos, tmp_path / "masks", ".png")
 
 
 def test_existing_masks_are_kept_unless_told(photos: Path, tmp_path: Path) -> None:
     mask = tmp_path / "masks" / "sub" / "b.png"
     mask.parent.mkdir(parents=True)
     mask.write_bytes(b"precious")
+    jobs = plan(photos, tmp_path / "masks", ".png")
     with pytest.raises(OutputError, match=r"1 of 3 masks exist already, e\.g\. .*b\.png.*overwrite=true"):
-        plan(photos, tmp_path / "masks", overwrite=False)
-    assert len(plan(photos, tmp_path / "masks", overwrite=True)) == 3
+        take_up(jobs, tmp_path / "masks", {"format": "color"}, overwrite=False)
+    assert mask.read_bytes() == b"precious"
+    assert take_up(jobs, tmp_path / "masks", {"format": "color"}, overwrite=True) == jobs
+    assert not mask.exists()
+
+
+def test_a_later_start_does_what_is_left(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "masks"
+    jobs = plan(photos, output, ".png")
+    assert take_up(jobs, output, {"format": "color"}, overwrite=False) == jobs
+    write_png(jobs[1].mask, np.zeros((2, 3), np.uint8))
+    (jobs[1].mask.parent / ".b-abc.part").write_bytes(b"half")
+    assert take_up(jobs, output, {"format": "color"}, overwrite=False) == [jobs[0], jobs[2]]
+    assert [path.name for path in jobs[1].mask.parent.iterdir()] == ["a.png"]
+    with pytest.raises(OutputError, match="made with other settings"):
+        take_up(jobs, output, {"format": "overlay"}, overwrite=False)
+    (output / "predict.json").write_bytes(b"{")
+    with pytest.raises(OutputError, match="made with other settings"):
+        take_up(jobs, output, {"format": "color"}, overwrite=False)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -68,15 +85,6 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match="can't be written"):
         write_png(tmp_path / "file" / "mask.png", np.zeros((2, 2), np.uint8))
-
-
-def test_formats() -> None:
-    mask = np.array([[0, 13]], np.uint8)  # road, car
-    image = np.full((1, 2, 3), 100, np.uint8)
-    assert FORMATS["label_ids"](mask, image, CITYSCAPES).tolist() == [[7, 26]]
-    assert FORMATS["train_ids"](mask, image, CITYSCAPES).tolist() == [[0, 13]]
-    assert FORMATS["color"](mask, image, CITYSCAPES).tolist() == [[[128, 64, 128], [0, 0, 142]]]
-    assert FORMATS["overlay"](mask, image, CITYSCAPES).tolist() == [[[114, 82, 114], [50, 50, 121]]]
 
 
 def test_what_is_written_reads_back(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 import pytest
 
-from segrnn.config.build import MODEL_TARGETS, TARGETS, build, call
+from segrnn.components import build, call
+from segrnn.config.targets import TARGETS
 from segrnn.context import ReNet
 from segrnn.errors import ConfigError
+from segrnn.models.architecture import MODEL_TARGETS
 
 
 @pytest.mark.parametrize(
@@ -24,7 +26,7 @@ from segrnn.errors import ConfigError
 )
 def test_what_is_not_a_component_is_refused(target: object) -> None:
     with pytest.raises(ConfigError, match=r"^thing\[0\]\._target_="):
-        build([{"_target_": target}], "thing")  # type: ignore[arg-type]
+        build([{"_target_": target}], "thing", TARGETS)  # type: ignore[arg-type]
 
 
 def test_a_checkpoint_may_choose_models_only() -> None:
@@ -40,8 +42,9 @@ def test_a_user_may_add_prefixes() -> None:
 
 def test_errors_name_the_place_and_the_reason() -> None:
     with pytest.raises(ConfigError, match=r"context\._target_='segrnn.context.ReNett' can't be imported"):
-        build({"_target_": "segrnn.context.ReNett"}, "context")
+        build({"_target_": "segrnn.context.ReNett"}, "context", TARGETS)
     with pytest.raises(ConfigError, match=r"context \(segrnn.context.ReNet\): .*unexpected keyword argument 'levl'"):
-        build({"_target_": "segrnn.context.ReNet", "channels": 4, "levl": 3}, "context")
+        build({"_target_": "segrnn.context.ReNet", "channels": 4, "levl": 3}, "context", TARGETS)
+    make = build({"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 0}, "context", TARGETS)
     with pytest.raises(ConfigError, match=r"context: hidden must be a whole number of at least 1"):
-        call(build({"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 0}, "context"), "context", 4)
+        call(make, "context", 4)

@@ -1,0 +1,74 @@
+"""The one place that makes objects from a configuration."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from segrnn.errors import ConfigError, SegrnnError
+
+_SPECIAL = {"_target_", "_partial_"}
+
+
+def build(config: Any, path: str, allow: Sequence[str]) -> Any:
+    """Instantiate a component, given as plain containers with ``_target_``, and the components among its arguments.
+
+    ``_partial_: true`` gives what makes the component, once the arguments that lack are known. Keys are as in
+    `hydra.utils.instantiate`, which is not used as trained networks are to be loaded without Hydra.
+
+    Args:
+        config: the component's configuration; a list of them; or a value, which stays as it is.
+        path: its place in the whole configuration, for error messages.
+        allow: import paths that may be named; one that ends in a dot stands for all below it.
+
+    Raises:
+        ConfigError: a target that is not allowed or does not exist, or arguments that it refuses.
+
+    Example:
+        >>> build({"_target_": "torch.nn.ReLU"}, path="activation", allow=["torch.nn."])
+        ReLU()
+    """
+    if isinstance(config, Mapping):
+        if "_target_" not in config:
+            return {key: build(value, f"{path}.{key}", allow) for key, value in config.items()}
+        target = _find(config["_target_"], path, allow)
+        arguments = {key: build(value, f"{path}.{key}", allow) for key, value in config.items() if key not in _SPECIAL}
+        if config.get("_partial_"):
+            return partial(target, **arguments)
+        return call(target, f"{path} ({config['_target_']})", **arguments)
+    if isinstance(config, Sequence) and not isinstance(config, str):
+        return [build(value, f"{path}[{i}]", allow) for i, value in enumerate(config)]
+    return config
+
+
+def call(component: Any, path: str, *args: Any, **kwargs: Any) -> Any:
+    """Call a ``_partial_`` component, with errors that name its place in the configuration.
+
+    Raises:
+        ConfigError: arguments that it refuses, or a library that it misses.
+    """
+    try:
+        return component(*args, **kwargs)
+    except SegrnnError:
+        raise
+    except (TypeError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def _find(target: Any, path: str, allow: Sequence[str]) -> Any:
+    """Compare the path, and then where the object it leads to was defined: modules also hold what they import."""
+    allowed = ", ".join(allow)
+    if not isinstance(target, str) or not _matches(target, allow):
+        raise ConfigError(f"{path}._target_={target!r} is not allowed; allowed are {allowed} and what allow=[...] adds")
+    module_name, _, name = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{path}._target_={target!r} can't be imported: {error}") from error
+    if target not in allow and not _matches(f"{getattr(found, '__module__', '')}.", allow):
+        raise ConfigError(f"{path}._target_={target!r} leads outside of what is allowed: {allowed}")
+    return found
+
+
+def _matches(target: str, allow: Sequence[str]) -> bool:
+    return any(target.startswith(prefix) if prefix.endswith(".") else target == prefix for prefix in allow)

@@ -1,0 +1,34 @@
+"""Images in the forms in which people have them."""
+
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from segrnn.datasets import read_image, to_rgb
+from segrnn.errors import DataError
+from segrnn.labels.space import ByteArray
+
+Picture: TypeAlias = str | Path | Image.Image | ByteArray
+"""A path, a PIL image, or an array ``(H, W, 3)`` or ``(H, W)`` of bytes."""
+
+
+def as_array(picture: Picture) -> ByteArray:
+    """The pixels ``(H, W, 3)``; grey becomes RGB, alpha is dropped, as in files.
+
+    Raises:
+        DataError: a file that can't be read, or an array that is no image.
+
+    Example:
+        >>> as_array(np.zeros((4, 6), np.uint8)).shape
+        (4, 6, 3)
+    """
+    if isinstance(picture, str | Path):
+        return read_image(Path(picture))
+    if isinstance(picture, Image.Image):
+        return to_rgb(picture, "the image")
+    array = np.asarray(picture)
+    if array.dtype != np.uint8 or not array.size or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)):
+        raise DataError(f"an image is (H, W, 3) or (H, W) of uint8, this is {array.shape} of {array.dtype}")
+    return array[..., :3] if array.ndim == 3 else np.repeat(array[..., None], 3, axis=-1)

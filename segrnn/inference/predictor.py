@@ -1,0 +1,118 @@
+"""From an image to its mask."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from segrnn.inference.looks import Look, Part, average, winner
+from segrnn.inference.windows import Windows, blend
+from segrnn.labels.space import ByteArray
+from segrnn.models import Segmenter
+
+
+class Predictor:
+    """Labels images of any size, with memory bounded by the image and not by classes times image.
+
+    Validation, evaluation and prediction all come through here, one image at a time: what an image's mask is can't
+    depend on which others shared its batch, since kernels round differently for different batch sizes.
+
+    Several looks at an image are averaged in probability, not in logits, which have no common scale.
+
+    Args:
+        model: with its `info`. It is used in evaluation mode, and is afterwards in the mode that it was in.
+        scales: sizes at which the network looks at the image, or at each window, relative to the one that its
+            preprocessing wants.
+        flip: whether it also looks at the mirrored image, at each scale.
+        windows: where to look; None looks at the whole image.
+
+    Raises:
+        ValueError: no scale, or one that is not above 0.
+
+    Example:
+        >>> import numpy as np
+        >>> from segrnn.datasets import Preprocessing
+        >>> from segrnn.labels import CAMVID
+        >>> from segrnn.models import FCN, ModelInfo
+        >>> model = Segmenter(FCN("resnet18", classes=11, width=8))
+        >>> model.info = ModelInfo({}, CAMVID, Preprocessing((0.5,) * 3, (0.5,) * 3))
+        >>> Predictor(model, flip=True).mask(np.zeros((45, 61, 3), np.uint8)).shape
+        torch.Size([45, 61])
+    """
+
+    def __init__(
+        self,
+        model: Segmenter,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+        windows: Windows | None = None,
+    ) -> None:
+        if not scales or min(scales) <= 0:
+            raise ValueError(f"scales must be numbers above 0, got {list(scales)}")
+        self.model, self.windows = model, windows
+        self.views = [(scale, flipped) for scale in scales for flipped in ((False, True) if flip else (False,))]
+        self.preprocessing = model.info.preprocessing
+
+    @torch.inference_mode()
+    def mask(self, image: ByteArray) -> Tensor:
+        """Label every pixel of an image ``(H, W, 3)`` at the image's own size.
+
+        Returns:
+            Train ids ``(H, W)``, uint8, on the model's device.
+        """
+        if self.windows is None and len(self.views) == 1:
+            (look,) = self._looks(image, self.preprocessing.factor(image))
+            return winner(look.parts(), image.shape[:2])[0]
+        return winner(self.probabilities(image), image.shape[:2])[0]
+
+    @torch.inference_mode()
+    def mask_with_confidence(self, image: ByteArray) -> tuple[Tensor, Tensor]:
+        """The mask of `mask`, and the probability of each pixel's class: ``(H, W)`` uint8 and float32."""
+        if self.windows is None and len(self.views) == 1:
+            (look,) = self._looks(image, self.preprocessing.factor(image))
+            mask, best = winner(look.parts(), image.shape[:2])  # of logits: probabilities have more ties
+            return mask, (best - look.log_sum).exp_().clamp_(max=1)
+        return winner(self.probabilities(image), image.shape[:2])
+
+    @torch.inference_mode()
+    def uncertainty(self, image: ByteArray) -> Tensor:
+        """The entropy of each pixel's probabilities, ``(H, W)``: 0 is sure, 1 has no idea."""
+        entropy = torch.zeros(image.shape[:2], device=self.device)
+        for part in self.probabilities(image):
+            rows = slice(part.first_row, part.first_row + part.values.shape[1])
+            entropy[rows] -= torch.xlogy(part.values, part.values).sum(dim=0)
+        return entropy.div_(torch.tensor(float(max(2, self._classes))).log()).clamp_(0, 1)
+
+    @torch.inference_mode()
+    def probabilities(self, image: ByteArray) -> Iterator[Part]:
+        """The probabilities of all classes: some classes for all rows, or all classes for some rows, at a time."""
+        factor = self.preprocessing.factor(image)
+        if self.windows is None:
+            yield from average(self._looks(image, factor))
+        else:
+            shape = (self._classes, image.shape[0], image.shape[1])
+            yield from blend(
+                self.windows, shape, self.device, lambda ys, xs: average(self._looks(image[ys, xs], factor))
+            )
+
+    def _looks(self, image: ByteArray, factor: float) -> list[Look]:
+        return [self._look(image, factor * scale, flipped) for scale, flipped in self.views]
+
+    def _look(self, image: ByteArray, factor: float, flipped: bool) -> Look:
+        pixels = self.preprocessing.resize(image, factor)[None].to(self.device, next(self.model.parameters()).dtype)
+        training = self.model.training
+        self.model.eval()
+        # full precision also inside a mixed-precision training loop, so that a checkpoint's score can be reproduced
+        with torch.autocast(self.device.type, enabled=False):
+            coarse = self.model.coarse_logits(pixels.flip(-1) if flipped else pixels).contiguous()
+        self.model.train(training)
+        return Look(self.model, coarse, pixels.shape[-2:], image.shape[:2], flipped)
+
+    @property
+    def _classes(self) -> int:
+        return self.model.info.labels.num_classes
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.model.parameters()).device

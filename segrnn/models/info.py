@@ -1,0 +1,52 @@
+"""What goes with a network to whoever uses it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from segrnn.labels import LabelSpace
+
+if TYPE_CHECKING:
+    from segrnn.datasets import Preprocessing
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What is needed to rebuild a network, to use it, and to know where it comes from.
+
+    Args:
+        architecture: ``model`` and ``context``, as `segrnn.models.architecture.build_segmenter` takes them.
+        labels: the classes, with names and colours.
+        preprocessing: what every image goes through before the network.
+        scores: by name, as fractions.
+        provenance: primitives; of networks that `segrnn.train` has made, ``config`` is the whole configuration.
+    """
+
+    architecture: Mapping[str, Any]
+    labels: LabelSpace
+    preprocessing: "Preprocessing"
+    scores: Mapping[str, float] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Primitives, for a bundle."""
+        return {
+            "architecture": dict(self.architecture),
+            "labels": self.labels.to_dict(),
+            "preprocessing": self.preprocessing.to_dict(),
+            "scores": dict(self.scores),
+            "provenance": dict(self.provenance),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ModelInfo":
+        """The inverse of `to_dict`."""
+        from segrnn.datasets import Preprocessing
+
+        return cls(
+            values["architecture"],
+            LabelSpace.from_dict(values["labels"]),
+            Preprocessing.from_dict(values["preprocessing"]),
+            values["scores"],
+            values["provenance"],
+        )

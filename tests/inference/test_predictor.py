@@ -1,0 +1,261 @@
+"""From an image to its mask: nothing is there at full size that would not fit, and nothing is lost by it."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from segrnn.context import ReNet
+from segrnn.datasets import Preprocessing
+from segrnn.errors import DataError
+from segrnn.inference import PICTURES, Predictor, Windows, as_array
+from segrnn.inference import looks as looks_module
+from segrnn.inference.looks import Look, Part, winner
+from segrnn.inference.windows import blend
+from segrnn.labels import CAMVID, Label, LabelSpace
+from segrnn.libraries import smp
+from segrnn.models import FCN, ModelInfo, ReSeg, Segmenter, add_context
+
+RGB = LabelSpace("rgb", [Label(name, i, i, (i, i, i)) for i, name in enumerate(("red", "green", "blue"))])
+
+
+class Eye(nn.Module):
+    """Sees in each pixel its strongest colour: an identity network."""
+
+    def __init__(self, labels: LabelSpace = RGB, factor: float = 1.0) -> None:
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(()))
+        self.info = ModelInfo({}, labels, Preprocessing((0.0,) * 3, (1 / 255,) * 3, factor))
+
+    def coarse_logits(self, image: Tensor) -> Tensor:
+        return image
+
+    def upsample(self, coarse: Tensor, size: tuple[int, int]) -> Tensor:
+        assert coarse.shape[-2:] == tuple(size)
+        return coarse
+
+
+def trained(network: nn.Module, labels: LabelSpace = CAMVID, scale: float = 1.0) -> Segmenter:
+    torch.manual_seed(0)
+    model = add_context(network, partial(ReNet, hidden=4), 4 if isinstance(network, ReSeg) else 8)
+    for branch in model.context.values():
+        nn.init.normal_(branch.project.weight, std=0.1)  # opens the branch
+    model.info = ModelInfo({}, labels, Preprocessing((0.5,) * 3, (0.25,) * 3, scale))
+    return model
+
+
+def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def plain(model: Segmenter, image: np.ndarray) -> Tensor:
+    """All logits at full size: what a few lines would do."""
+    with torch.inference_mode():
+        logits = model.eval()(model.info.preprocessing(image)[None])
+        if logits.shape[-2:] != image.shape[:2]:
+            logits = F.interpolate(logits, image.shape[:2], mode="bilinear")
+    return logits[0]
+
+
+NETWORKS = {
+    "fcn": lambda: FCN("resnet18", classes=11, width=16),
+    "fpn": lambda: smp.FPN("resnet18", encoder_weights=None, classes=11),
+    "unet": lambda: smp.Unet("resnet18", encoder_weights=None, classes=11),
+    "reseg": lambda: ReSeg("vgg11", classes=11, hidden=4, filters=4),
+}
+
+
+@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS.keys())
+@pytest.mark.parametrize(("size", "scale"), [((45, 61), 1.0), ((45, 61), 0.6), ((1, 1), 1.0), ((33, 200), 1.3)])
+def test_masks_are_those_of_the_plain_way(network, size: tuple[int, int], scale: float, monkeypatch) -> None:
+    monkeypatch.setattr(looks_module, "_PART_BYTES", 3 * 4 * size[0] * size[1])  # three classes at a time
+    model, image = trained(network(), scale=scale), picture(*size)
+    logits = plain(model, image)
+    mask, confidence = Predictor(model).mask_with_confidence(image)
+    assert torch.equal(mask, logits.argmax(dim=0).byte())
+    assert torch.equal(Predictor(model).mask(image), mask)
+    torch.testing.assert_close(confidence, logits.softmax(dim=0).amax(dim=0), rtol=1e-5, atol=1e-6)
+
+
+class Ties(nn.Module):
+    """Enlarges as heads do, by any factor."""
+
+    def __init__(self, align_corners: bool) -> None:
+        super().__init__()
+        self.align_corners = align_corners
+
+    def upsample(self, coarse: Tensor, size: tuple[int, int]) -> Tensor:
+        return F.interpolate(coarse, size, mode="bilinear", align_corners=self.align_corners)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("classes", [1, 3, 4, 19, 150])
+@pytest.mark.parametrize(
+    ("seen", "size"),
+    [
+        ((1, 1), (1, 1)),
+        ((7, 9), (7, 9)),
+        ((131, 401), (131, 401)),
+        ((5, 8), (301, 233)),
+        ((140, 203), (133, 150)),
+        ((301, 200), (350, 455)),
+    ],
+)
+def test_ties_are_broken_as_argmax_breaks_them(seen, size, classes, align_corners, threads, monkeypatch) -> None:
+    """Also where an image is small, is seen smaller or larger than it is, and whatever kernel torch chooses."""
+    monkeypatch.setattr(looks_module, "_PART_BYTES", 2**20)  # up to 27 parts
+    generator = torch.Generator().manual_seed(classes)
+    height, width = (max(1, side // 4) for side in seen)
+    coarse = torch.randint(-2, 3, (1, classes, height, width), generator=generator).float()  # few values, many ties
+    head = Ties(align_corners)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        whole = head.upsample(coarse, seen)
+        whole = whole[0] if seen == size else F.interpolate(whole, size, mode="bilinear")[0]
+        look = Look(head, coarse, seen, size, flipped=False)  # type: ignore[arg-type]
+        mask, best = winner(look.parts(), size)
+        assert torch.equal(mask, whole.argmax(dim=0).byte())
+        assert torch.equal(best, whole.amax(dim=0))
+        assert torch.equal(torch.cat([part.values for part in look.parts()]), whole)
+        torch.testing.assert_close(look.log_sum, whole.logsumexp(dim=0))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_windows_rebuild_what_an_identity_network_sees() -> None:
+    rng = np.random.default_rng(0)
+    for i in range(50):
+        height, width = (int(side) for side in rng.integers(1, 90, 2))
+        size = [int(side) for side in rng.integers(1, 60, 2)]
+        stride = [int(rng.integers(1, side + 1)) for side in size]
+        windows = Windows(size, stride if i % 3 else None, gaussian=i % 2 == 0)
+        values = torch.from_numpy(rng.standard_normal((5, height, width))).float()
+
+        def cut(ys: slice, xs: slice, values: Tensor = values) -> Iterator[Part]:
+            yield Part(0, 0, values[:2, ys, xs])
+            yield Part(2, 0, values[2:, ys, xs])
+
+        parts = []
+        for part in blend(windows, values.shape, values.device, cut):
+            assert part.first_row == sum(before.shape[1] for before in parts)
+            parts.append(part.values.clone())
+        assert torch.equal(torch.cat(parts, dim=1), values)  # to the bit
+
+        image = picture(height, width, seed=i)
+        mask = Predictor(Eye(), windows=windows).mask(image)  # type: ignore[arg-type]
+        assert np.array_equal(mask.numpy(), image.argmax(axis=-1))
+
+
+def test_where_windows_differ_the_weighted_mean_of_their_probabilities_counts() -> None:
+    model, image = trained(NETWORKS["fpn"]()), picture(70, 101)
+    windows = Windows((48, 64), (22, 37), gaussian=True)
+    rows, columns = windows.places(70, 101)
+    assert [(place.start, place.stop) for place in rows] == [(0, 48), (22, 70)]
+    assert [(place.start, place.stop) for place in columns] == [(0, 64), (37, 101)]
+    total, mean = torch.zeros(70, 101, dtype=torch.float64), torch.zeros(11, 70, 101, dtype=torch.float64)
+    for ys in rows:
+        for xs in columns:
+            mean[:, ys, xs] += windows.weights(48, 64) * plain(model, image[ys, xs]).softmax(dim=0)
+            total[ys, xs] += windows.weights(48, 64)
+    mean /= total
+    predictor = Predictor(model, windows=windows)
+    parts = [part._replace(values=part.values.clone()) for part in predictor.probabilities(image)]
+    found = torch.cat([part.values for part in parts], dim=1)
+    torch.testing.assert_close(found, mean.float(), rtol=1e-5, atol=1e-6)
+    assert torch.equal(predictor.mask(image), found.argmax(dim=0).byte())
+    assert torch.equal(predictor.mask_with_confidence(image)[1], found.amax(dim=0))
+
+
+def test_looks_are_averaged_in_probability() -> None:
+    model, image = trained(NETWORKS["fcn"](), scale=0.7), picture(50, 71)
+    expected = []
+    for scale in (0.5, 1.0, 1.5):
+        for flip in (False, True):
+            with torch.inference_mode():
+                pixels = model.info.preprocessing.resize(image, 0.7 * scale)[None]
+                logits = model.eval()(pixels.flip(-1) if flip else pixels)
+                logits = F.interpolate(logits, (50, 71), mode="bilinear")[0]
+            expected.append((logits.flip(-1) if flip else logits).softmax(dim=0))
+    mean = torch.stack(expected).mean(dim=0)
+    predictor = Predictor(model, scales=[0.5, 1.0, 1.5], flip=True)
+    found = torch.cat([part.values for part in predictor.probabilities(image)])
+    torch.testing.assert_close(found, mean, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found.sum(dim=0), torch.ones(50, 71))
+    assert torch.equal(predictor.mask(image), found.argmax(dim=0).byte())
+    entropy = -(mean * mean.log()).sum(dim=0) / np.log(11)
+    torch.testing.assert_close(predictor.uncertainty(image), entropy, rtol=1e-4, atol=1e-5)
+
+
+def test_the_mirrored_image_gives_the_mirrored_mask() -> None:
+    predictor = Predictor(trained(NETWORKS["fpn"]()), flip=True)
+    image = picture(40, 64)
+    torch.testing.assert_close(predictor.uncertainty(image[:, ::-1].copy()), predictor.uncertainty(image).flip(-1))
+
+
+def test_a_model_in_training_stays_in_training() -> None:
+    model = trained(NETWORKS["fcn"]()).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    mask = Predictor(model).mask(picture(32, 48))
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert torch.equal(mask, Predictor(model.eval()).mask(picture(32, 48)))
+
+
+def test_pictures() -> None:
+    image = np.array([[[200, 0, 0], [0, 0, 90]]], np.uint8)
+    rows = [("a", 7, (128, 64, 128)), ("b", 9, (1, 1, 1)), ("c", 26, (0, 0, 142))]
+    labels = LabelSpace("odd", [Label(name, id_, i, rgb) for i, (name, id_, rgb) in enumerate(rows)])
+    predictor = Predictor(Eye(labels))  # type: ignore[arg-type]
+    assert PICTURES["label_ids"](predictor, image).tolist() == [[7, 26]]
+    assert PICTURES["train_ids"](predictor, image).tolist() == [[0, 2]]
+    assert PICTURES["color"](predictor, image).tolist() == [[[128, 64, 128], [0, 0, 142]]]
+    assert PICTURES["overlay"](predictor, image).tolist() == [[[164, 32, 64], [0, 0, 116]]]
+    assert PICTURES["uncertainty"](predictor, image).tolist() == [[0, 0]]
+    grey = np.full((1, 1, 3), 50, np.uint8)
+    assert PICTURES["uncertainty"](predictor, grey).tolist() == [[255]]
+
+
+def test_pictures_in_any_form(tmp_path) -> None:
+    image = picture(9, 7)
+    Image.fromarray(image).save(tmp_path / "a.png")
+    for form in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(image), image):
+        assert np.array_equal(as_array(form), image)
+    assert np.array_equal(as_array(np.dstack([image, image[..., 0]])), image)
+    assert np.array_equal(as_array(image[..., 0]), np.repeat(image[..., :1], 3, axis=-1))
+    deep = Image.fromarray(image[..., 0].astype(np.uint16) * 256 + 3)
+    assert np.array_equal(as_array(deep), np.repeat(image[..., :1], 3, axis=-1))
+    for wrong in (image / 255.0, image[None], image[..., :2], np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(DataError, match=r"an image is \(H, W, 3\) or \(H, W\) of uint8, this is"):
+            as_array(wrong)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (((0, 4), None), "size must be two numbers of at least 1"),
+        (((4, 4, 4), None), "size must be two numbers of at least 1"),
+        (((4, 4), (5, 4)), r"stride \[5, 4\] must not exceed size \[4, 4\]: it would leave gaps"),
+        (((4, 4), (0, 4)), "stride must be two numbers of at least 1"),
+    ],
+)
+def test_windows_that_cannot_be(arguments, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Windows(*arguments)
+
+
+def test_scales_that_cannot_be() -> None:
+    for scales in ([], [0.0], [1.0, -1.0]):
+        with pytest.raises(ValueError, match="scales must be numbers above 0"):
+            Predictor(Eye(), scales=scales)  # type: ignore[arg-type]
+
+
+def test_a_network_without_info_says_what_it_lacks() -> None:
+    with pytest.raises(ValueError, match=r"set model\.info = ModelInfo"):
+        Predictor(Segmenter(FCN("resnet18", classes=4, width=8)))

@@ -56,7 +56,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     recipe = info.provenance.get("config", {})  # a bundle that was put together by hand has none
     # what the user chose is laid over the data of the checkpoint
     chosen = {key: value for key, value in config["data"].items() if value is not None}
-    data = check(OmegaConf.create({"data": {**recipe.get("data", {}), **chosen}}), Scored)["data"]
+    data = check(OmegaConf.create({"data": {**config["data"], **recipe.get("data", {}), **chosen}}), Scored)["data"]
     dataset = build_dataset(data, data["split"])
     classes = dataset.labels.class_names
     if classes != info.labels.class_names:

@@ -292,9 +292,19 @@ def test_unusable_checkpoints(trained: Path, run: Run, camvid: Path, command: st
 def test_predict_refuses_and_reports(trained: Path, run: Run, camvid: Path, capsys) -> None:
     base = [f"ckpt={trained}/checkpoints/best.ckpt", f"input={camvid}/val"]
     assert run("predict", *base, "output=out", "format=colour") == 2
-    assert "format=colour must be one of label_ids, train_ids, color, overlay, submission (did you mean color?)" in (
-        capsys.readouterr().err
-    )
+    formats = "label_ids, train_ids, color, overlay, uncertainty, probabilities, submission"
+    assert f"format=colour must be one of {formats} (did you mean color?)" in capsys.readouterr().err
+    for wrong, message in {
+        "scales=[]": "scales=[] must hold at least one factor",
+        "scales=[1.0,0]": "scales=[1.0, 0.0] must be above 0",
+        "windows.size=[64]": "windows.size=[64] must be 2 numbers",
+        "windows.size=[0,4]": "windows.size=[0, 4] must be above 0",
+        "flip=often": "flip: ",
+    }.items():
+        assert run("predict", *base, "output=out", wrong) == 2
+        assert message in capsys.readouterr().err
+    assert run("predict", *base, "output=out", "windows.size=[8,8]", "windows.stride=[9,8]") == 2
+    assert "windows: stride [9, 8] must not exceed size [8, 8]: it would leave gaps" in capsys.readouterr().err
     assert run("predict", *base, "output=out", "overwrite=maybe") == 2
     assert "overwrite: " in capsys.readouterr().err
     assert run("predict", *base, "output=out", "device=warp") == 2

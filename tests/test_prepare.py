@@ -74,7 +74,10 @@ def test_a_second_command_completes_the_first(
         (["download", "data=camvidd"], "data has no option 'camvidd' (did you mean camvid?)"),
         (["download", "data=camvid", "download=ade"], "download has no option 'ade'"),
         (["download", "data=camvid", "download.files.tutorial.adress=x"], "there is no 'download.files.tutorial.adre"),
-        (["download", "data=camvid", "download.files.tutorial.name=../x"], "download.files.tutorial (segrnn.datasets.d"),
+        (
+            ["download", "data=camvid", "download.files.tutorial.name=../x"],
+            "download.files.tutorial (segrnn.datasets.",
+        ),
         (["download", "data=camvid", "download.files.tutorial.checksum=sha1:0"], "checksum must be null or one of md5"),
         (["download", "data=camvid", "download._target_=os.remove"], "download._target_='os.remove' is not allowed"),
         (["extract", "output=x"], "archive is needed: add archive=<value>"),

@@ -56,8 +56,11 @@ def write_16_bit_colors(path: Path) -> None:
     ("plant", "reason"),
     [
         (write_16_bit_colors, "has 16 bits in each channel; 8 are read"),
-        (lambda path: Image.fromarray(PIXELS[..., 0].astype(np.uint16)).save(path), "has mode I;16: more than 8 bits"),
-        (lambda path: Image.fromarray(PIXELS[..., 0].astype(np.float32)).save(path, "tiff"), "has mode F: more than 8"),
+        (lambda path: Image.fromarray(PIXELS[..., 0].astype(np.uint16)).save(path), "has 16 bits in each channel"),
+        (
+            lambda path: Image.fromarray(PIXELS[..., 0].astype(np.float32)).save(path, "tiff"),
+            "has mode F: more than",
+        ),
     ],
     ids=["16-bit colours", "16-bit grey", "float"],
 )

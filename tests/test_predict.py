@@ -1,0 +1,243 @@
+"""Masks of whole folders and videos: everything is labelled, what can't be is named, and nothing is left half done."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SMALL, Run
+from PIL import Image
+
+from segrnn.config.model import load_trained
+from segrnn.errors import DataError, OutputError
+from segrnn.inference import Video, write_video
+
+
+@pytest.fixture
+def bundle(run: Run, camvid: Path, capsys) -> Path:
+    """A network that was trained a little, as a folder."""
+    assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=trained") == 0
+    load_trained("trained/checkpoints/last.ckpt").save("bundle")
+    capsys.readouterr()
+    return Path("bundle").resolve()
+
+
+def save(path: Path, picture: Image.Image, **options: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, **options)
+
+
+def mixed_folder(folder: Path, count: int) -> dict[str, tuple[int, int]]:
+    """Images of all kinds, and one that is cut short; their names and sizes."""
+    rng = np.random.default_rng(0)
+    rotated = Image.Exif()
+    rotated[0x0112] = 6
+    sizes = {}
+    for i in range(count - 1):
+        width, height = (int(side) for side in rng.integers(8, 40, 2))
+        color = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+        name, picture, options = [
+            (f"rgb{i}.png", color, {}),
+            (f"grey{i}.jpg", color.convert("L"), {}),
+            (f"rgba{i}.png", color.convert("RGBA"), {}),
+            (f"deep{i}.png", Image.fromarray(rng.integers(0, 65536, (height, width), np.uint16)), {}),
+            (f"palette{i}.png", color.quantize(16), {}),
+            (f"cmyk{i}.jpg", color.convert("CMYK"), {}),
+            (f"sub/exif{i}.jpg", color, {"exif": rotated}),
+            (f"lossy{i}.webp", color, {}),
+        ][i % 8]
+        save(folder / name, picture, **options)
+        sizes[name] = (width, height)
+    save(folder / "zz.jpg", Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8)))
+    (folder / "zz.jpg").write_bytes((folder / "zz.jpg").read_bytes()[:-200])
+    return sizes
+
+
+def check_masks(folder: Path, sizes: dict[str, tuple[int, int]]) -> None:
+    masks = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    assert set(masks) == {Path(name).with_suffix(".png").as_posix() for name in sizes} | {"predict.json"}
+    for name, size in sizes.items():
+        with Image.open(folder / Path(name).with_suffix(".png")) as mask:
+            mask.load()
+            assert (mask.size, mask.mode) == (size, "L")
+
+
+def test_a_folder_of_all_kinds_of_images(bundle: Path, run: Run, capsys) -> None:
+    sizes = mixed_folder(Path("photos"), 17)
+    ask = ("predict", f"ckpt={bundle}", "input=photos", "output=masks")
+    assert run(*ask) == 2
+    printed = capsys.readouterr()
+    assert "16 masks (label_ids) in masks" in printed.out
+    assert "1 of 17 images have no mask:\nphotos/zz.jpg (" in printed.err
+    check_masks(Path("masks"), sizes)
+
+    written = {path: path.stat().st_mtime_ns for path in Path("masks").rglob("*.png")}
+    lost = min(written)
+    content = lost.read_bytes()
+    lost.unlink()
+    assert run(*ask) == 2
+    assert "15 of 17 masks are in masks already, from an earlier start" in capsys.readouterr().out
+    assert lost.read_bytes() == content
+    assert {path: path.stat().st_mtime_ns for path in Path("masks").rglob("*.png") if path != lost} == {
+        path: when for path, when in written.items() if path != lost
+    }
+    assert run(*ask, "flip=true") == 2
+    assert "16 of 17 masks exist already, e.g. " in capsys.readouterr().err
+    assert run(*ask, "flip=true", "overwrite=true") == 2
+    assert json.loads(Path("masks/predict.json").read_text())["flip"] is True
+    check_masks(Path("masks"), sizes)
+
+
+@pytest.mark.slow
+def test_two_hundred_images_and_a_kill_in_the_middle(bundle: Path) -> None:
+    sizes = mixed_folder(Path("photos"), 200)
+    ask = [sys.executable, "-m", "segrnn.predict", f"ckpt={bundle}", "input=photos", "output=masks"]
+    process = subprocess.Popen(ask, stdout=subprocess.DEVNULL)
+    while len(list(Path("masks").rglob("*.png"))) < 60:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = {path: path.read_bytes() for path in Path("masks").rglob("*.png")}
+    assert 60 <= len(kept) < 199
+    for path in kept:
+        Image.open(path).load()
+    Path("masks/.rgb0-half.part").write_bytes(b"what a kill in the midst of writing leaves")
+    done = subprocess.run(ask, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"{len(kept)} of 200 masks are in masks already" in done.stdout
+    assert f"{199 - len(kept)} masks (label_ids) in masks" in done.stdout
+    assert "1 of 200 images have no mask:\nphotos/zz.jpg (" in done.stderr
+    assert all(path.read_bytes() == content for path, content in kept.items())
+    check_masks(Path("masks"), sizes)
+    whole = subprocess.run([*ask[:-1], "output=whole"], capture_output=True, text=True)
+    assert whole.returncode == 2
+    for path in Path("whole").rglob("*.png"):
+        assert path.read_bytes() == Path("masks", path.relative_to("whole")).read_bytes()
+
+
+def test_probabilities_add_up(bundle: Path, run: Run, camvid: Path) -> None:
+    for folder, more in {"whole": [], "windowed": ["windows.size=[16,20]", "scales=[1.0,1.5]"]}.items():
+        ask = ("predict", f"ckpt={bundle}", f"input={camvid}/val", *more)
+        assert run(*ask, f"output={folder}", "format=probabilities") == 0
+        assert run(*ask, f"output={folder}_ids", "format=train_ids") == 0
+        files = sorted(Path(folder).glob("*.npy"))
+        assert len(files) == 5
+        for file in files:
+            values = np.load(file).astype(np.float32)
+            with Image.open(Path(f"{folder}_ids", f"{file.stem}.png")) as mask:
+                assert values.shape == (11, mask.height, mask.width)
+                chosen = np.take_along_axis(values, np.asarray(mask)[None].astype(np.int64), axis=0)[0]
+            np.testing.assert_allclose(values.sum(axis=0), 1, atol=0.01)
+            assert (chosen >= values.max(axis=0) - 1e-3).all()
+
+
+def test_a_bundle_is_scored_as_its_checkpoint(bundle: Path, run: Run, camvid: Path, capsys) -> None:
+    scores = {}
+    for name, more in {
+        "checkpoint": [],
+        "bundle": [],
+        "windows as large as the image": ["windows.size=[500,500]"],
+        "windows": ["windows.size=[16,16]", "windows.stride=[8,12]", "windows.gaussian=false"],
+        "looks": ["scales=[0.75,1.0,1.25]", "flip=true"],
+    }.items():
+        ckpt = "trained/checkpoints/last.ckpt" if name == "checkpoint" else bundle
+        assert run("evaluate", f"ckpt={ckpt}", f"hydra.run.dir={name.replace(' ', '_')}", *more) == 0
+        metrics = json.loads(Path(name.replace(" ", "_"), "metrics.json").read_text())
+        scores[name] = metrics["miou"], metrics["calibration"]
+    assert scores["checkpoint"] == scores["bundle"] == scores["windows as large as the image"]
+    assert len({str(found) for found in scores.values()}) == 3
+    report = Path("windows/report.html").read_text()
+    assert "16 x 16 every 8 x 12, uniform" in report
+
+
+def test_a_bundle_from_nowhere_wants_to_know_the_data(bundle: Path, run: Run, camvid: Path, capsys) -> None:
+    model = load_trained(bundle)
+    model.info = type(model.info)(model.info.architecture, model.info.labels, model.info.preprocessing)
+    model.save("by_hand")
+    assert run("evaluate", "ckpt=by_hand") == 2
+    assert "data" in capsys.readouterr().err
+    assert run("evaluate", "ckpt=by_hand", "data=camvid", f"data.root={camvid}") == 0
+
+
+def draw_video(path: Path, frames: int, size: tuple[int, int] = (64, 48)) -> list[np.ndarray]:
+    """Each frame says by its brightness which one it is."""
+    pictures = [np.full((size[1], size[0], 3), 20 + 200 * i // frames, np.uint8) for i in range(frames)]
+    write_video(path, 25, iter(pictures))
+    return pictures
+
+
+def test_frames_come_in_their_order(tmp_path: Path) -> None:
+    pictures = draw_video(tmp_path / "a.mp4", 20)
+    video = Video(tmp_path / "a.mp4")
+    assert (video.frames, video.rate) == (20, 25)
+    found = [int(frame.mean()) for frame in video]
+    assert len(found) == 20
+    np.testing.assert_allclose(found, [picture.mean() for picture in pictures], atol=4)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_videos_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="does not exist"):
+        Video(tmp_path / "none.mp4")
+    (tmp_path / "text.mp4").write_bytes(b"no video")
+    with pytest.raises(DataError, match=r"\(8 bytes\) can't be decoded as a video"):
+        Video(tmp_path / "text.mp4")
+    with pytest.raises(OutputError, match="a video without a frame"):
+        write_video(tmp_path / "empty.mp4", 25, iter([]))
+    draw_video(tmp_path / "whole.mp4", 40, (320, 240))
+    video = Video(tmp_path / "whole.mp4")
+    video.frames = 50
+    with pytest.raises(DataError, match="breaks off after 40 of 50 frames"):
+        list(video)
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_a_video_becomes_a_video_or_masks(bundle: Path, run: Run, capsys) -> None:
+    draw_video(Path("drive.mp4"), 12)
+    ask = ("predict", f"ckpt={bundle}", "input=drive.mp4")
+    assert run(*ask, "output=masks", "format=train_ids") == 0
+    assert [path.name for path in sorted(Path("masks").glob("*.png"))] == [f"{i:06d}.png" for i in range(1, 13)]
+    content = Path("masks/000007.png").read_bytes()
+    Path("masks/000007.png").unlink()
+    assert run(*ask, "output=masks", "format=train_ids") == 0
+    assert Path("masks/000007.png").read_bytes() == content
+    assert "11 of 12 masks are in masks already" in capsys.readouterr().out
+    assert run(*ask, "output=painted.mp4", "format=overlay") == 0
+    painted = Video(Path("painted.mp4"))
+    assert (painted.frames, painted.rate) == (12, 25)
+    assert [frame.shape for frame in painted] == [(48, 64, 3)] * 12
+    assert run(*ask, "output=painted.mp4", "format=overlay") == 2
+    assert "painted.mp4 exists already" in capsys.readouterr().err
+    assert run(*ask, "output=ids.mp4", "format=train_ids") == 2
+    assert "a video's compression changes ids" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells how much memory is in use")
+def test_memory_does_not_grow_with_a_video(bundle: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds at 640 x 360, whose frames alone take 165 MiB."""
+    in_use: list[float] = []
+    frames_of = Video.__iter__
+
+    def watched(video: Video) -> Iterator[np.ndarray]:
+        for frame in frames_of(video):
+            in_use.append(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20)
+            yield frame
+
+    pictures = draw_video(Path("drive.mp4"), 250, (640, 360))
+    with monkeypatch.context() as patch:
+        patch.setattr(Video, "__iter__", watched)
+        assert run("predict", f"ckpt={bundle}", "input=drive.mp4", "output=painted.mp4", "format=overlay") == 0
+    assert len(in_use) == 250
+    assert max(in_use[-50:]) < max(in_use[:50]) + 40, in_use
+    painted = [float(frame.mean()) for frame in Video(Path("painted.mp4"))]
+    assert len(painted) == 250
+    # half of each pixel is the frame's own brightness, which says where it belongs
+    assert np.corrcoef(painted, [picture.mean() for picture in pictures])[0, 1] > 0.9

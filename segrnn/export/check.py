@@ -22,13 +22,14 @@ UNTRACED = ((77, 131), (130, 61))
 """Sizes that a graph for any size is tried at: of either orientation, and divisible by no stride."""
 
 
-def check(exported: Exported, run: Runner, size: Size | None) -> float:
+def check(exported: Exported, run: Runner, size: Size | None, any_batch: bool) -> float:
     """Compare a file with the network on two random inputs.
 
     Args:
         exported: the network.
         run: runs the file.
         size: the one size of the file; None for any, which is tried at sizes that were not traced.
+        any_batch: the file takes any number of images, and is tried on one and on three.
 
     Returns:
         The largest difference of logits, relative to the largest logit where that is above 1; for labels, the share of
@@ -37,20 +38,23 @@ def check(exported: Exported, run: Runner, size: Size | None) -> float:
     Raises:
         ExportError: the file can't be run, or differs.
     """
-    cases = [(1, size), (1, size)] if size else [(1, UNTRACED[0]), (2, UNTRACED[1])]
-    return max(_compare(exported, run, exported.draw_input(*case, seed), size) for seed, case in enumerate(cases, 1))
+    sizes, batches = (size, size) if size else UNTRACED, (1, 3 if any_batch else 1)
+    inputs = [
+        exported.draw_input(batch, own, seed) for seed, (batch, own) in enumerate(zip(batches, sizes, strict=True), 1)
+    ]
+    return max(_compare(exported, run, image, "" if size else f"\n{FIX}") for image in inputs)
 
 
 @torch.inference_mode()
-def _compare(exported: Exported, run: Runner, image: Tensor, size: Size | None) -> float:
+def _compare(exported: Exported, run: Runner, image: Tensor, fix: str) -> float:
     where = f"at {image.shape[2]} x {image.shape[3]}" + (f" in a batch of {len(image)}" if len(image) > 1 else "")
-    fix = "" if size else f"\n{FIX}"
     logits = exported.logits(image)
     scale = max(1.0, logits.abs().max().item())
     try:
         output = run(image)
     except Exception as error:  # each runtime has its own
-        raise ExportError(f"the exported file fails {where}: {str(error).splitlines()[0][:300]}{fix}") from error
+        reason = str(error.__cause__ or error).splitlines()[0][:300]
+        raise ExportError(f"the exported file fails {where}: {reason}{fix}") from error
     wanted = logits.argmax(dim=1) if exported.argmax else logits
     if output.shape != wanted.shape:
         raise ExportError(

@@ -49,14 +49,14 @@ def export_onnx(exported: Exported, path: Path, size: Size | None, metadata: Map
         model.model.metadata_props.update({**metadata, **describe_graph(exported, size)})
         model.save(temporary, external_data=False)
         runtime = OnnxModel(temporary)
-        differences.append(check(exported, lambda image: torch.from_numpy(runtime(image.numpy())), size))
+        differences.append(check(exported, lambda image: torch.from_numpy(runtime(image.numpy())), size, size is None))
 
     write_atomically(path, write)
     return differences[0]
 
 
 def _convert(exported: Exported, size: Size | None) -> Any:
-    program = trace(exported, size, AsOperators())
+    program = trace(exported, size, size is None, AsOperators())
     fold = partial(need("onnxscript.optimizer").fold_constants, input_size_limit=LARGEST, output_size_limit=LARGEST)
     try:
         with quiet():

@@ -25,7 +25,8 @@ def export_torch(exported: Exported, path: Path, size: Size | None, metadata: Ma
     Args:
         exported: the network, on the CPU.
         path: the file, whose name ends in .pt2.
-        size: height and width of the only images that the file takes, one at a time; None: any batch of any size.
+        size: height and width of the only images that the file takes; None: any. It takes one at a time: what torch can
+            view and what it must copy depends on their number, and a graph is bound to either.
         metadata: goes into the file as its ``extra_files``, beside what `segrnn.export.metadata.describe_graph` says.
 
     Returns:
@@ -41,11 +42,11 @@ def export_torch(exported: Exported, path: Path, size: Size | None, metadata: Ma
     differences = []
 
     def write(temporary: Path) -> None:
-        program = trace(exported, size, nullcontext() if size else _CropsAsCopies())
+        program = trace(exported, size, False, nullcontext() if size else _CropsAsCopies())
         with quiet():
             torch.export.save(program, temporary, extra_files=facts)
             module = torch.export.load(temporary).module()
-        differences.append(check(exported, module, size))
+        differences.append(check(exported, module, size, any_batch=False))
 
     write_atomically(path, write)
     return differences[0]

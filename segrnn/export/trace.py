@@ -18,22 +18,25 @@ TRACED = (96, 160)
 FIX = "size=[H,W] exports one fixed size; larger images are cut into windows outside of the graph"
 
 
-def trace(exported: Exported, size: Size | None, replacements: AbstractContextManager[object]) -> ExportedProgram:
-    """The network as a graph, for any batch, height and width, or for one image of one size.
+def trace(
+    exported: Exported, size: Size | None, any_batch: bool, replacements: AbstractContextManager[object]
+) -> ExportedProgram:
+    """The network as a graph.
 
     Args:
         exported: the network.
         size: height and width, or None for any.
+        any_batch: take any number of images, not one.
         replacements: a block in which the network is traced.
 
     Raises:
         ExportError: the network can't be traced.
     """
-    image = exported.draw_input(1 if size else 2, size or TRACED, seed=0)
-    shapes = None if size else ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
+    image = exported.draw_input(2 if any_batch else 1, size or TRACED, seed=0)
+    dynamic = [*([0] if any_batch else []), *([] if size else [2, 3])]
     try:
         with quiet(), torch.no_grad(), replacements:
-            return torch.export.export(exported, (image,), dynamic_shapes=shapes)
+            return torch.export.export(exported, (image,), dynamic_shapes=(dict.fromkeys(dynamic, Dim.DYNAMIC),))
     except Exception as error:  # whatever the network's own code and the tracer come upon
         raise refusal(error, size) from error
 

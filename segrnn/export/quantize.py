@@ -1,11 +1,14 @@
 """Files in 8-bit integers."""
 
+import json
 from pathlib import Path
+
+import numpy as np
 
 from segrnn.errors import ExportError
 from segrnn.export.packages import need
 from segrnn.export.runtime import OnnxModel
-from segrnn.export.trace import quiet
+from segrnn.export.trace import TRACED, quiet
 from segrnn.inference import write_atomically
 
 OPERATORS = ["Conv", "MatMul", "LSTM"]
@@ -23,11 +26,12 @@ def quantize_int8(source: Path, path: Path) -> None:
         path: the new file.
 
     Raises:
-        ExportError: the source can't be read or quantised, the result can't be loaded, or a package is missing.
+        ExportError: the source can't be read or quantised, the result can't be run, or a package is missing.
         OutputError: the file can't be written.
     """
     quantization = need("onnxruntime.quantization")
-    OnnxModel(source)
+    if "size" not in OnnxModel(source).metadata:
+        raise ExportError(f"{source} was not written by export_onnx: its metadata does not say what it takes")
 
     def write(temporary: Path) -> None:
         try:
@@ -35,6 +39,14 @@ def quantize_int8(source: Path, path: Path) -> None:
                 quantization.quantize_dynamic(source, temporary, op_types_to_quantize=OPERATORS)
         except Exception as error:  # the quantiser's errors have no common base
             raise ExportError(f"{source} can't be quantised: {str(error).splitlines()[0][:300]}") from error
-        OnnxModel(temporary)
+        _try(OnnxModel(temporary))
 
     write_atomically(path, write)
+
+
+def _try(model: OnnxModel) -> None:
+    """Run a file once: some operators are only looked for when they are needed."""
+    size = model.metadata["size"]
+    height, width = TRACED if size == "dynamic" else json.loads(size)
+    kind = np.uint8 if model.metadata["input"] == "pixels" else np.float32
+    model(np.zeros((1, 3, height, width), kind))

@@ -56,8 +56,8 @@ class AsOperators(TorchFunctionMode):
         if func in NAMES:
             x, directions = args
             return recurrence(x, [weight for own in directions for weight in own], len(directions), NAMES[func])
-        if func is F.adaptive_avg_pool2d:
-            return _pool(*args, **kwargs)
+        if func is F.adaptive_avg_pool2d and args[1] not in (1, (1, 1)):  # one bin is a plain mean
+            return _pool(*args)
         return func(*args, **kwargs)
 
 

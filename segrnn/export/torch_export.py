@@ -12,7 +12,7 @@ from segrnn.export.check import check
 from segrnn.export.graph import Exported, Size
 from segrnn.export.metadata import describe_graph
 from segrnn.export.recurrence import AsOperators
-from segrnn.export.trace import quiet, trace
+from segrnn.export.trace import quiet, refusal, trace
 from segrnn.inference import write_atomically
 
 
@@ -43,9 +43,12 @@ def export_torch(exported: Exported, path: Path, size: Size | None, metadata: Ma
 
     def write(temporary: Path) -> None:
         program = trace(exported, size, False, nullcontext() if size else _CropsAsCopies())
-        with quiet():
-            torch.export.save(program, temporary, extra_files=facts)
-            module = torch.export.load(temporary).module()
+        try:
+            with quiet():
+                torch.export.save(program, temporary, extra_files=facts)
+                module = torch.export.load(temporary).module()
+        except Exception as error:  # whatever the serialiser comes upon
+            raise refusal(error, size) from error
         differences.append(check(exported, module, size, any_batch=False))
 
     write_atomically(path, write)

@@ -5,6 +5,7 @@ Needs onnxruntime and pillow, neither torch nor segrnn. The mask holds train ids
 A network of one size is run on windows that lie side by side, the last flush with the border; where they overlap, the
 sum of the probabilities decides, or the later window if the network gives labels. Images are resized by Pillow, whose
 averages are not to the bit those that the network was trained with: where the scale is not 1, a few pixels can differ.
+Scores are brought back to the image's size by linear interpolation, as segrnn does; labels by nearest neighbours.
 """
 
 import argparse

@@ -56,13 +56,15 @@ class AsOperators(TorchFunctionMode):
         if func in NAMES:
             x, directions = args
             return recurrence(x, [weight for own in directions for weight in own], len(directions), NAMES[func])
-        if func is F.adaptive_avg_pool2d and args[1] not in (1, (1, 1)):  # one bin is a plain mean
-            return _pool(*args)
+        if func is F.adaptive_avg_pool2d:
+            return _pool(*args, **kwargs)
         return func(*args, **kwargs)
 
 
 def _pool(input: Tensor, output_size: int | Sequence[int]) -> Tensor:  # torch's names
     rows, columns = (output_size, output_size) if isinstance(output_size, int) else output_size
+    if rows == columns == 1:
+        return F.adaptive_avg_pool2d(input, 1)  # a plain mean, which every exporter knows
     return _bins(input.shape[2], rows) @ input @ _bins(input.shape[3], columns).mT
 
 

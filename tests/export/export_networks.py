@@ -26,17 +26,20 @@ CONTEXTS: dict[str, Factory] = {
 
 def randomize(model: nn.Module) -> None:
     """Weights and statistics as if trained: no projection is zero, no norm the identity."""
-    generator = torch.Generator().manual_seed(1)
-    for parameter in model.parameters():
+    torch.manual_seed(1)
+    for name, parameter in model.named_parameters():
         if parameter.ndim > 1:
-            nn.init.kaiming_normal_(parameter, generator=generator)
+            nn.init.kaiming_normal_(parameter)
+        elif name.endswith("weight"):
+            nn.init.uniform_(parameter, 0.5, 1.5)
         else:
-            nn.init.normal_(parameter, 0.2, 0.3, generator=generator)
-    for name, buffer in model.named_buffers():
-        if name.endswith("running_mean"):
-            nn.init.normal_(buffer, 0, 0.3, generator=generator)
-        elif name.endswith("running_var"):
-            nn.init.uniform_(buffer, 0.5, 1.5, generator=generator)
+            nn.init.normal_(parameter, 0, 0.3)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.9  # statistics of what comes in, nearly
+    model.train()
+    with torch.no_grad():
+        model(torch.randn(4, 3, 96, 96))
     model.eval()
 
 

@@ -48,7 +48,7 @@ def operators(path: Path) -> list[str]:
 )
 def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> None:
     model = make_small((CONTEXTS | MORE)[context])
-    assert share_of_context(model) > 0.05
+    assert share_of_context(model) > 0.1
     path = tmp_path / "model.onnx"
     assert export_onnx(Exported(model, None, argmax=False), path, None, {}) < 1e-5
 
@@ -65,7 +65,7 @@ def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> 
 @pytest.mark.parametrize("context", MORE)
 def test_other_contexts_compute_the_same_at_any_size(context: str, tmp_path: Path) -> None:
     model = make_small(MORE[context])
-    assert share_of_context(model) > 0.05
+    assert share_of_context(model) > 0.1
     assert export_onnx(Exported(model, None, argmax=False), tmp_path / "model.onnx", None, {}) < 1e-5
 
 
@@ -74,7 +74,7 @@ def test_other_contexts_compute_the_same_at_any_size(context: str, tmp_path: Pat
 @pytest.mark.parametrize("network", NETWORKS)
 def test_real_networks_compute_the_same_at_any_size(network: str, context: str, tmp_path: Path) -> None:
     model = make(network, CONTEXTS[context])
-    assert share_of_context(model) > 0.01
+    assert share_of_context(model) > 0.1
     assert export_onnx(Exported(model, None, argmax=False), tmp_path / "model.onnx", None, {}) < 1e-4
 
 

@@ -22,7 +22,7 @@ SIZE = (40, 51)
 )
 def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> None:
     model = make_small(CONTEXTS[context])
-    assert share_of_context(model) > 0.05
+    assert share_of_context(model) > 0.1
     path = tmp_path / "model.pt2"
     assert export_torch(Exported(model, None, argmax=False), path, None, {"classes": "[]"}) < 1e-5
 

@@ -31,6 +31,10 @@ class OutputError(SegrnnError):
     """A result can't be written, or would overwrite an earlier one."""
 
 
+class ExportError(SegrnnError):
+    """A network can't be exported, or what came of it does not compute the same."""
+
+
 class TrainingError(SegrnnError):
     """Training can't go on: the loss is no number any more, or the memory is too small."""
 

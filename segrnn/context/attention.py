@@ -76,7 +76,7 @@ class AxialAttention(nn.Module):
         for axis, attention in ((2, self.columns), (3, self.rows)):
             lines = to_sequences(y, axis)
             attended, _ = attention(lines, lines, lines, need_weights=False)
-            y = from_sequences(lines + attended, axis, batch=len(x))
+            y = from_sequences(lines + attended, axis, batch=x.shape[0])
         return self.project(y)
 
 

@@ -54,5 +54,5 @@ class _Layer(nn.Module):
         shared = self.shared(x)
         columns = rnn_relu(to_sequences(shared, axis=2), self.columns.all_weights)
         rows = rnn_relu(to_sequences(shared, axis=3), self.rows.all_weights)
-        maps = [from_sequences(columns, axis=2, batch=len(x)), from_sequences(rows, axis=3, batch=len(x))]
+        maps = [from_sequences(columns, axis=2, batch=x.shape[0]), from_sequences(rows, axis=3, batch=x.shape[0])]
         return self.mix(torch.cat(maps, dim=1))

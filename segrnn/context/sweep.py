@@ -74,7 +74,7 @@ class Sweep(nn.Module):
             forward, backward = states.chunk(2, dim=2)
             states = forward + backward
         channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-        return from_sequences(states, self.axis, len(x), channels_last)
+        return from_sequences(states, self.axis, x.shape[0], channels_last)
 
 
 def in_one_piece(weights: nn.RNNBase) -> bool:

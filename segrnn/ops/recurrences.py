@@ -7,9 +7,11 @@ minimal cells, and not through cuDNN; both refuse with an error.
 """
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from segrnn.ops.precision import single, without_autocast
 from segrnn.ops.scan import minimal_gru, minimal_lstm
@@ -20,17 +22,37 @@ Weights = Sequence[Sequence[Tensor]]
 LARGEST_BATCH = 4096
 """Sequences in one call. cuDNN has failed at 6464 (tensorflow#39453); the rows of a few large maps come to that."""
 
+Recurrence = Callable[[Tensor, Weights], Tensor]
 
+
+def _replaceable(recurrence: Recurrence) -> Recurrence:
+    """Let a `torch.overrides.TorchFunctionMode` see the recurrence as one function: exporters have an operator for it.
+
+    torch's own operators take a state as well, and are followed step by step where nothing replaces them.
+    """
+
+    @wraps(recurrence)
+    def function(x: Tensor, weights: Weights) -> Tensor:
+        if has_torch_function_unary(x):
+            return handle_torch_function(function, (x,), x, weights)
+        return recurrence(x, weights)
+
+    return function
+
+
+@_replaceable
 def rnn_tanh(x: Tensor, weights: Weights) -> Tensor:
     """Elman's network, Elman 1990; weights as in ``torch.nn.RNN``."""
     return _run(_library(torch.rnn_tanh), x, weights)
 
 
+@_replaceable
 def rnn_relu(x: Tensor, weights: Weights) -> Tensor:
     """The IRNN, Le, Jaitly and Hinton 2015, arXiv 1504.00941; weights as in ``torch.nn.RNN(nonlinearity="relu")``."""
     return _run(_library(torch.rnn_relu), x, weights)
 
 
+@_replaceable
 def gru(x: Tensor, weights: Weights) -> Tensor:
     """The gated recurrent unit, Cho et al. 2014, reset after the product; weights as in `torch.nn.GRU`.
 
@@ -43,11 +65,13 @@ def gru(x: Tensor, weights: Weights) -> Tensor:
     return _run(_library(torch.gru), x, weights)
 
 
+@_replaceable
 def lstm(x: Tensor, weights: Weights) -> Tensor:
     """Long short-term memory, Hochreiter and Schmidhuber 1997, Gers et al. 2000; weights as in `torch.nn.LSTM`."""
     return _run(_lstm, x, weights)
 
 
+@_replaceable
 def mingru(x: Tensor, weights: Weights) -> Tensor:
     """The minimal GRU, Feng et al. 2024, arXiv 2410.01201; of each direction ``weight_ih (2 D, C), bias_ih``.
 
@@ -58,13 +82,14 @@ def mingru(x: Tensor, weights: Weights) -> Tensor:
     return _run(minimal_gru, x, weights)
 
 
+@_replaceable
 def minlstm(x: Tensor, weights: Weights) -> Tensor:
     """The minimal LSTM, Feng et al. 2024, arXiv 2410.01201; of each direction ``weight_ih (3 D, C), bias_ih``."""
     return _run(minimal_lstm, x, weights)
 
 
 @torch.compiler.disable  # traced, a recurrence becomes a graph of all its steps, made anew for every size of image
-def _run(recurrence: Callable[[Tensor, Weights], Tensor], x: Tensor, weights: Weights) -> Tensor:
+def _run(recurrence: Recurrence, x: Tensor, weights: Weights) -> Tensor:
     """In pieces that cuDNN can take, and in at least single precision; what comes back has the dtype of x."""
     if x.shape[1] > LARGEST_BATCH:
         return torch.cat([_run(recurrence, part, weights) for part in x.split(LARGEST_BATCH, dim=1)], dim=1)
@@ -72,7 +97,7 @@ def _run(recurrence: Callable[[Tensor, Weights], Tensor], x: Tensor, weights: We
         return recurrence(single(x), [[single(weight) for weight in direction] for direction in weights]).to(x.dtype)
 
 
-def _library(function: Callable[..., tuple[Tensor, Tensor]]) -> Callable[[Tensor, Weights], Tensor]:
+def _library(function: Callable[..., tuple[Tensor, Tensor]]) -> Recurrence:
     def recurrence(x: Tensor, weights: Weights) -> Tensor:
         return function(x, _zero_state(x, weights), *_options(weights))[0]
 

@@ -1,0 +1,13 @@
+"""Trained networks as files for other programs: ONNX, torch.export and int8, checked before they get their names.
+
+Needs ``pip install "segrnn[export]"``. A .pt2 file of any size holds an operator that importing this package registers.
+"""
+
+from segrnn.export.graph import Exported
+from segrnn.export.metadata import describe
+from segrnn.export.onnx import export_onnx
+from segrnn.export.quantize import quantize_int8
+from segrnn.export.runtime import OnnxModel
+from segrnn.export.torch_export import export_torch
+
+__all__ = ["Exported", "OnnxModel", "describe", "export_onnx", "export_torch", "quantize_int8"]

@@ -1,0 +1,76 @@
+"""Whether an exported file computes what the network computes."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from segrnn.errors import ExportError
+from segrnn.export.graph import Exported, Size
+from segrnn.export.trace import FIX
+
+Runner = Callable[[Tensor], Tensor]
+"""Runs an exported file on an input of `Exported`, and gives its output."""
+
+TOLERANCE = 1e-4
+"""Largest difference of logits, where the largest logit is at most 1; relative to it otherwise."""
+
+MARGIN = 1e-3
+"""Pixels whose two best logits are nearer than this, on the same scale, may get either class."""
+
+UNTRACED = ((77, 131), (130, 61))
+"""Sizes that a graph for any size is tried at: of either orientation, and divisible by no stride."""
+
+
+def check(exported: Exported, run: Runner, size: Size | None, any_batch: bool) -> float:
+    """Compare a file with the network on two random inputs.
+
+    Args:
+        exported: the network.
+        run: runs the file.
+        size: the one size of the file; None for any, which is tried at sizes that were not traced.
+        any_batch: the file takes any number of images, and is tried on one and on three.
+
+    Returns:
+        The largest difference of logits, relative to the largest logit where that is above 1; for labels, the share of
+        pixels that differ.
+
+    Raises:
+        ExportError: the file can't be run, or differs.
+    """
+    sizes, batches = (size, size) if size else UNTRACED, (1, 3 if any_batch else 1)
+    inputs = [
+        exported.draw_input(batch, own, seed) for seed, (batch, own) in enumerate(zip(batches, sizes, strict=True), 1)
+    ]
+    return max(_compare(exported, run, image, "" if size else f"\n{FIX}") for image in inputs)
+
+
+@torch.inference_mode()
+def _compare(exported: Exported, run: Runner, image: Tensor, fix: str) -> float:
+    where = f"at {image.shape[2]} x {image.shape[3]}" + (f" in a batch of {len(image)}" if len(image) > 1 else "")
+    logits = exported.logits(image)
+    scale = max(1.0, logits.abs().max().item())
+    try:
+        output = run(image)
+    except Exception as error:  # each runtime has its own
+        reason = str(error.__cause__ or error).splitlines()[0][:300]
+        raise ExportError(f"the exported file fails {where}: {reason}{fix}") from error
+    wanted = logits.argmax(dim=1) if exported.argmax else logits
+    if output.shape != wanted.shape:
+        raise ExportError(
+            f"the exported file gives {tuple(output.shape)} {where}, the network {tuple(wanted.shape)}{fix}"
+        )
+    if exported.argmax:
+        best = logits.topk(min(2, logits.shape[1]), dim=1).values
+        wrong = (output != wanted) & (best[:, 0] - best[:, -1] > MARGIN * scale)
+        if wrong.any():
+            raise ExportError(
+                f"the exported file labels {wrong.sum()} of {wrong.numel()} pixels differently {where}{fix}"
+            )
+        return (output != wanted).float().mean().item()
+    difference = (output - logits).abs().max().item() / scale
+    if not difference < TOLERANCE:  # also where it is no number
+        raise ExportError(
+            f"the exported file's logits are off by {difference:.1e} {where}, more than {TOLERANCE:.0e}{fix}"
+        )
+    return difference

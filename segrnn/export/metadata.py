@@ -1,0 +1,31 @@
+"""What a program must know about an exported network, as strings inside of the file."""
+
+import json
+
+from segrnn.datasets import Preprocessing
+from segrnn.export.graph import Exported, Size
+from segrnn.labels import LabelSpace
+
+
+def describe(labels: LabelSpace, preprocessing: Preprocessing) -> dict[str, str]:
+    """The classes and the way of an image to the network; JSON, by key.
+
+    ``classes`` and ``colors`` are in the order of train ids. ``mean`` and ``std`` are for values in 0 to 1; ``scale``
+    and ``base_size`` say how an image is resized, as in `Preprocessing`.
+    """
+    facts = {
+        "dataset": labels.name,
+        "classes": list(labels.class_names),
+        "colors": [list(label.color) for label in labels.classes],
+        **preprocessing.to_dict(),
+    }
+    return {key: json.dumps(value) for key, value in facts.items()}
+
+
+def describe_graph(exported: Exported, size: Size | None) -> dict[str, str]:
+    """What the graph takes and gives: ``input`` pixels or normalized, ``output`` labels or logits, and ``size``."""
+    return {
+        "input": "normalized" if exported.preprocessing is None else "pixels",
+        "output": "labels" if exported.argmax else "logits",
+        "size": "dynamic" if size is None else json.dumps(list(size)),
+    }

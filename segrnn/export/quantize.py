@@ -1,0 +1,52 @@
+"""Files in 8-bit integers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from segrnn.errors import ExportError
+from segrnn.export.packages import need
+from segrnn.export.runtime import OnnxModel
+from segrnn.export.trace import TRACED, quiet
+from segrnn.inference import write_atomically
+
+OPERATORS = ["Conv", "MatMul", "LSTM"]
+"""What becomes 8-bit. ONNX Runtime has no 8-bit GRU or RNN: these stay as they are."""
+
+
+def quantize_int8(source: Path, path: Path) -> None:
+    """Write an ONNX file with 8-bit weights; activations are quantised as it runs, by each map's own range.
+
+    Nothing is calibrated, and no accuracy is promised: evaluate the file. On CPUs without 8-bit dot products it may be
+    slower than the file that it came from.
+
+    Args:
+        source: a file of `segrnn.export.export_onnx`, whose metadata is kept.
+        path: the new file.
+
+    Raises:
+        ExportError: the source can't be read or quantised, the result can't be run, or a package is missing.
+        OutputError: the file can't be written.
+    """
+    quantization = need("onnxruntime.quantization")
+    if "size" not in OnnxModel(source).metadata:
+        raise ExportError(f"{source} was not written by export_onnx: its metadata does not say what it takes")
+
+    def write(temporary: Path) -> None:
+        try:
+            with quiet():
+                quantization.quantize_dynamic(source, temporary, op_types_to_quantize=OPERATORS)
+        except Exception as error:  # the quantiser's errors have no common base
+            raise ExportError(f"{source} can't be quantised: {str(error).splitlines()[0][:300]}") from error
+        _try(OnnxModel(temporary))
+
+    write_atomically(path, write)
+
+
+def _try(model: OnnxModel) -> None:
+    """Run a file once: some operators are only looked for when they are needed."""
+    size = model.metadata["size"]
+    height, width = TRACED if size == "dynamic" else json.loads(size)
+    kind = np.uint8 if model.metadata["input"] == "pixels" else np.float32
+    model(np.zeros((1, 3, height, width), kind))

@@ -1,0 +1,44 @@
+"""ONNX files, run."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from segrnn.errors import ExportError
+from segrnn.export.packages import need
+
+
+class OnnxModel:
+    """An ONNX file in ONNX Runtime, on the CPU.
+
+    Args:
+        path: the file.
+
+    Attributes:
+        metadata: the strings in the file, by key.
+
+    Raises:
+        ExportError: the file can't be loaded, or (called) run, or ONNX Runtime is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        runtime = need("onnxruntime")
+        options = runtime.SessionOptions()
+        options.log_severity_level = 4  # errors are raised; they need not be printed as well
+        self.path = path
+        try:
+            self.session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            raise self._failure("can't be loaded", error) from error
+        self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
+
+    def __call__(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Run the file's graph: ``(N, 3, H, W)`` to its only output."""
+        try:
+            return self.session.run(None, {self.session.get_inputs()[0].name: image})[0]
+        except Exception as error:  # as above
+            raise self._failure("can't be run", error) from error
+
+    def _failure(self, what: str, error: Exception) -> ExportError:
+        return ExportError(f"{self.path} {what}: {str(error).splitlines()[0][:300]}")

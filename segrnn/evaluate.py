@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from segrnn.config.command import run_command
 
@@ -28,11 +28,11 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     import torch
     from rich.progress import track
 
-    from segrnn.config.data import build_dataset
+    from segrnn.config.data import build_dataset, lay_over
     from segrnn.config.describe import describe_looks, describe_network
     from segrnn.config.examples import choose_examples
     from segrnn.config.predictor import build_predictor
-    from segrnn.config.schema import Evaluate, Scored, check
+    from segrnn.config.schema import Evaluate, check
     from segrnn.datasets import sample_loader
     from segrnn.errors import CheckpointError, DataError
     from segrnn.metrics import BoundaryIoU, Calibration, ConfusionMatrix, InstanceHits, Scores
@@ -53,10 +53,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     config = check(cfg, Evaluate)
     predictor = build_predictor(config)
     info = predictor.model.info
-    recipe = info.provenance.get("config", {})  # a bundle that was put together by hand has none
-    # what the user chose is laid over the data of the checkpoint
-    chosen = {key: value for key, value in config["data"].items() if value is not None}
-    data = check(OmegaConf.create({"data": {**config["data"], **recipe.get("data", {}), **chosen}}), Scored)["data"]
+    data = lay_over(config["data"], info)
     dataset = build_dataset(data, data["split"])
     classes = dataset.labels.class_names
     if classes != info.labels.class_names:

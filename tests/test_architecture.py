@@ -10,6 +10,7 @@ import pytest
 import segrnn
 
 PACKAGE = Path(segrnn.__file__).parent
+COMMANDS = ("train", "evaluate", "predict", "export_model", "benchmark", "prepare", "search")
 ROOMS = {
     "errors": 0,
     "components": 0,
@@ -27,19 +28,23 @@ ROOMS = {
     "reports": 4,
     "config": 5,
     "training": 5,
-    "train": 6,
-    "evaluate": 6,
-    "predict": 6,
-    "benchmark": 6,
-    "prepare": 6,
-    "search": 6,
+    **dict.fromkeys(COMMANDS, 6),
 }
 ONLY_IN = {
     "pytorch_lightning": {"training", "train.py"},
     "lightning_fabric": {"training"},
     "wandb": {"training/wandb.py", "training/wandb_media.py"},
     "albumentations": {"datasets/transforms.py"},
-    "omegaconf": {"config", "train.py", "evaluate.py", "predict.py", "benchmark.py", "prepare.py", "search.py"},
+    "omegaconf": {
+        "config",
+        "train.py",
+        "evaluate.py",
+        "predict.py",
+        "export_model.py",
+        "benchmark.py",
+        "prepare.py",
+        "search.py",
+    },
     "onnx": {"export"},
     "onnx_ir": {"export"},
     "onnxruntime": {"export"},
@@ -97,8 +102,7 @@ def test_importing_segrnn_loads_nothing() -> None:
 
 def test_a_command_starts_without_torch() -> None:
     """So that --help and a mistyped key answer at once."""
-    commands = ("train", "evaluate", "predict", "benchmark", "prepare", "search")
-    loaded = loaded_by(f"import {', '.join(f'segrnn.{command}' for command in commands)}")
+    loaded = loaded_by(f"import {', '.join(f'segrnn.{command}' for command in COMMANDS)}")
     assert not loaded & {"torch", "pytorch_lightning", "optuna"}
 
 

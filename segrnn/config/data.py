@@ -3,9 +3,30 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from segrnn.components import build, call
+from segrnn.config.schema import Scored, check
 from segrnn.config.targets import DATA_TARGETS
 from segrnn.datasets import SegmentationFiles
+from segrnn.models import ModelInfo
+
+
+def lay_over(chosen: Mapping[str, Any], info: ModelInfo) -> dict[str, Any]:
+    """The data that a network was trained on, and over it what the user has chosen.
+
+    Args:
+        chosen: the configuration of the group ``data``; what is null stays as it was.
+        info: of the network.
+
+    Raises:
+        ConfigError: neither says what is needed.
+    """
+    recipe = info.provenance.get("config", {})  # a bundle that was put together by hand has none
+    told = {key: value for key, value in chosen.items() if value is not None}
+    data = OmegaConf.create({"data": {**chosen, **recipe.get("data", {}), **told}})
+    checked: dict[str, Any] = check(data, Scored)["data"]
+    return checked
 
 
 def build_dataset(

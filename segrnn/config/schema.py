@@ -190,6 +190,36 @@ class Predict(Inference):
 
 
 @dataclass
+class ExportModel:
+    """`conf/export_model.yaml`."""
+
+    ckpt: str
+    format: str
+    output: str
+    size: list[int] | None
+    normalize: bool
+    argmax: bool
+    int8: bool
+    max_images: int | None
+    data: dict[str, Any]
+
+
+@dataclass
+class BenchmarkInference:
+    """`conf/benchmark_inference.yaml`."""
+
+    ckpt: str | None
+    model: dict[str, Any]
+    context: dict[str, Any]
+    encoder: dict[str, Any]
+    classes: int
+    sizes: list[list[int]]
+    runtimes: list[str]
+    repeats: int
+    seed: int
+
+
+@dataclass
 class BenchmarkContexts:
     """`conf/benchmark_contexts.yaml`."""
 
@@ -254,7 +284,9 @@ _AT_LEAST = {
     "seed": 0,
     "batch": 1,
     "channels": 1,
+    "classes": 1,
     "hidden": 1,
+    "max_images": 1,
     "repeats": 1,
     "checkpoint.every_n_steps": 1,
     "data.batch_size": 1,
@@ -279,6 +311,7 @@ _AT_LEAST = {
 }
 _LENGTHS = {
     "field_size": 2,
+    "size": 2,
     "data.base_size": 2,
     "data.crop": 2,
     "data.scale": 2,
@@ -289,6 +322,7 @@ _LENGTHS = {
 }
 _POSITIVE = (
     "field_size",
+    "size",
     "data.base_size",
     "data.crop",
     "data.scale",

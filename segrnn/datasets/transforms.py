@@ -68,8 +68,12 @@ class Preprocessing:
 
     def resize(self, image: ByteArray, factor: float) -> Tensor:
         """The network's input ``(3, H', W')`` for an image, or a part of one, at another size."""
+        return self.normalize(self.pixels(image, factor))
+
+    def pixels(self, image: ByteArray, factor: float) -> Tensor:
+        """The image as bytes ``(3, H', W')`` at another size."""
         height, width = (max(1, round(side * factor)) for side in image.shape[:2])
-        return self.normalize(to_tensor(A.Resize(height, width, area_for_downscale="image")(image=image)["image"]))
+        return to_tensor(A.Resize(height, width, area_for_downscale="image")(image=image)["image"])
 
     def normalize(self, pixels: Tensor) -> Tensor:
         """Bytes ``(..., 3, H, W)`` to float32 of mean 0 and deviation 1, on the device where they are."""

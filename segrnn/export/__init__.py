@@ -4,10 +4,11 @@ Needs ``pip install "segrnn[export]"``. A .pt2 file of any size holds an operato
 """
 
 from segrnn.export.graph import Exported
+from segrnn.export.labelling import label
 from segrnn.export.metadata import describe
 from segrnn.export.onnx import export_onnx
 from segrnn.export.quantize import quantize_int8
 from segrnn.export.runtime import OnnxModel
 from segrnn.export.torch_export import export_torch
 
-__all__ = ["Exported", "OnnxModel", "describe", "export_onnx", "export_torch", "quantize_int8"]
+__all__ = ["Exported", "OnnxModel", "describe", "export_onnx", "export_torch", "label", "quantize_int8"]

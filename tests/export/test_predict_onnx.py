@@ -9,11 +9,11 @@ import pytest
 import torch
 from export_networks import CONTEXTS, make_small
 from PIL import Image
+from segrnn.inference.whole import predict_mask
 from torch import Tensor
 
 from segrnn.datasets import Preprocessing
 from segrnn.export import Exported, describe, export_onnx
-from segrnn.inference.whole import predict_mask
 from segrnn.labels import Label, LabelSpace
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "predict_onnx.py"

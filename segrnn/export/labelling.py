@@ -1,0 +1,25 @@
+"""Masks from exported files."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from segrnn.datasets import Preprocessing
+from segrnn.export.runtime import OnnxModel
+from segrnn.labels.space import ByteArray
+
+
+def label(model: OnnxModel, preprocessing: Preprocessing, image: ByteArray) -> Tensor:
+    """Label every pixel of an image ``(H, W, 3)`` at its own size by an ONNX file: ``(H, W)`` uint8.
+
+    Raises:
+        ExportError: the file takes another size than that of the image.
+    """
+    pixels = preprocessing.pixels(image, preprocessing.factor(image))[None]
+    given = pixels if model.metadata["input"] == "pixels" else preprocessing.normalize(pixels)
+    output = torch.from_numpy(model(given.numpy()))
+    size = image.shape[:2]
+    if model.metadata["output"] == "labels":
+        return F.interpolate(output[None].float(), size, mode="nearest-exact")[0, 0].to(torch.uint8)
+    logits = output if output.shape[-2:] == size else F.interpolate(output, size, mode="bilinear")
+    return logits[0].argmax(dim=0).to(torch.uint8)

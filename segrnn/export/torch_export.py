@@ -45,8 +45,10 @@ def export_torch(exported: Exported, path: Path, size: Size | None, metadata: Ma
         program = trace(exported, size, False, nullcontext() if size else _CropsAsCopies())
         try:
             with quiet():
-                torch.export.save(program, temporary, extra_files=facts)
-                module = torch.export.load(temporary).module()
+                with temporary.open("wb") as file:  # torch takes paths by their suffix, and this has its own
+                    torch.export.save(program, file, extra_files=facts)
+                with temporary.open("rb") as file:
+                    module = torch.export.load(file).module()
         except Exception as error:  # whatever the serialiser comes upon
             raise refusal(error, size) from error
         differences.append(check(exported, module, size, any_batch=False))

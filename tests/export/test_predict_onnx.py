@@ -9,12 +9,13 @@ import pytest
 import torch
 from export_networks import CONTEXTS, make_small
 from PIL import Image
-from segrnn.inference.whole import predict_mask
 from torch import Tensor
 
 from segrnn.datasets import Preprocessing
 from segrnn.export import Exported, describe, export_onnx
+from segrnn.inference import Predictor
 from segrnn.labels import Label, LabelSpace
+from segrnn.models import ModelInfo, Segmenter
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "predict_onnx.py"
 LABELS = LabelSpace("toy", [Label(f"class {i}", 10 + i, i, (40 * i, 9, 255 - 40 * i)) for i in range(5)])
@@ -45,6 +46,11 @@ def make_file(
     return exported
 
 
+def mask_of(model: Segmenter, preprocessing: Preprocessing, pixels: np.ndarray) -> Tensor:
+    model.info = ModelInfo({}, LABELS, preprocessing)
+    return Predictor(model).mask(pixels)
+
+
 def share_equal(folder: Path, wanted: Tensor) -> float:
     mask = np.asarray(Image.open(folder / "mask.png"))
     assert mask.dtype == np.uint8
@@ -61,7 +67,7 @@ def test_its_mask_is_the_networks(inside: bool, argmax: bool, size: tuple[int, i
     pixels = draw(exported, (33, 50), tmp_path / "image.png")
     finished = run(tmp_path)
     assert finished.returncode == 0, finished.stderr
-    wanted = predict_mask(exported.model, PLAIN, pixels, torch.device("cpu"))
+    wanted = mask_of(exported.model, PLAIN, pixels)
     assert share_equal(tmp_path, wanted) > 0.999  # but for ties
 
     assert run(tmp_path, "--color").returncode == 0
@@ -96,5 +102,5 @@ def test_an_image_is_resized_as_in_training_but_for_rounding(argmax: bool, tmp_p
     exported = make_file(tmp_path, inside=True, argmax=argmax, size=(32, 48), preprocessing=preprocessing)
     pixels = draw(exported, (128, 192), tmp_path / "image.png")
     assert run(tmp_path).returncode == 0
-    wanted = predict_mask(exported.model, preprocessing, pixels, torch.device("cpu"))
+    wanted = mask_of(exported.model, preprocessing, pixels)
     assert share_equal(tmp_path, wanted) > (0.9 if argmax else 0.98)

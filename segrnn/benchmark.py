@@ -1,4 +1,4 @@
-"""Measure: ``python -m segrnn.benchmark contexts``."""
+"""Measure: ``python -m segrnn.benchmark contexts`` or ``... inference``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from segrnn.config.command import run_subcommand
 
 if TYPE_CHECKING:
     from segrnn.measure import Cost
+    from segrnn.reports.latencies import Latencies
 
 
 def contexts(cfg: DictConfig, run_dir: Path) -> "list[Cost]":
@@ -26,15 +27,13 @@ def contexts(cfg: DictConfig, run_dir: Path) -> "list[Cost]":
 
     from segrnn.config.contexts import build_contexts
     from segrnn.config.schema import BenchmarkContexts, check
-    from segrnn.errors import ConfigError
     from segrnn.inference import choose_device
     from segrnn.measure import effective_receptive_field, measure_costs
     from segrnn.reports import describe_machine, draw_receptive_fields, print_costs, write_costs
 
     config = check(cfg, BenchmarkContexts)
     device = choose_device(config["device"])
-    if not config["sizes"] or any(len(size) != 2 or min(size) < 1 for size in config["sizes"]):
-        raise ConfigError(f"sizes={config['sizes']} must be a list of [height, width], each at least 1")
+    _check_sizes(config["sizes"])
     torch.manual_seed(config["seed"])
     modules = build_contexts(config["contexts"], config["channels"], config["hidden"])
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -67,9 +66,85 @@ def contexts(cfg: DictConfig, run_dir: Path) -> "list[Cost]":
 _FIELDS = "receptive_fields.png"
 
 
+def inference(cfg: DictConfig, run_dir: Path) -> "Latencies":
+    """How fast a network labels images on the CPU in several runtimes, and what memory that takes.
+
+    Args:
+        cfg: composed from ``conf/benchmark_inference.yaml``.
+        run_dir: the folder for ``inference.csv`` and ``inference.md``.
+
+    Raises:
+        SegrnnError: the configuration or the checkpoint is at fault, or the network can't be exported.
+    """
+    import tempfile
+    from functools import partial
+
+    import torch
+    from rich.progress import Progress
+
+    from segrnn.config.command import nearest
+    from segrnn.config.describe import describe_network
+    from segrnn.config.model import build_untrained, load_trained
+    from segrnn.config.schema import BenchmarkInference, check
+    from segrnn.errors import ConfigError
+    from segrnn.export import Exported, describe, export_onnx, quantize_int8, runtimes
+    from segrnn.measure import Latency, measure_latencies
+    from segrnn.reports import describe_machine, print_latencies, write_latencies
+
+    config = check(cfg, BenchmarkInference)
+    sizes = [(height, width) for height, width in _check_sizes(config["sizes"])]
+    torch.manual_seed(config["seed"])
+    latencies: dict[tuple[str, tuple[int, int]], Latency] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        bundle, file, small = (Path(folder, name) for name in ("bundle", "model.onnx", "model.int8.onnx"))
+        ways = {
+            "eager": partial(runtimes.eager, bundle),
+            "compiled": partial(runtimes.compiled, bundle),
+            "onnx": partial(runtimes.onnx, file),
+            "onnx_int8": partial(runtimes.onnx, small),
+        }
+        for name in config["runtimes"]:
+            if name not in ways:
+                raise ConfigError(f"runtimes: {name} must be one of {', '.join(ways)}{nearest(name, ways)}")
+        model = load_trained(config["ckpt"]) if config["ckpt"] else build_untrained(config, config["classes"])
+        model.save(bundle)
+        info = model.info
+        if {"onnx", "onnx_int8"} & set(config["runtimes"]):
+            print("exporting to ONNX")
+            exported = Exported(model, info.preprocessing, argmax=True)
+            export_onnx(exported, file, None, describe(info.labels, info.preprocessing))
+        if "onnx_int8" in config["runtimes"]:
+            quantize_int8(file, small)
+        with Progress() as progress:
+            runs = len(sizes) * len(config["runtimes"]) * (config["repeats"] + 1)
+            bar = progress.add_task("measure", total=runs)
+            for size in sizes:
+                chosen = {name: partial(ways[name], size) for name in config["runtimes"]}
+                found = measure_latencies(chosen, config["repeats"], step=lambda: progress.advance(bar))
+                latencies |= {(name, size): latency for name, latency in found.items()}
+    network = ", ".join(describe_network(info.architecture).values())
+    title = (
+        f"{network}; {info.labels.num_classes} classes, batch 1, {config['repeats']} rounds; "
+        f"{describe_machine(torch.device('cpu'))}"
+    )
+    run_dir.mkdir(parents=True, exist_ok=True)
+    print_latencies(latencies, title)
+    write_latencies(latencies, title, run_dir)
+    print(f"table: {run_dir}")
+    return latencies
+
+
+def _check_sizes(sizes: list[list[int]]) -> list[list[int]]:
+    from segrnn.errors import ConfigError
+
+    if not sizes or any(len(size) != 2 or min(size) < 1 for size in sizes):
+        raise ConfigError(f"sizes={sizes} must be a list of [height, width], each at least 1")
+    return sizes
+
+
 def main() -> None:
     """The command."""
-    run_subcommand("benchmark", {"contexts": contexts})
+    run_subcommand("benchmark", {"contexts": contexts, "inference": inference})
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ if _hide:
 try:
     import segmentation_models_pytorch as smp
     import timm
+    from timm.layers import Conv2dSame
 finally:
     if _hide:
         del sys.modules["wandb"]
 
-__all__ = ["smp", "timm"]
+__all__ = ["Conv2dSame", "smp", "timm"]

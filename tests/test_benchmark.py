@@ -30,10 +30,33 @@ def test_contexts(run, capsys: pytest.CaptureFixture[str]) -> None:
             image.verify()
 
 
+@pytest.mark.slow
+def test_inference(run, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["hydra.run.dir=out", "sizes=[[40,56],[64,80]]", "model.width=8", "context.hidden=4", "repeats=2"]
+    assert run("benchmark", "inference", *small, "classes=3", "runtimes=[eager,onnx]") == 0
+    printed = capsys.readouterr().out
+    assert "FCN, tu-tf_efficientnet_lite0, ReNet" in printed
+    with Path("out/inference.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["runtime"], row["height"]) for row in rows] == [
+        *[("eager", "40")] * 2,
+        *[("onnx", "40")] * 2,
+        *[("eager", "64")] * 2,
+        *[("onnx", "64")] * 2,
+    ]
+    assert all(float(row["seconds"]) > 0 and float(row["peak_mib"]) > 0 for row in rows)
+    markdown = Path("out/inference.md").read_text()
+    assert "| 40 x 56 | eager |" in markdown
+    assert run("benchmark", "inference", "runtimes=[onyx]") == 2
+    assert "runtimes: onyx must be one of eager, compiled, onnx, onnx_int8 (did you mean onnx?)" in (
+        capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["context"], "benchmark has no 'context' (did you mean contexts?); it has contexts"),
+        (["context"], "benchmark has no 'context' (did you mean contexts?); it has contexts, inf"),
         (["contexts", "contexts=[renet_gro]"], "context has no option 'renet_gro' (did you mean renet_gru?)"),
         (["contexts", "sizes=[[0,3]]"], "sizes=[[0, 3]] must be a list of [height, width], each at least 1"),
         (["contexts", "sizes=[]"], "sizes=[] must be a list of [height, width]"),

@@ -10,7 +10,7 @@ from segrnn import __version__
 from segrnn.components import build, call
 from segrnn.datasets import Preprocessing
 from segrnn.errors import CheckpointError
-from segrnn.labels import LabelSpace
+from segrnn.labels import Label, LabelSpace
 from segrnn.models import ModelInfo, Segmenter, load_weights
 from segrnn.models.architecture import MODEL_TARGETS, build_segmenter
 from segrnn.models.reading import read_checkpoint
@@ -33,6 +33,18 @@ def build_model(config: Mapping[str, Any], labels: LabelSpace, allow: Sequence[s
         ConfigError: a component that does not exist, or that does not fit the others.
     """
     return _with_info(build_segmenter(config, labels.num_classes, allow), config, labels, build_preprocessing(config))
+
+
+def build_untrained(config: Mapping[str, Any], classes: int) -> Segmenter:
+    """A network without weights for so many nameless classes, to measure.
+
+    Raises:
+        ConfigError: a component that does not exist, or that does not fit the others.
+    """
+    labels = LabelSpace("untrained", [Label(f"class {i}", i, i, (i, i, i)) for i in range(classes)])
+    encoder = config["encoder"]
+    preprocessing = Preprocessing(tuple(encoder["mean"]), tuple(encoder["std"]))
+    return _with_info(build_segmenter(config, classes), config, labels, preprocessing)
 
 
 def load_pretrained(segmenter: Segmenter, config: Mapping[str, Any], allow: Sequence[str]) -> None:

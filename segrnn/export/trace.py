@@ -11,6 +11,7 @@ from torch.export import Dim, ExportedProgram
 
 from segrnn.errors import ExportError
 from segrnn.export.graph import Exported, Size
+from segrnn.export.padding import with_fixed_padding
 
 TRACED = (96, 160)
 """Height and width that a graph for any size is traced at: no map of it, down to stride 32, has a side of 1."""
@@ -36,7 +37,9 @@ def trace(
     dynamic = [*([0] if any_batch else []), *([] if size else [2, 3])]
     try:
         with quiet(), torch.no_grad(), replacements:
-            return torch.export.export(exported, (image,), dynamic_shapes=(dict.fromkeys(dynamic, Dim.DYNAMIC),))
+            return torch.export.export(
+                with_fixed_padding(exported), (image,), dynamic_shapes=(dict.fromkeys(dynamic, Dim.DYNAMIC),)
+            )
     except Exception as error:  # whatever the network's own code and the tracer come upon
         raise refusal(error, size) from error
 

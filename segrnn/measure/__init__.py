@@ -1,6 +1,16 @@
-"""What a context costs, and what it sees."""
+"""What networks and contexts cost, and what contexts see."""
 
 from segrnn.measure.cost import Cost, count_macs, count_parameters, measure_costs, peak_memory
+from segrnn.measure.latency import Latency, measure_latencies
 from segrnn.measure.receptive_field import effective_receptive_field
 
-__all__ = ["Cost", "count_macs", "count_parameters", "effective_receptive_field", "measure_costs", "peak_memory"]
+__all__ = [
+    "Cost",
+    "Latency",
+    "count_macs",
+    "count_parameters",
+    "effective_receptive_field",
+    "measure_costs",
+    "measure_latencies",
+    "peak_memory",
+]

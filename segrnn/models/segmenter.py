@@ -185,8 +185,8 @@ class Segmenter(nn.Module, ModelHubMixin, library_name="segrnn", pipeline_tag="i
 
 def pad(image: Tensor, multiple: int) -> Tensor:
     """Repeat the right and lower border until height and width are divisible: ``(B, C, H, W) -> (B, C, H', W')``."""
-    height, width = image.shape[-2:]
-    return F.pad(image, (0, -width % multiple, 0, -height % multiple), mode="replicate")
+    rows, columns = ((side + multiple - 1) // multiple * multiple - side for side in image.shape[-2:])
+    return F.pad(image, (0, columns, 0, rows), mode="replicate")
 
 
 def _split(head: nn.Module) -> tuple[nn.Module, nn.Module]:

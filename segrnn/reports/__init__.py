@@ -3,6 +3,7 @@
 from segrnn.reports.costs import draw_receptive_fields, print_costs, write_costs
 from segrnn.reports.facts import gather_facts, list_versions
 from segrnn.reports.gallery import Example, Gallery, spread
+from segrnn.reports.latencies import print_latencies, write_latencies
 from segrnn.reports.machine import describe_machine, find_commit
 from segrnn.reports.pictures import OUTCOMES, draw_calibration, draw_lr_range, errors, outcomes, write_panels
 from segrnn.reports.report import Report, write_report
@@ -34,6 +35,7 @@ __all__ = [
     "name_official",
     "outcomes",
     "print_costs",
+    "print_latencies",
     "print_official",
     "print_scores",
     "print_statistics",
@@ -42,6 +44,7 @@ __all__ = [
     "spread",
     "write_costs",
     "write_json",
+    "write_latencies",
     "write_panels",
     "write_report",
     "write_scores",

@@ -1,0 +1,44 @@
+"""Convolutions whose padding depends on the size of their map, which makes a graph for any size grow without end."""
+
+import copy
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segrnn.export.graph import Exported
+from segrnn.libraries import Conv2dSame
+
+
+class FixedPadding(nn.Module):
+    """TensorFlow's "same" padding of a strided convolution, for maps whose sides its stride divides.
+
+    A `Segmenter` pads its image until the encoder's stride divides it, so that each map down to there is one.
+
+    Args:
+        convolution: of timm, which works the padding out anew for every map; its weights are used, not copied.
+    """
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.padding: list[int] = []
+        for kernel, stride, dilation in zip(
+            reversed(convolution.kernel_size), reversed(convolution.stride), reversed(convolution.dilation), strict=True
+        ):
+            total = max(0, (kernel - 1) * dilation + 1 - stride)
+            self.padding += [total // 2, total - total // 2]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve ``(B, C, H, W)``."""
+        own = self.convolution
+        return F.conv2d(F.pad(x, self.padding), own.weight, own.bias, own.stride, 0, own.dilation, own.groups)
+
+
+def with_fixed_padding(exported: Exported) -> Exported:
+    """A copy that computes the same, in which no padding is worked out."""
+    copied = copy.deepcopy(exported)
+    for parent in list(copied.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, Conv2dSame):
+                setattr(parent, name, FixedPadding(child))
+    return copied

@@ -1,0 +1,50 @@
+"""Ways to run a network on the CPU, for comparison: each loads it and gives what labels one image of random pixels."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from segrnn.export.graph import Exported, Size
+from segrnn.export.runtime import OnnxModel
+from segrnn.models import Segmenter
+
+Work = Callable[[], object]
+
+
+def eager(bundle: Path, size: Size) -> Work:
+    """PyTorch, operation by operation."""
+    return _torch(_load(bundle), size)
+
+
+def compiled(bundle: Path, size: Size) -> Work:
+    """PyTorch, encoder and decoder compiled as ``trainer.compile=true`` does it; recurrences have their own kernels."""
+    exported = _load(bundle)
+    for part in ("encoder", "decoder"):
+        exported.model.get_submodule(part).compile()
+    return _torch(exported, size)
+
+
+def onnx(file: Path, size: Size) -> Work:
+    """ONNX Runtime."""
+    model, image = OnnxModel(file), _pixels(size).numpy()
+    return lambda: model(image)
+
+
+def _load(bundle: Path) -> Exported:
+    model = Segmenter.load(bundle)
+    return Exported(model, model.info.preprocessing, argmax=True)
+
+
+def _torch(exported: Exported, size: Size) -> Work:
+    image = _pixels(size)
+
+    def run() -> None:
+        with torch.inference_mode():
+            exported(image)
+
+    return run
+
+
+def _pixels(size: Size) -> torch.Tensor:
+    return torch.randint(256, (1, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

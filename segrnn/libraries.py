@@ -12,7 +12,7 @@ if _hide:
 try:
     import segmentation_models_pytorch as smp
     import timm
-    from timm.layers import Conv2dSame
+    from timm.layers.conv2d_same import Conv2dSame
 finally:
     if _hide:
         del sys.modules["wandb"]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import SMALL
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -41,6 +42,31 @@ def test_the_comparison_resumes_where_it_stopped(camvid: Path, tmp_path: Path) -
     other = compare("none", steps=2)
     assert other.returncode != 0
     assert "was trained with other settings" in other.stderr
+
+
+@pytest.mark.slow
+def test_labelling_takes_a_third_of_the_plain_ways_memory(tmp_path: Path) -> None:
+    script = [sys.executable, str(BENCHMARKS / "inference_memory.py"), "--size", "600", "800", "--repeats", "1"]
+    done = subprocess.run(script, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = (tmp_path / "benchmarks/results/inference_memory.md").read_text().splitlines()[-4:]
+    cells = {row.split("|")[1].strip(): [cell.strip() for cell in row.split("|")[2:-1]] for row in rows}
+    assert all(own[-1] == "0" for own in cells.values())  # pixels that differ
+    # where the network's own maps are not what takes most
+    assert float(cells["PSPNet, ResNet-18"][2]) < 1 / 3
+    assert float(cells["FCN, EfficientNet-Lite0"][2]) < 1 / 3
+
+
+@pytest.mark.slow
+def test_ways_to_look_are_compared(run, camvid: Path, tmp_path: Path) -> None:
+    small = [*SMALL, "data=camvid", f"data.root={camvid}", f"hydra.run.dir={tmp_path}/run"]
+    assert run("train", *small) == 0
+    script = [sys.executable, str(BENCHMARKS / "inference_choices.py"), "--ckpt", "run/checkpoints/last.ckpt"]
+    done = subprocess.run([*script, "--windows", "16", "20"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = (tmp_path / "benchmarks/results/inference_choices.md").read_text().splitlines()[-6:]
+    assert rows[0].startswith("| whole image | ")
+    assert rows[1].startswith("| windows of 16 x 20, Gaussian weights | ")
 
 
 @pytest.mark.slow

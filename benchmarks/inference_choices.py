@@ -1,0 +1,67 @@
+"""mIoU and time of one trained network that looks at images in several ways."""
+
+import argparse
+import time
+from pathlib import Path
+
+import torch
+from rich.progress import track
+
+from segrnn.config.data import build_dataset, lay_over
+from segrnn.config.describe import describe_network
+from segrnn.config.model import load_trained
+from segrnn.inference import Predictor, Windows
+from segrnn.metrics import ConfusionMatrix, Scores
+from segrnn.reports import describe_machine
+
+
+def main() -> None:
+    """Score each way, write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--ckpt", required=True, help="a checkpoint, or the folder of a bundle")
+    parser.add_argument("--images", type=int, default=None, help="of the validation split; all by default")
+    parser.add_argument("--windows", type=int, nargs=2, default=[224, 320], help="height and width")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
+    arguments = parser.parse_args()
+    model = load_trained(arguments.ckpt)
+    data = lay_over({}, model.info)
+    dataset = build_dataset(data, data["split"]).first(arguments.images)
+    size = arguments.windows
+    sides = f"{size[0]} x {size[1]}"
+    ways = {
+        "whole image": Predictor(model),
+        f"windows of {sides}, Gaussian weights": Predictor(model, windows=Windows(size)),
+        f"windows of {sides}, uniform weights": Predictor(model, windows=Windows(size, gaussian=False)),
+        "whole image, flip": Predictor(model, flip=True),
+        "whole image, scales 0.75, 1, 1.25": Predictor(model, scales=[0.75, 1.0, 1.25]),
+        "whole image, scales and flip": Predictor(model, scales=[0.75, 1.0, 1.25], flip=True),
+    }
+    counted = {name: ConfusionMatrix(model.info.labels.num_classes) for name in ways}
+    seconds = dict.fromkeys(ways, 0.0)
+    for index in track(range(len(dataset)), description="score"):
+        sample = dataset[index]
+        for name, predictor in ways.items():
+            start = time.perf_counter()
+            mask = predictor.mask(sample.image)
+            seconds[name] += time.perf_counter() - start
+            counted[name].update(mask, torch.from_numpy(sample.mask))
+    rows = []
+    for name in ways:
+        scores = Scores(counted[name].counts.numpy(), model.info.labels.class_names)
+        rows.append(f"| {name} | {100 * scores.miou:.2f} | {1000 * seconds[name] / len(dataset):.0f} |")
+    lines = [
+        f"{', '.join(describe_network(model.info.architecture).values())}, {model.info.provenance.get('step')} steps;",
+        f"{len(dataset)} images, {data['split']} of {data['name']}.",
+        f"{describe_machine(torch.device('cpu'))}.",
+        "",
+        "| | mIoU % | ms an image |",
+        "|---|---:|---:|",
+        *rows,
+    ]
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    (arguments.results / "inference_choices.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The export command, in a fresh folder."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL, Run
+from PIL import Image
+
+from segrnn.config.model import load_trained
+from segrnn.export import OnnxModel, label
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "predict_onnx.py"
+
+
+@pytest.fixture
+def trained(run: Run, camvid: Path, capsys) -> str:
+    network = ["encoder=resnet18", "model.encoder_depth=3"]
+    assert run("train", *SMALL, *network, "data=camvid", f"data.root={camvid}", "hydra.run.dir=trained") == 0
+    capsys.readouterr()
+    return "ckpt=trained/checkpoints/last.ckpt"
+
+
+def test_a_bundle_of_a_checkpoint(run: Run, trained: str, capsys) -> None:
+    assert run("export_model", trained, "output=out/bundle") == 0
+    assert "bundle                  out/bundle" in capsys.readouterr().out
+    checkpoint, bundle = load_trained("trained/checkpoints/last.ckpt"), load_trained("out/bundle")
+    image = torch.rand(1, 3, 30, 41)
+    assert torch.equal(checkpoint(image), bundle(image))
+    assert bundle.info.provenance["step"] == 3
+    assert list(bundle.info.scores) == ["mIoU on val"]
+    assert bundle.info.to_dict() == checkpoint.info.to_dict()
+
+
+def test_an_onnx_file_of_one_size_and_its_bundle(run: Run, trained: str, capsys) -> None:
+    assert run("export_model", trained, "format=onnx", "output=model.onnx", "size=[40,56]", "argmax=true") == 0
+    printed = capsys.readouterr().out
+    assert "compared with the network on two inputs: share of pixels that differ" in printed
+    assert "onnx                    model.onnx" in printed
+    model, pixels = load_trained("model"), np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
+    mask = label(OnnxModel(Path("model.onnx")), model.info.preprocessing, pixels)
+    assert (mask.numpy() == model.predict(pixels)).mean() > 0.99
+    assert run("export_model", trained, "format=onnx", "output=model.onnx") == 2
+    assert "model.onnx exists already" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_onnx_file_of_any_size_its_8_bit_twin_and_the_script(run: Run, trained: str, camvid: Path, capsys) -> None:
+    assert run("export_model", trained, "format=onnx", "output=model.onnx", "int8=true", "max_images=3") == 0
+    printed = capsys.readouterr().out
+    assert "on 3 images of val" in printed
+    assert "8-bit weights cost " in printed
+    assert "int8 ONNX               model.int8.onnx" in printed
+    model = load_trained("model")
+    for path in sorted((camvid / "val").iterdir()):
+        ask = [sys.executable, str(SCRIPT), "model.onnx", str(path), "mask.png"]
+        subprocess.run(ask, check=True)
+        with Image.open("mask.png") as mask:
+            assert (np.asarray(mask) == model.predict(path)).mean() > 0.99  # but for ties
+
+
+def test_a_file_of_torch_export(run: Run, trained: str, capsys) -> None:
+    ask = ("export_model", trained, "format=torch_export", "output=model.pt2", "size=[40,56]", "normalize=false")
+    assert run(*ask) == 0
+    module = torch.export.load("model.pt2").module()
+    image = torch.rand(1, 3, 40, 56)
+    torch.testing.assert_close(module(image), load_trained("trained/checkpoints/last.ckpt")(image))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["output=x", "format=onxx"], "format=onxx must be one of bundle, onnx, torch_export (did you mean onnx?)"),
+        (["output=x", "format=onnx"], "output=x: for format=onnx, a file that ends in .onnx is wanted"),
+        (["output=x.onnx", "format=torch_export"], "a file that ends in .pt2 is wanted"),
+        (["output=x", "int8=true"], "int8=true is for format=onnx, not for bundle"),
+        (["output=x", "size=[40]"], "size=[40] must be 2 numbers"),
+        (["output=here"], "here exists already and would be overwritten"),
+        (["output=x", "ckpt=missing"], "missing does not exist"),
+        ([], "output is needed: add output=<value>"),
+    ],
+)
+def test_mistakes_end_in_one_message(run: Run, arguments: list[str], message: str, capsys) -> None:
+    Path("here").mkdir()
+    assert run("export_model", "ckpt=none.ckpt", *arguments) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(path.name for path in Path().iterdir()) == ["here"]

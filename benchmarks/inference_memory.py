@@ -40,10 +40,10 @@ def main() -> None:
     rows = [measure(name, make(), image, arguments.repeats) for name, make in NETWORKS.items()]
     height, width = arguments.size
     lines = [
-        f"Labelling an image of {width} x {height} with {CLASSES} classes: as `model.predict` does it, and plainly: all",
-        "logits are enlarged, and the argmax is taken. MiB is the most that tensors held at once, the network's own maps included;",
-        f"logits of full size alone are {4 * CLASSES * height * width / 2**20:.0f} MiB. Times are medians of",
-        f"{arguments.repeats} rounds that take turns; pixels are those whose labels differ.",
+        f"Labelling an image of {width} x {height} with {CLASSES} classes: as `model.predict` does it, and plainly,",
+        "where all logits are enlarged before the argmax is taken. MiB is the most that tensors held at once, with the",
+        f"network's own maps; logits of full size alone are {4 * CLASSES * height * width / 2**20:.0f} MiB. Times are",
+        f"medians of {arguments.repeats} rounds that take turns; pixels are those whose labels differ.",
         "",
         f"{describe_machine(torch.device('cpu'))}.",
         "",

@@ -41,7 +41,7 @@ def build(config: Any, path: str, allow: Sequence[str]) -> Any:
     return config
 
 
-def call(component: Any, path: str, *args: Any, **kwargs: Any) -> Any:
+def call(component: Any, path: str, /, *args: Any, **kwargs: Any) -> Any:
     """Call a ``_partial_`` component, with errors that name its place in the configuration.
 
     Raises:

@@ -9,6 +9,7 @@ from PIL import Image
 SMALL = ["hydra.run.dir=out", "sizes=[[6,8],[8,12]]", "field_size=[9,15]", "channels=8", "hidden=4", "repeats=1"]
 
 
+@pytest.mark.slow
 def test_contexts(run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("benchmark", "contexts", *SMALL, "device=cpu") == 0
     assert "renet_mingru" in capsys.readouterr().out
@@ -32,10 +33,10 @@ def test_contexts(run, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_inference(run, capsys: pytest.CaptureFixture[str]) -> None:
-    small = ["hydra.run.dir=out", "sizes=[[40,56],[64,80]]", "model.width=8", "context.hidden=4", "repeats=2"]
+    small = ["hydra.run.dir=out", "sizes=[[40,56],[64,80]]", "encoder=resnet18", "model.width=8", "repeats=2"]
     assert run("benchmark", "inference", *small, "classes=3", "runtimes=[eager,onnx]") == 0
     printed = capsys.readouterr().out
-    assert "FCN, tu-tf_efficientnet_lite0, ReNet" in printed
+    assert "FCN, resnet18, ReNet" in printed
     with Path("out/inference.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["runtime"], row["height"]) for row in rows] == [

@@ -5,6 +5,7 @@ from copy import deepcopy
 from functools import partial
 from types import SimpleNamespace
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +23,16 @@ CONTEXTS: dict[str, Factory] = {
     "parallel": partial(ParallelSweeps, hidden=8),
     "pyramid_pooling": partial(PyramidPooling, hidden=8),
 }
+
+
+DIAGONAL = [("unet", "renet_gru"), ("fpn", "renet_lstm"), ("deeplabv3plus", "pyramid_pooling")]
+"""Each kind of network and of graph once."""
+
+EACH = [
+    pytest.param(network, context, marks=pytest.mark.slow if (network, context) in DIAGONAL else pytest.mark.thorough)
+    for network in NETWORKS
+    for context in CONTEXTS
+]
 
 
 def randomize(model: nn.Module) -> None:

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from export_networks import CONTEXTS, NETWORKS, Factory, make, make_small, share_of_context
+from export_networks import CONTEXTS, EACH, Factory, make, make_small, share_of_context
 from torch import Tensor, nn
 
 from segrnn.context import SCNN, AxialAttention, FourDirectionIRNN, ReNet, Sweep
 from segrnn.datasets import Preprocessing, read_image
+from segrnn.datasets.transforms import to_tensor
 from segrnn.errors import ExportError, OutputError
 from segrnn.export import Exported, OnnxModel, describe, export_onnx
 from segrnn.export import onnx as module
@@ -44,8 +45,7 @@ def operators(path: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     "context",
-    ["renet_gru", "pyramid_pooling"]
-    + [pytest.param(name, marks=pytest.mark.slow) for name in ("renet_lstm", "renet_rnn", "parallel", "mingru")],
+    ["renet_gru", *(pytest.param(name, marks=pytest.mark.slow) for name in ("renet_lstm", "pyramid_pooling"))],
 )
 def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> None:
     model = make_small((CONTEXTS | MORE)[context])
@@ -70,9 +70,7 @@ def test_other_contexts_compute_the_same_at_any_size(context: str, tmp_path: Pat
     assert export_onnx(Exported(model, None, argmax=False), tmp_path / "model.onnx", None, {}) < 1e-5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("context", CONTEXTS)
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(("network", "context"), EACH)
 def test_real_networks_compute_the_same_at_any_size(network: str, context: str, tmp_path: Path) -> None:
     model = make(network, CONTEXTS[context])
     assert share_of_context(model) > 0.1
@@ -80,7 +78,7 @@ def test_real_networks_compute_the_same_at_any_size(network: str, context: str, 
     assert export_onnx(exported, tmp_path / "model.onnx", None, {}) < 1e-4
 
     for frame in sorted(REAL.glob("*.png"))[::50]:  # where there are any
-        image = torch.from_numpy(read_image(frame)).permute(2, 0, 1)[None]
+        image = to_tensor(read_image(frame))[None]
         with torch.no_grad():
             logits = exported(image)
         best = logits.topk(2, dim=1).values

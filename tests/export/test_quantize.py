@@ -35,7 +35,7 @@ def test_an_8_bit_file_runs_and_agrees(context: str, recurrence: str, tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["int8.onnx", "model.onnx"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("network", NETWORKS)
 def test_real_networks_shrink_and_agree(network: str, tmp_path: Path) -> None:
     exported = Exported(make(network, CONTEXTS["renet_gru"]), None, argmax=True)

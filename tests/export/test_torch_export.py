@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from export_networks import CONTEXTS, NETWORKS, make, make_small, share_of_context
+from export_networks import CONTEXTS, EACH, make, make_small, share_of_context
 from torch import nn
 
 from segrnn.context import SCNN, ReNet
@@ -34,9 +34,7 @@ def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> 
         torch.testing.assert_close(loaded(image), model(image), atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("context", CONTEXTS)
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(("network", "context"), EACH)
 def test_real_networks_compute_the_same_at_any_size(network: str, context: str, tmp_path: Path) -> None:
     exported = Exported(make(network, CONTEXTS[context]), None, argmax=False)
     assert export_torch(exported, tmp_path / "model.pt2", None, {}) < 1e-4

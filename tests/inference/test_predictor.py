@@ -95,16 +95,16 @@ class Ties(nn.Module):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("align_corners", [False, True])
-@pytest.mark.parametrize("classes", [1, 3, 4, 19, 150])
+@pytest.mark.parametrize("classes", [1, 3, 19, pytest.param(150, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("seen", "size"),
     [
         ((1, 1), (1, 1)),
         ((7, 9), (7, 9)),
-        ((131, 401), (131, 401)),
+        ((131, 301), (131, 301)),
         ((5, 8), (301, 233)),
         ((140, 203), (133, 150)),
-        ((301, 200), (350, 455)),
+        ((201, 180), (250, 285)),
     ],
 )
 def test_ties_are_broken_as_argmax_breaks_them(seen, size, classes, align_corners, threads, monkeypatch) -> None:

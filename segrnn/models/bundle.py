@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData, snapshot_download
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialize
 
 from segrnn.datasets.drafts import new_folder
 from segrnn.errors import CheckpointError, SegrnnError
@@ -44,7 +45,8 @@ def write(segmenter: Segmenter, folder: Path) -> None:
         for name, tensor in segmenter.state_dict().items()
         if not name.startswith("auxiliary.")
     }
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    # safetensors would make a file that only its owner can read
+    (folder / WEIGHTS).write_bytes(serialize(weights, metadata={"format": "pt"}))
     content["sha256"] = {WEIGHTS: digest_weights(folder), "description": _digest_description(content)}
     (folder / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     _card(segmenter.info).save(folder / CARD)

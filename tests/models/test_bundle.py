@@ -53,11 +53,9 @@ def test_a_bundle_comes_back_equal(model: Segmenter, tmp_path: Path) -> None:
     loaded.save(tmp_path / "again")
     for name in ("config.json", "model.safetensors", "README.md"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "new" / "bundle" / name).read_bytes()
-    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == [
-        "README.md",
-        "config.json",
-        "model.safetensors",
-    ]
+    written = list((tmp_path / "again").iterdir())
+    assert len(written) == 3
+    assert len({path.stat().st_mode for path in written}) == 1  # others can read them alike
 
 
 def test_the_hub_s_own_methods(model: Segmenter, tmp_path: Path) -> None:

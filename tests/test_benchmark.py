@@ -31,7 +31,7 @@ def test_contexts(run, capsys: pytest.CaptureFixture[str]) -> None:
             image.verify()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_inference(run, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["hydra.run.dir=out", "sizes=[[40,56],[64,80]]", "encoder=resnet18", "model.width=8", "repeats=2"]
     assert run("benchmark", "inference", *small, "classes=3", "runtimes=[eager,onnx]") == 0

@@ -11,7 +11,7 @@ from conftest import SMALL
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_comparison_resumes_where_it_stopped(camvid: Path, tmp_path: Path) -> None:
     small = ["encoder.weights=null", "model.width=16", "data.batch_size=2", "data.crop=[32,32]", "data.workers=0"]
 
@@ -81,7 +81,7 @@ def test_the_input_path_is_measured_beside_decoding(tmp_path: Path) -> None:
     assert all(float(row[1]) > 0 and float(row[2]) > 0 and float(row[4]) > 0 for row in rows)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_training_is_measured_beside_a_plain_loop(tmp_path: Path) -> None:
     script = [sys.executable, str(BENCHMARKS / "train_loop.py"), "--steps", "15", "--start", "5", "--pairs", "1"]
     small = ["data.crop=[64,64]", "data.workers=0"]  # batch norms over fewer values would blow rounding up

@@ -80,7 +80,7 @@ def test_cityscapes_on_small_frames(run: Run, tmp_path: Path) -> None:
     compare(tmp_path / "data", run)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_cityscapes_on_frames_of_its_size(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, rng = tmp_path / "data", np.random.default_rng(0)
     draw_frames(root, "train", count=1, size=(1024, 2048), rng=rng)

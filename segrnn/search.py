@@ -108,7 +108,7 @@ def _open_study(path: Path, config: dict[str, Any]) -> "optuna.Study":
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    from segrnn.config.schema import differences
+    from segrnn.config.differences import differences
     from segrnn.errors import ConfigError
 
     # lines that are only ever appended: no schema that a later Optuna must migrate, and no locks of a database, which

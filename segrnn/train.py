@@ -135,8 +135,8 @@ def _find_checkpoint(config: dict[str, Any], run_dir: Path, first: bool, say: Ca
 
 def _check_resumed(path: Path, segmenter: "Segmenter", config: dict[str, Any], say: Callable[[str], None]) -> int:
     """Compare a checkpoint with what is to go on; the step that it was written after."""
+    from segrnn.config.differences import differences
     from segrnn.config.model import KEY, weights_of
-    from segrnn.config.schema import differences
     from segrnn.errors import CheckpointError
     from segrnn.models import load_weights
     from segrnn.models.reading import read_checkpoint

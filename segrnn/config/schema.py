@@ -361,7 +361,7 @@ def check(config: DictConfig, schema: type) -> dict[str, Any]:
 
 
 def _check_ranges(config: Mapping[str, Any]) -> None:
-    for key, value in _flatten(config, ""):
+    for key, value in flatten(config):
         numbers = value if isinstance(value, list) else [value]
         if key == "splits" and not value:
             raise ConfigError("splits=[] must name at least one split")
@@ -381,23 +381,9 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
             raise ConfigError(f"{key}={value} must be between 0 and 1")
 
 
-_OF_A_START = ("ckpt", "weights", "load_head", "run_id", "allow", "data.root", "data.workers", "data.eval_batch_size")
-_OF_A_MACHINE = ("accelerator", "devices", "num_nodes", "strategy", "micro_batch_size", "max_minutes")
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The settings of a run that differ between two starts, ``key: before -> now``, but for where and how it is run."""
-    free = (*_OF_A_START, *(f"trainer.{key}" for key in _OF_A_MACHINE))
-    old, new = dict(_flatten(before, "")), dict(_flatten(now, ""))
-    return [
-        f"{key}: {old.get(key, 'none')} -> {new.get(key, 'none')}"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) and key not in free and not key.startswith(("logger.", "examples."))
-    ]
-
-
-def _flatten(config: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+def flatten(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """The values of nested mappings by their keys, joined with dots."""
     flat: list[tuple[str, Any]] = []
     for key, value in config.items():
-        flat += _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+        flat += flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
     return flat

@@ -1,0 +1,20 @@
+"""What a run does otherwise than when it began."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from segrnn.config.schema import flatten
+
+_OF_A_START = ("ckpt", "weights", "load_head", "run_id", "allow", "data.root", "data.workers", "data.eval_batch_size")
+_OF_A_MACHINE = ("accelerator", "devices", "num_nodes", "strategy", "micro_batch_size", "max_minutes")
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The settings of a run that differ between two starts, ``key: before -> now``, but for where and how it is run."""
+    free = (*_OF_A_START, *(f"trainer.{key}" for key in _OF_A_MACHINE))
+    old, new = dict(flatten(before)), dict(flatten(now))
+    return [
+        f"{key}: {old.get(key, 'none')} -> {new.get(key, 'none')}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and key not in free and not key.startswith(("logger.", "examples."))
+    ]

@@ -39,10 +39,12 @@ def export_model(cfg: DictConfig) -> list[Path]:
         raise ConfigError(f"output={output}: for format={name}, a file that ends in {_SUFFIXES[name]} is wanted")
     if config["int8"] and name != "onnx":
         raise ConfigError(f"int8=true is for format=onnx, not for {name}")
-    outputs = [output]
+    outputs = {_SUFFIXES[name][1:] or name: output}
     if name == "onnx":
-        outputs += [output.with_suffix(""), *([output.with_suffix(".int8.onnx")] if config["int8"] else [])]
-    for path in outputs:
+        outputs["bundle"] = output.with_suffix("")
+    if config["int8"]:
+        outputs["int8 ONNX"] = output.with_suffix(".int8.onnx")
+    for path in outputs.values():
         if path.exists():
             raise OutputError(f"{path} exists already and would be overwritten: remove it, or choose another output")
     model = load_trained(config["ckpt"])
@@ -50,9 +52,9 @@ def export_model(cfg: DictConfig) -> list[Path]:
         model.save(output)
     else:
         _export(model, output, config)
-    for path in outputs:
-        print(f"{_describe(path):24}{path}")
-    return outputs
+    for what, path in outputs.items():
+        print(f"{what:24}{path}")
+    return list(outputs.values())
 
 
 def _export(model: "Segmenter", output: Path, config: dict[str, Any]) -> None:
@@ -96,10 +98,6 @@ def _compare(model: "Segmenter", paths: list[Path], config: dict[str, Any]) -> N
         size = path.stat().st_size / 2**20
         print(f"{path}: {size:.1f} MiB, mIoU {100 * miou:.2f} % on {len(dataset)} images of {data['split']}")
     print(f"8-bit weights cost {100 * (mious[0] - mious[1]):.2f} points")
-
-
-def _describe(path: Path) -> str:
-    return "bundle" if path.is_dir() else f"{path.suffixes[-2][1:]} ONNX" if len(path.suffixes) > 1 else path.suffix[1:]
 
 
 def main() -> None:

@@ -124,7 +124,7 @@ def test_two_hundred_images_and_a_kill_in_the_middle(bundle: Path) -> None:
     assert 60 <= len(kept) < 199
     for path in kept:
         Image.open(path).load()
-    Path("masks/.rgb0-half.part").write_bytes(b"what a kill in the midst of writing leaves")
+    Path("masks/.rgb0-abcd.part").write_bytes(b"what a kill in the midst of writing leaves")
     done = subprocess.run(ask, capture_output=True, text=True)
     assert done.returncode == 2
     assert f"{len(kept)} of 200 masks are in masks already" in done.stdout

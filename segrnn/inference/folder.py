@@ -98,9 +98,11 @@ def take_up(jobs: list[Job], output: Path, settings: Mapping[str, Any], overwrit
             f"{len(existing)} of {len(jobs)} masks exist already, e.g. {min(existing)}, made with other settings: "
             "choose another output, or replace them with overwrite=true"
         )
-    for folder in {job.mask.parent for job in jobs}:
-        for left_over in folder.glob(f".*{PARTIAL}"):
-            left_over.unlink()
+    drafts = {(job.mask.parent, job.mask.stem) for job in jobs}
+    for folder in {folder for folder, _ in drafts}:
+        for left_over in folder.glob(f".*-*{PARTIAL}"):
+            if (folder, left_over.name[1:].rpartition("-")[0]) in drafts:  # as `write_atomically` names them
+                left_over.unlink()
     write_atomically(record, lambda path: path.write_text(json.dumps(settings, indent=2) + "\n"))
     return [job for job in jobs if job.mask not in existing]
 

@@ -60,19 +60,17 @@ class Predictor:
         Returns:
             Train ids ``(H, W)``, uint8, on the model's device.
         """
-        if self.windows is None and len(self.views) == 1:
-            (look,) = self._looks(image, self.preprocessing.factor(image))
-            return winner(look.parts(), image.shape[:2])[0]
-        return winner(self.probabilities(image), image.shape[:2])[0]
+        look = self._only_look(image)
+        return winner(look.parts() if look else self.probabilities(image), image.shape[:2])[0]
 
     @torch.inference_mode()
     def mask_with_confidence(self, image: ByteArray) -> tuple[Tensor, Tensor]:
         """The mask of `mask`, and the probability of each pixel's class: ``(H, W)`` uint8 and float32."""
-        if self.windows is None and len(self.views) == 1:
-            (look,) = self._looks(image, self.preprocessing.factor(image))
-            mask, best = winner(look.parts(), image.shape[:2])  # of logits: probabilities have more ties
-            return mask, (best - look.log_sum).exp_().clamp_(max=1)
-        return winner(self.probabilities(image), image.shape[:2])
+        look = self._only_look(image)
+        if look is None:
+            return winner(self.probabilities(image), image.shape[:2])
+        mask, best = winner(look.parts(), image.shape[:2])  # of logits: probabilities have more ties
+        return mask, (best - look.log_sum).exp_().clamp_(max=1)
 
     @torch.inference_mode()
     def uncertainty(self, image: ByteArray) -> Tensor:
@@ -94,6 +92,12 @@ class Predictor:
             yield from blend(
                 self.windows, shape, self.device, lambda ys, xs: average(self._looks(image[ys, xs], factor))
             )
+
+    def _only_look(self, image: ByteArray) -> Look | None:
+        """The look that is all there is to a mask, where there is but one."""
+        if self.windows is not None or len(self.views) > 1:
+            return None
+        return self._looks(image, self.preprocessing.factor(image))[0]
 
     def _looks(self, image: ByteArray, factor: float) -> list[Look]:
         return [self._look(image, factor * scale, flipped) for scale, flipped in self.views]

@@ -58,8 +58,9 @@ def test_a_later_start_does_what_is_left(photos: Path, tmp_path: Path) -> None:
     assert take_up(jobs, output, {"format": "color"}, overwrite=False) == jobs
     write_png(jobs[1].mask, np.zeros((2, 3), np.uint8))
     (jobs[1].mask.parent / ".b-abc.part").write_bytes(b"half")
+    (jobs[1].mask.parent / ".mine.part").write_bytes(b"of somebody else")
     assert take_up(jobs, output, {"format": "color"}, overwrite=False) == [jobs[0], jobs[2]]
-    assert [path.name for path in jobs[1].mask.parent.iterdir()] == ["a.png"]
+    assert sorted(path.name for path in jobs[1].mask.parent.iterdir()) == [".mine.part", "a.png"]
     with pytest.raises(OutputError, match="made with other settings"):
         take_up(jobs, output, {"format": "overlay"}, overwrite=False)
     (output / "predict.json").write_bytes(b"{")

@@ -60,10 +60,8 @@ def blocks(rng: np.random.Generator, ids: list[int], size: tuple[int, int] = SIZ
     return np.kron(coarse, np.ones((12, 13), int))[:height, :width]
 
 
-@pytest.fixture
-def camvid(tmp_path: Path) -> Path:
-    """A small CamVid: 6 training, 5 validation and 2 test frames, one of them a JPEG, with void."""
-    root = tmp_path / "camvid"
+def draw_camvid(root: Path) -> Path:
+    """A small CamVid: 6 training, 5 validation and 2 test frames, one of them a JPEG, with void; always the same."""
     rng = np.random.default_rng(1)
     for split, count in {"train": 6, "val": 5, "test": 2}.items():
         stems = [f"0001TP_{i:06d}" for i in range(count)]
@@ -74,6 +72,12 @@ def camvid(tmp_path: Path) -> Path:
         lines = [f"/SegNet/CamVid/{split}/{stem}.png /SegNet/CamVid/{split}annot/{stem}.png" for stem in stems]
         (root / f"{split}.txt").write_text("\n".join(lines) + "\n")
     return root
+
+
+@pytest.fixture
+def camvid(tmp_path: Path) -> Path:
+    """A small CamVid of one's own."""
+    return draw_camvid(tmp_path / "camvid")
 
 
 @pytest.fixture

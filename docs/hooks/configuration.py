@@ -1,0 +1,84 @@
+"""Pages of `conf/`, so that what they say can't go stale: one for each group, and one of the commands."""
+
+from pathlib import Path
+
+import yaml
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parent.parent.parent
+CONF = ROOT / "conf"
+COMMANDS = {
+    "train": "segrnn.train",
+    "evaluate": "segrnn.evaluate",
+    "predict": "segrnn.predict",
+    "export_model": "segrnn.export_model",
+    "search": "segrnn.search",
+    "benchmark_contexts": "segrnn.benchmark contexts",
+    "benchmark_inference": "segrnn.benchmark inference",
+    "prepare_download": "segrnn.prepare download",
+    "prepare_check": "segrnn.prepare check",
+    "prepare_stats": "segrnn.prepare stats",
+    "prepare_extract": "segrnn.prepare extract",
+    "prepare_pack": "segrnn.prepare pack",
+}
+GROUPS = {
+    "auxiliary": "A second classifier on a middle map, in training only.",
+    "context": "What looks along the rows and columns of a map, and its rivals. [What they compute](../contexts.md).",
+    "data": "Which images, how they are cropped and augmented. [Their trees](../datasets.md).",
+    "debug": "Short runs that answer a question; chosen beside everything else.",
+    "download": "Where archives come from, for `python -m segrnn.prepare download`; follows `data=`.",
+    "encoder": "The convolutional network in front, and its pretrained weights.",
+    "experiment": "Whole recipes: what differs from the defaults, and the score it aims at.",
+    "hydra/launcher": "Where the runs of a sweep (`-m`) are executed.",
+    "logger": "Dashboards, beside the CSV file that every run writes. [What they show](../dashboards.md).",
+    "loss": "All count valid pixels only.",
+    "model": "The decoder that paints the mask.",
+    "optimizer": "How weights are stepped, with learning rates of their own for encoder and recurrences.",
+    "schedule": "How the learning rates change over a run.",
+    "trainer": "On what a run is computed. How long, how exactly and in what memory: "
+    "[the command's own keys](index.md#python-m-segrnntrain).",
+}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages."""
+    files.append(File.generated(config, "configuration/index.md", content=_commands()))
+    for group in GROUPS:
+        page = f"configuration/{group.replace('/', '_')}.md"
+        files.append(File.generated(config, page, content=_group(group)))
+    missing = {str(leaf.parent.relative_to(CONF)) for leaf in CONF.glob("*/**/*.yaml")} - {*GROUPS, "hydra/help"}
+    if missing:
+        raise ValueError(f"docs/hooks/configuration.py does not say what these groups of conf/ are: {missing}")
+    return files
+
+
+def _commands() -> str:
+    """Every command's own keys and defaults."""
+    groups = "\n".join(f"| [`{name}=`]({name.replace('/', '_')}.md) | {text} |" for name, text in GROUPS.items())
+    parts = [
+        "# Configuration\n\n"
+        "Everything is a [Hydra](https://hydra.cc) override: `group=option` chooses a file of a group, `key=value` "
+        "changes one value, `-m key=a,b` runs both. `--help` lists them, `--cfg job` shows a whole configuration. "
+        "Unknown keys, wrong types and values out of range end a command at once, with what exists and what was "
+        "probably meant. The pages here are made from the files of `conf/`.\n\n"
+        f"| group | |\n|---|---|\n{groups}\n"
+    ]
+    for file, command in COMMANDS.items():
+        text = (CONF / f"{file}.yaml").read_text()
+        own = text.partition("\nhydra:")[0].strip()  # what follows says where a run's folder is, and what --help prints
+        about = yaml.safe_load(text)["hydra"]["help"]["header"].split("Groups,")[0].strip()
+        parts.append(f"## `python -m {command}`\n\n{about}\n\n```yaml\n{own}\n```\n")
+    return "\n".join(parts)
+
+
+def _group(group: str) -> str:
+    """A group's files: the comment at their top, and what they hold."""
+    parts = [f"# {group}\n\n{GROUPS[group]}\n"]
+    for leaf in sorted((CONF / group).glob("*.yaml")):
+        lines = leaf.read_text().strip().splitlines()
+        top = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
+        comment = " ".join(line.removeprefix("#").strip() for line in lines[:top] if line != "# @package _global_")
+        body = "\n".join(lines[top:]).strip()
+        parts.append(f"## `{group}={leaf.stem}`\n\n{comment}\n\n```yaml\n{body}\n```\n")
+    return "\n".join(parts)

@@ -1,0 +1,65 @@
+"""Notebooks as pages, with what they print and draw."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import nbformat
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from nbclient import NotebookClient
+from nbconvert import MarkdownExporter
+
+ROOT = Path(__file__).parent.parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+KEPT = ROOT / "build" / "notebooks"
+SECONDS = 600  # for one cell: a stop, not a limit
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add a page for each notebook."""
+    for path in NOTEBOOKS:
+        missing = environment_missing(path)
+        notebook = nbformat.read(path, as_version=4) if missing else executed(path)
+        content, resources = MarkdownExporter().from_notebook_node(
+            notebook, {"unique_key": path.stem, "output_files_dir": path.stem}
+        )
+        for other in NOTEBOOKS:
+            content = content.replace(f"]({other.name})", f"]({other.stem}.md)")
+        if missing:
+            heading, _, rest = content.lstrip().partition("\n")
+            content = f"{heading}\n\n!!! note\n    Shown without its outputs: it was built without {missing}.\n{rest}"
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=content))
+        for name, picture in resources["outputs"].items():
+            files.append(File.generated(config, f"notebooks/{name}", content=picture))
+    return files
+
+
+def environment_missing(path: Path) -> str:
+    """The environment variables that a notebook's metadata ask for and that are not set."""
+    wanted = nbformat.read(path, as_version=4).metadata.get("environment", [])
+    return ", ".join(name for name in wanted if name not in os.environ)
+
+
+def executed(path: Path) -> nbformat.NotebookNode:
+    """Run a notebook in an empty folder, or take the outputs of the last time where neither it nor segrnn has changed.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell failed.
+    """
+    kept = KEPT / f"{path.stem}-{_digest(path)}.ipynb"
+    if not kept.exists():
+        notebook = nbformat.read(path, as_version=4)
+        with tempfile.TemporaryDirectory() as folder:
+            NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": folder}}).execute()
+        KEPT.mkdir(parents=True, exist_ok=True)
+        for old in KEPT.glob(f"{path.stem}-*.ipynb"):
+            old.unlink()
+        nbformat.write(notebook, kept)
+    return nbformat.read(kept, as_version=4)
+
+
+def _digest(path: Path) -> str:
+    sources = [path, *sorted((ROOT / "segrnn").rglob("*.py")), *sorted((ROOT / "conf").rglob("*.yaml"))]
+    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:16]

@@ -1,0 +1,138 @@
+"""What README and pages tell people to type, copied out of the text and run."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from conftest import Run
+from PIL import Image
+
+from segrnn.datasets.demo_scenes import write_demo
+from segrnn.inference import write_video
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "data/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+# what is not run, by a part of it, and why
+NOT_RUN = {
+    "/data/camvid": "CamVid is licensed",
+    "/data/cityscapes": "Cityscapes is licensed",
+    "leftImg8bit_trainvaltest.zip": "Cityscapes is licensed",
+    "pip install": "installs; .ci/run does so",
+    "venv": "makes an environment",
+    "wandb sweep": "needs an account",
+    "wandb agent": "needs an account",
+    "tensorboard --logdir": "serves until it is stopped",
+    "hydra/launcher=segrnn_slurm": "needs a cluster",
+    "trainer=ddp_cpu": "starts processes, as tests/training/test_processes.py does",
+}
+
+# what is cut short
+SHORT = {
+    "segrnn.train": (STEPS := ["trainer.max_steps=2", "trainer.validate_every_n_steps=2"]),
+    "segrnn.search": [*STEPS, "study.trials=2"],
+}
+
+# what a page takes to be there already
+FIRST_RUN = "python -m segrnn.train run_id=first"
+BUNDLE = "python -m segrnn.export_model ckpt=runs/train/first/checkpoints/best.ckpt output=bundle"
+
+
+class Block(NamedTuple):
+    page: str
+    line: int
+    kind: str
+    text: str
+
+
+@cache
+def blocks(page: Path) -> list[Block]:
+    text = page.read_text()
+    return [
+        Block(page.name, text[: found.start()].count("\n") + 1, found[1], found[2]) for found in FENCE.finditer(text)
+    ]
+
+
+def typed(page: Path) -> list[Block]:
+    return [block for block in blocks(page) if block.kind in ("bash", "console", "python")]
+
+
+def commands(text: str) -> list[str]:
+    """The commands of a block, one a line but for a backslash at a line's end."""
+    joined = re.sub(r"\\\n\s*", "", text)
+    return [line for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def reason(command: str) -> str | None:
+    return next((why for part, why in NOT_RUN.items() if part in command), None)
+
+
+@pytest.fixture
+def sandbox(run: Run) -> Path:
+    """The working folder as the pages take it to be: a clone with drawn scenes, photos and a video."""
+    folder = Path.cwd()
+    for name in ("conf", "scripts"):
+        (folder / name).symlink_to(ROOT / name)
+    write_demo(folder / "data" / "demo", train=16, val=4)
+    frames = np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), np.uint8)
+    (folder / "photos").mkdir()
+    (folder / "damaged").mkdir()
+    for path in ("street.png", "photos/street.png", "damaged/street.png"):
+        Image.fromarray(frames[0]).save(folder / path)
+    (folder / "damaged" / "cut.jpg").write_bytes(b"\xff\xd8")
+    write_video(folder / "drive.mp4", 10, iter(frames))
+    return folder
+
+
+def execute(command: str, run: Run) -> int:
+    """Run a command; segrnn's own in this process, which saves seconds of importing for each. Gives the exit code."""
+    words = shlex.split(command, comments=True)
+    if words[:2] == ["python", "-m"] and words[2].startswith("segrnn."):
+        more = SHORT.get(words[2], [])
+        return run(words[2].removeprefix("segrnn."), *words[3:], *more)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(["bash", "-euo", "pipefail", "-c", command], env={**os.environ, "PATH": path}).returncode
+
+
+def test_every_block_says_what_it_is_and_every_exception_is_one() -> None:
+    kinds = {block.kind for page in PAGES for block in blocks(page)}
+    assert kinds <= {"bash", "console", "python", "yaml", ""}  # the last are drawings and trees
+    drawings = [block for page in PAGES for block in blocks(page) if not block.kind]
+    assert not [block for block in drawings if re.search(r"^(python|pip|\$) ", block.text, re.MULTILINE)]
+    lines = [line for page in PAGES for block in typed(page) for line in commands(block.text)]
+    for part in NOT_RUN:
+        assert any(part in line for line in lines), f"nothing says {part} any more"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [*filter(typed, PAGES)], ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_can_be_followed(
+    page: Path, sandbox: Path, run: Run, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    own = [command for block in typed(page) if block.kind == "bash" for command in commands(block.text)]
+    for command in (FIRST_RUN, BUNDLE):
+        if command not in own:
+            assert execute(command, run) == 0
+    names: dict[str, object] = {}
+    for block in typed(page):
+        where = f"{block.page}:{block.line}"
+        if block.kind == "python":
+            exec(compile(block.text, where, "exec"), names)  # each goes on where the one before it ended
+        elif block.kind == "bash":
+            for command in filter(lambda command: not reason(command), commands(block.text)):
+                assert execute(command, run) == 0, f"{where}: {command}\n{capfd.readouterr()}"
+        else:
+            command, *expected = block.text.splitlines()
+            capfd.readouterr()
+            assert execute(command.removeprefix("$ "), run) == 2, where
+            errors = capfd.readouterr().err
+            assert [line for line in expected if line.strip() not in errors] == [], where

@@ -15,6 +15,8 @@ ROOT = Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 KEPT = ROOT / "build" / "notebooks"
 SECONDS = 600  # for one cell: a stop, not a limit
+# tqdm and rich ask for ipywidgets, whose bars a page can't show
+QUIET = "ignore:IProgress not found,ignore:install \"ipywidgets\""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -52,7 +54,8 @@ def executed(path: Path) -> nbformat.NotebookNode:
     if not kept.exists():
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory() as folder:
-            NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": folder}}).execute()
+            client = NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": folder}})
+            client.execute(env=os.environ | {"PYTHONWARNINGS": QUIET})
         KEPT.mkdir(parents=True, exist_ok=True)
         for old in KEPT.glob(f"{path.stem}-*.ipynb"):
             old.unlink()

@@ -13,10 +13,16 @@ from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).parent.parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# how notebooks link, from their folder, and where that is on the site
+LINKS = {
+    **{path.name: f"{path.stem}.md" for path in NOTEBOOKS},
+    "../docs/": "../",
+    "../data/README.md": "../datasets.md",
+}
 KEPT = ROOT / "build" / "notebooks"
 SECONDS = 600  # for one cell: a stop, not a limit
 # tqdm and rich ask for ipywidgets, whose bars a page can't show
-QUIET = "ignore:IProgress not found,ignore:install \"ipywidgets\""
+QUIET = 'ignore:IProgress not found,ignore:install "ipywidgets"'
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -27,8 +33,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         content, resources = MarkdownExporter().from_notebook_node(
             notebook, {"unique_key": path.stem, "output_files_dir": path.stem}
         )
-        for other in NOTEBOOKS:
-            content = content.replace(f"]({other.name})", f"]({other.stem}.md)")
+        for link, page in LINKS.items():
+            content = content.replace(f"]({link}", f"]({page}")
         if missing:
             heading, _, rest = content.lstrip().partition("\n")
             content = f"{heading}\n\n!!! note\n    Shown without its outputs: it was built without {missing}.\n{rest}"

@@ -27,7 +27,7 @@ class ConfusionMatrix:
         self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
 
     def update(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Count one or more masks of train ids, both of the same shape.
+        """Count masks of train ids, ``(H, W)`` or ``(B, H, W)``, both of the same shape.
 
         Returns:
             The counts of these alone.

@@ -9,7 +9,12 @@ from segrnn.metrics.arithmetic import FloatArray, IntArray, divide, known, mean
 
 
 class Confusion(NamedTuple):
-    """Pixels of one class that were taken for another, and their share of the true class."""
+    """Pixels of one class that were taken for another, and their share of the true class.
+
+    Example:
+        >>> Scores(np.array([[3, 1], [0, 4]]), ("road", "sky")).confusions(1)
+        [Confusion(true='road', predicted='sky', pixels=1, share=0.25)]
+    """
 
     true: str
     predicted: str

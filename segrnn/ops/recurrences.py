@@ -42,19 +42,39 @@ def _replaceable(recurrence: Recurrence) -> Recurrence:
 
 @_replaceable
 def rnn_tanh(x: Tensor, weights: Weights) -> Tensor:
-    """Elman's network, Elman 1990; weights as in ``torch.nn.RNN``."""
+    """Elman's network, Elman 1990, ``(T, N, C) -> (T, N, D)``.
+
+    Weights are as in `torch.nn.RNN`.
+
+    Example:
+        >>> layer = nn.RNN(3, 4)
+        >>> x = torch.rand(5, 2, 3)
+        >>> torch.equal(rnn_tanh(x, layer.all_weights), layer(x)[0])
+        True
+    """
     return _run(_library(torch.rnn_tanh), x, weights)
 
 
 @_replaceable
 def rnn_relu(x: Tensor, weights: Weights) -> Tensor:
-    """The IRNN, Le, Jaitly and Hinton 2015, arXiv 1504.00941; weights as in ``torch.nn.RNN(nonlinearity="relu")``."""
+    """The IRNN, Le, Jaitly and Hinton 2015, arXiv 1504.00941, ``(T, N, C) -> (T, N, D)``.
+
+    Weights are as in ``torch.nn.RNN(nonlinearity="relu")``.
+
+    Example:
+        >>> layer = nn.RNN(3, 4, nonlinearity="relu")
+        >>> x = torch.rand(5, 2, 3)
+        >>> torch.equal(rnn_relu(x, layer.all_weights), layer(x)[0])
+        True
+    """
     return _run(_library(torch.rnn_relu), x, weights)
 
 
 @_replaceable
 def gru(x: Tensor, weights: Weights) -> Tensor:
-    """The gated recurrent unit, Cho et al. 2014, reset after the product; weights as in `torch.nn.GRU`.
+    """The gated recurrent unit, Cho et al. 2014, reset after the product, ``(T, N, C) -> (T, N, D)``.
+
+    Weights are as in `torch.nn.GRU`.
 
     Example:
         >>> layer = nn.GRU(3, 4, bidirectional=True)
@@ -67,13 +87,24 @@ def gru(x: Tensor, weights: Weights) -> Tensor:
 
 @_replaceable
 def lstm(x: Tensor, weights: Weights) -> Tensor:
-    """Long short-term memory, Hochreiter and Schmidhuber 1997, Gers et al. 2000; weights as in `torch.nn.LSTM`."""
+    """Long short-term memory, Hochreiter and Schmidhuber 1997, Gers et al. 2000, ``(T, N, C) -> (T, N, D)``.
+
+    Weights are as in `torch.nn.LSTM`.
+
+    Example:
+        >>> layer = nn.LSTM(3, 4)
+        >>> x = torch.rand(5, 2, 3)
+        >>> torch.equal(lstm(x, layer.all_weights), layer(x)[0])
+        True
+    """
     return _run(_lstm, x, weights)
 
 
 @_replaceable
 def mingru(x: Tensor, weights: Weights) -> Tensor:
-    """The minimal GRU, Feng et al. 2024, arXiv 2410.01201; of each direction ``weight_ih (2 D, C), bias_ih``.
+    """The minimal GRU, Feng et al. 2024, arXiv 2410.01201, ``(T, N, C) -> (T, N, D)``.
+
+    Of each direction, the weights are ``weight_ih (2 D, C), bias_ih (2 D)``.
 
     Example:
         >>> mingru(torch.rand(5, 2, 3), [(torch.rand(8, 3), torch.rand(8))]).shape
@@ -84,7 +115,14 @@ def mingru(x: Tensor, weights: Weights) -> Tensor:
 
 @_replaceable
 def minlstm(x: Tensor, weights: Weights) -> Tensor:
-    """The minimal LSTM, Feng et al. 2024, arXiv 2410.01201; of each direction ``weight_ih (3 D, C), bias_ih``."""
+    """The minimal LSTM, Feng et al. 2024, arXiv 2410.01201, ``(T, N, C) -> (T, N, D)``.
+
+    Of each direction, the weights are ``weight_ih (3 D, C), bias_ih (3 D)``.
+
+    Example:
+        >>> minlstm(torch.rand(5, 2, 3), [(torch.rand(12, 3), torch.rand(12))]).shape
+        torch.Size([5, 2, 4])
+    """
     return _run(minimal_lstm, x, weights)
 
 

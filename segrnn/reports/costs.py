@@ -47,7 +47,7 @@ def write_costs(costs: Sequence[Cost], title: str, folder: Path) -> None:
 
 
 def draw_receptive_fields(fields: Mapping[str, Tensor], title: str, path: Path) -> None:
-    """One panel for each context: what the centre of its output depends on, on a logarithmic scale."""
+    """One panel for each context's ``(H, W)``: what the centre of its output depends on, on a logarithmic scale."""
     columns = 4
     rows = -(-len(fields) // columns)
     height, width = next(iter(fields.values())).shape

@@ -7,13 +7,16 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from conftest import Run
 from PIL import Image
+from torch import nn
 
+from segrnn.context import ReNet, Residual
 from segrnn.datasets.demo_scenes import write_demo
 from segrnn.inference import write_video
 
@@ -41,9 +44,11 @@ SHORT = {
     "segrnn.search": [*STEPS, "study.trials=2"],
 }
 
-# what a page takes to be there already
-FIRST_RUN = "python -m segrnn.train run_id=first"
-BUNDLE = "python -m segrnn.export_model ckpt=runs/train/first/checkpoints/best.ckpt output=bundle"
+# what a page takes to be there already, and the command that makes it
+THERE = {
+    "runs/train/first": "python -m segrnn.train run_id=first",
+    "bundle": "python -m segrnn.export_model ckpt=runs/train/first/checkpoints/best.ckpt output=bundle",
+}
 
 
 class Block(NamedTuple):
@@ -112,6 +117,21 @@ def test_every_block_says_what_it_is_and_every_exception_is_one() -> None:
         assert any(part in line for line in lines), f"nothing says {part} any more"
 
 
+def test_a_renet_goes_into_a_trained_smp_model_in_five_lines() -> None:
+    trained, lines, *_ = typed(ROOT / "docs/smp.md")
+    assert len(lines.text.splitlines()) <= 5
+    names: dict[str, Any] = {}
+    for block in (trained, lines):
+        exec(compile(block.text, block.page, "exec"), names)
+    unet, model = names["unet"].eval(), names["model"].eval()
+    (added,) = (module for module in model.modules() if isinstance(module, Residual))
+    assert isinstance(added.context, ReNet)
+    image = torch.rand(1, 3, 96, 128)
+    assert torch.equal(model(image), unet(image))  # as it was
+    nn.init.ones_(added.project.weight)
+    assert not torch.equal(model(image), unet(image))  # and the context is in it
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [*filter(typed, PAGES)], ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_a_page_can_be_followed(
@@ -119,8 +139,10 @@ def test_a_page_can_be_followed(
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     own = [command for block in typed(page) if block.kind == "bash" for command in commands(block.text)]
-    for command in (FIRST_RUN, BUNDLE):
-        if command not in own:
+    text = "".join(block.text for block in typed(page))
+    for name, command in THERE.items():
+        needed = name in text or "bundle" in text  # which the first run goes into
+        if needed and command not in own:
             assert execute(command, run) == 0
     names: dict[str, object] = {}
     for block in typed(page):

@@ -56,8 +56,13 @@ def confusion(run_id: str) -> np.ndarray:
     return np.load(f"runs/train/{run_id}/confusion.npz")["counts"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("launcher", [TORCHRUN, LIGHTNING], ids=["torchrun", "lightning"])
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        pytest.param(TORCHRUN, id="torchrun", marks=pytest.mark.thorough),
+        pytest.param(LIGHTNING, id="lightning", marks=pytest.mark.slow),
+    ],
+)
 def test_two_processes_are_one(folder: Path, camvid: Path, launcher: list[str]) -> None:
     """With batch norms, crops of unlike void, and 5 validation images, which 2 does not divide; without dropout."""
     recipe = [*RECIPE, f"data.root={camvid}", "trainer.max_steps=6", "data.scale=[0.3,3]"]
@@ -99,8 +104,9 @@ def end(launcher: list[str], overrides: list[str], number: int, log: Path, rank:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    "workers", [pytest.param(0, marks=pytest.mark.thorough), pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_kill_9(folder: Path, camvid: Path, workers: int) -> None:
     recipe = [*RECIPE, f"data.root={camvid}", "trainer=cpu", f"data.workers={workers}", "trainer.max_steps=40"]
     recipe += ["trainer.ema_decay=0.9", "trainer.micro_batch_size=2", "checkpoint.every_n_steps=3"]
@@ -122,8 +128,13 @@ def test_kill_9(folder: Path, camvid: Path, workers: int) -> None:
         assert all(torch.equal(tensor, other[part][name]) for name, tensor in one[part].items())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("launcher", [TORCHRUN, LIGHTNING], ids=["torchrun", "lightning"])
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        pytest.param(TORCHRUN, id="torchrun", marks=pytest.mark.slow),
+        pytest.param(LIGHTNING, id="lightning", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_signal_to_all_processes_ends_and_resumes_exactly(folder: Path, camvid: Path, launcher: list[str]) -> None:
     recipe = [*RECIPE, f"data.root={camvid}", "trainer=ddp_cpu", "data.workers=1", "trainer.validate_every_n_steps=9"]
     endless = [*recipe, "trainer.max_steps=100000", "schedule=constant", "run_id=ended", "ckpt=auto"]

@@ -1,6 +1,7 @@
 """The one place that makes objects from a configuration."""
 
 import importlib
+import inspect
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -8,6 +9,14 @@ from typing import Any
 from segrnn.errors import ConfigError, SegrnnError
 
 _SPECIAL = {"_target_", "_partial_"}
+
+_SCALARS: dict[Any, tuple[set[type], str]] = {
+    "bool": ({bool}, "true or false"),
+    "int": ({int}, "a whole number"),
+    "float": ({int, float}, "a number"),
+    "str": ({str}, "a text"),
+}
+"""What a parameter with such an annotation takes, and how that is called."""
 
 
 def build(config: Any, path: str, allow: Sequence[str]) -> Any:
@@ -22,7 +31,7 @@ def build(config: Any, path: str, allow: Sequence[str]) -> Any:
         allow: import paths that may be named; one that ends in a dot stands for all below it.
 
     Raises:
-        ConfigError: a target that is not allowed or does not exist, or arguments that it refuses.
+        ConfigError: a target that is not allowed or does not exist, arguments that it refuses, or a word for a number.
 
     Example:
         >>> build({"_target_": "torch.nn.ReLU"}, path="activation", allow=["torch.nn."])
@@ -33,6 +42,7 @@ def build(config: Any, path: str, allow: Sequence[str]) -> Any:
             return {key: build(value, f"{path}.{key}", allow) for key, value in config.items()}
         target = _find(config["_target_"], path, allow)
         arguments = {key: build(value, f"{path}.{key}", allow) for key, value in config.items() if key not in _SPECIAL}
+        _check_scalars(target, path, arguments)
         if config.get("_partial_"):
             return partial(target, **arguments)
         return call(target, f"{path} ({config['_target_']})", **arguments)
@@ -53,6 +63,21 @@ def call(component: Any, path: str, /, *args: Any, **kwargs: Any) -> Any:
         raise
     except (TypeError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _check_scalars(target: Any, path: str, arguments: Mapping[str, Any]) -> None:
+    """Compare scalars with the annotations of their parameters: what else would fail far away, if ever, fails here."""
+    try:
+        parameters = inspect.signature(target).parameters
+    except (TypeError, ValueError):  # not callable, or one of the functions in C whose parameters nobody knows
+        return
+    for name in arguments.keys() & parameters.keys():
+        value, parameter = arguments[name], parameters[name]
+        # what is more than a scalar, and a None that is the default, may be meant by whoever annotates it otherwise
+        judged = type(value) in {bool, int, float, str} or (value is None and parameter.default is not None)
+        wanted = _SCALARS.get(getattr(parameter.annotation, "__name__", parameter.annotation))
+        if judged and wanted and type(value) not in wanted[0]:
+            raise ConfigError(f"{path}.{name}={value!r} must be {wanted[1]}")
 
 
 def _find(target: Any, path: str, allow: Sequence[str]) -> Any:

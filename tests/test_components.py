@@ -48,3 +48,24 @@ def test_errors_name_the_place_and_the_reason() -> None:
     make = build({"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 0}, "context", TARGETS)
     with pytest.raises(ConfigError, match=r"context: hidden must be a whole number of at least 1"):
         call(make, "context", 4)
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "value", "wanted"),
+    [
+        ("segrnn.training.grouped_optimizer", "lr", "fast", "a number"),
+        ("segrnn.training.grouped_optimizer", "lr", None, "a number"),
+        ("segrnn.training.poly", "warmup_steps", 1.5, "a whole number"),
+        ("segrnn.context.ReNet", "channels", True, "a whole number"),
+        ("torch.nn.Linear", "bias", 1, "true or false"),
+        ("torch.optim.SGD", "momentum", "0.9", "a number"),
+    ],
+)
+def test_a_scalar_of_another_kind_is_refused(target: str, name: str, value: object, wanted: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^thing\.{name}={value!r} must be {wanted}$"):
+        build({"_target_": target, "_partial_": True, name: value}, "thing", TARGETS)
+
+
+def test_whole_numbers_are_numbers() -> None:
+    schedule = build({"_target_": "segrnn.training.poly", "_partial_": True, "power": 1}, "schedule", TARGETS)
+    assert schedule.keywords == {"power": 1}

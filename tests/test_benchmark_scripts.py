@@ -81,6 +81,30 @@ def test_the_input_path_is_measured_beside_decoding(tmp_path: Path) -> None:
     assert all(float(row[1]) > 0 and float(row[2]) > 0 and float(row[4]) > 0 for row in rows)
 
 
+@pytest.mark.slow
+def test_sweeps_are_measured_in_parts_and_beside_the_limits(tmp_path: Path) -> None:
+    script = [sys.executable, str(BENCHMARKS / "sweeps.py"), "--device", "cpu", "--repeats", "3", "--crop", "64x96"]
+    small = ["--hidden", "16", "--channels", "24", "--batches", "2", "--maps", "33x47"]
+    done = subprocess.run([*script, *small], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = (tmp_path / "benchmarks/results/sweeps.md").read_text()
+    assert table.rstrip() in done.stdout
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if "33 x 47" in line]
+    kinds = [(dtype, cell, kind) for _, dtype, cell, kind, *_ in rows]
+    assert kinds == [
+        (dtype, cell, kind)
+        for dtype in ("float32", "bfloat16")
+        for cell in ("gru 16", "lstm 16")
+        for kind in ("forward", "training")
+    ]
+    for *_, kind, copies, products, steps, whole, floor, ratio, peak in rows:
+        parts = float(copies) + float(products) + float(steps)
+        assert 0.3 < parts / float(whole) < 3  # these machines are noisy
+        assert float(floor.split()[0]) > 0
+        assert float(ratio) > 0
+        assert (peak != "") == (kind == "training")
+
+
 @pytest.mark.thorough
 def test_training_is_measured_beside_a_plain_loop(tmp_path: Path) -> None:
     script = [sys.executable, str(BENCHMARKS / "train_loop.py"), "--steps", "15", "--start", "5", "--pairs", "1"]

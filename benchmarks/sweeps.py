@@ -206,8 +206,8 @@ class Limits:
         self._steps: dict[tuple[str, int, str], float] = {}
 
     def __str__(self) -> str:
-        rates = ", ".join(f"{rate / 1e9:.2f} T{name}" for name, rate in self.rates.items())
-        return f"{self.bandwidth / 1e6:.0f} GB/s copying, {rates} multiply-accumulates a second"
+        rates = " and ".join(f"{rate / 1e9:.2f} ({name})" for name, rate in self.rates.items())
+        return f"{self.bandwidth / 1e6:.0f} GB/s in copying, {rates} tera multiply-accumulates a second"
 
     def floors(self, setting: Setting, kind: str) -> dict[str, float]:
         """Milliseconds of both sweeps that are bound by this and that."""
@@ -225,11 +225,12 @@ class Limits:
         key = cell, hidden, kind
         if key not in self._steps:
             sweep = Sweep(hidden, hidden, 2, cell).to(self.device)
-            short, long = (torch.randn(1, hidden, length, 1, device=self.device) for length in (64, 320))
-            times = [
-                self._milliseconds(getattr(Work(sweep, (x,), tuple(sweep.parameters())), kind)) for x in (short, long)
-            ]
-            self._steps[key] = (times[1] - times[0]) / (320 - 64)
+            works = {
+                name: Work(sweep, (torch.randn(1, hidden, length, 1, device=self.device),), tuple(sweep.parameters()))
+                for name, length in {"short": 64, "long": 320}.items()
+            }
+            times = time_all({name: getattr(work, kind) for name, work in works.items()}, self.device, self.repeats)
+            self._steps[key] = (times["long"] - times["short"]) / (320 - 64)
         return self._steps[key]
 
     def _rate(self, dtype: torch.dtype) -> float:

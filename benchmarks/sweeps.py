@@ -16,7 +16,7 @@ import argparse
 import itertools
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -105,20 +105,21 @@ def main() -> None:
         for dtype, cell, hidden, size, batch, channels in combinations
     ]
     limits = Limits(device, arguments.repeats)
-    rows = [
-        row
-        for setting in track(settings, description="sweeps")
-        for row in measure(setting, limits, device, arguments.repeats)
-    ]
+    rows: dict[str, list[dict[str, str]]] = {}
+    for setting in track(settings, description="sweeps"):
+        for kind, row in measure(setting, limits, device, arguments.repeats).items():
+            rows.setdefault(f"{setting.dtype}, {kind}", []).append(row)
     lines = [
         "Milliseconds of a sweep down and up the columns and of one along the rows of a channels_last map: copies (and",
         "casts), input products, steps, and all of it in one; the floor, and what sets it; and the most memory of a",
-        f"training pass. Medians of {arguments.repeats} rounds in which all take turns.",
+        f"pass. Medians of {arguments.repeats} rounds in which all take turns.",
         "",
         f"{describe_machine(device)}; {limits}.",
         "",
-        *_table(rows),
-        "",
+    ]
+    for title, own in rows.items():
+        lines += [f"{title}:", "", *_table(own), ""]
+    lines += [
         f"A training step of ResNet-50 and FPN with ReNets (`context=renet_gru`) on crops of {arguments.crop[0]} x "
         f"{arguments.crop[1]}, two at a time, {arguments.dtypes[-1]}:",
         "",
@@ -143,9 +144,10 @@ def _table(rows: Sequence[dict[str, str]]) -> list[str]:
     ]
 
 
-def measure(setting: Setting, limits: "Limits", device: torch.device, repeats: int) -> Iterator[dict[str, str]]:
-    """A line of the table for each kind of pass."""
+def measure(setting: Setting, limits: "Limits", device: torch.device, repeats: int) -> dict[str, dict[str, str]]:
+    """A line for each kind of pass."""
     parts = [split(setting, axis, device) for axis in (2, 3)]
+    lines = {}
     for kind in PASSES:
         works = {f"{name} {axis}": getattr(part[name], kind) for axis, part in enumerate(parts) for name in part}
         times = time_all(works, device, repeats)
@@ -155,20 +157,20 @@ def measure(setting: Setting, limits: "Limits", device: torch.device, repeats: i
         )
         floors = limits.floors(setting, kind)
         binding = max(floors, key=lambda name: floors[name])
-        peak = max(peak_memory(part["whole"].training, device) for part in parts)
-        yield {
-            "map": f"{setting.batch} x {setting.channels} x {setting.height} x {setting.width}",
-            "dtype": setting.dtype,
-            "cell": f"{setting.cell} {setting.hidden}",
-            "pass": kind,
+        peak = max(peak_memory(getattr(part["whole"], kind), device) for part in parts)
+        lines[kind] = {
+            "map": f"{setting.batch}x{setting.channels}x{setting.height}x{setting.width}",
+            "cell": f"{setting.cell}{setting.hidden}",
             "copies": f"{copies:.2f}",
             "products": f"{product:.2f}",
             "steps": f"{recurrence - product:.2f}",
             "whole": f"{whole:.2f}",
-            "floor": f"{floors[binding]:.2f} ({binding})",
+            "floor": f"{floors[binding]:.2f}",
+            "set by": binding,
             "whole / floor": f"{whole / floors[binding]:.1f}",
-            "MiB": f"{peak / 2**20:.0f}" if kind == "training" else "",
+            "MiB": f"{peak / 2**20:.0f}",
         }
+    return lines
 
 
 def split(setting: Setting, axis: int, device: torch.device) -> dict[str, Work]:

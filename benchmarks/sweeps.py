@@ -15,29 +15,28 @@ Bandwidth, multiply-accumulates a second and the time of a step are measured in 
 import argparse
 import itertools
 import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from hydra import compose, initialize_config_module
 from rich.progress import track
-from torch import Tensor
+from torch import Tensor, nn
 
 from segrnn.config.model import build_untrained
 from segrnn.config.run import named_run
 from segrnn.config.schema import Train, check
 from segrnn.context import Sweep
-from segrnn.measure import peak_memory
+from segrnn.measure import count_macs, peak_memory, run_forward, run_training, seconds
 from segrnn.ops import from_sequences, to_sequences
 from segrnn.ops.precision import single
 from segrnn.reports import describe_machine
 
-GATES = {"gru": 3, "lstm": 4}
-PASSES = ("forward", "training")
+PASSES = {"forward": run_forward, "training": run_training}
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -54,37 +53,28 @@ class Setting:
     dtype: str
 
     @property
-    def positions(self) -> int:
-        """Of the map, in all images."""
-        return self.batch * self.height * self.width
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of the map, ``(B, C, H, W)``."""
+        return self.batch, self.channels, self.height, self.width
 
 
-@dataclass(frozen=True)
-class Work:
-    """A function of tensors with weights of its own."""
+class Part(nn.Module):
+    """A function of one tensor, and the layer whose weights it uses."""
 
-    function: Callable[..., Tensor | tuple[Tensor, ...]]
-    inputs: Sequence[Tensor]
-    weights: Sequence[Tensor] = ()
+    def __init__(self, function: Callable[[Tensor], Tensor], layer: nn.Module | None = None) -> None:
+        super().__init__()
+        self.function, self.layer = function, layer
 
-    def forward(self) -> None:
-        """Without gradients."""
-        with torch.no_grad():
-            self.function(*self.inputs)
-
-    def training(self) -> None:
-        """Forward, and backward to all inputs and weights."""
-        inputs = [tensor.detach().requires_grad_() for tensor in self.inputs]
-        outputs = self.function(*inputs)
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        torch.autograd.grad(outputs, [*inputs, *self.weights], [torch.ones_like(output) for output in outputs])
+    def forward(self, x: Tensor) -> Tensor:
+        """As the function says."""
+        return self.function(x)
 
 
 def main() -> None:
     """Measure, write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--cells", nargs="+", choices=list(GATES), default=list(GATES))
+    parser.add_argument("--cells", nargs="+", choices=["gru", "lstm"], default=["gru", "lstm"])
     parser.add_argument("--hidden", nargs="+", type=int, default=[64, 128], help="units of each direction")
     parser.add_argument("--channels", nargs="+", type=int, default=[128, 256], help="of the map")
     parser.add_argument("--batches", nargs="+", type=int, default=[2, 8], help="images in the map")
@@ -146,53 +136,53 @@ def _table(rows: Sequence[dict[str, str]]) -> list[str]:
 
 def measure(setting: Setting, limits: "Limits", device: torch.device, repeats: int) -> dict[str, dict[str, str]]:
     """A line for each kind of pass."""
-    parts = [split(setting, axis, device) for axis in (2, 3)]
+    x = torch.randn(setting.shape, device=device, dtype=DTYPES[setting.dtype])
+    x = x.contiguous(memory_format=torch.channels_last)
+    sweeps = {axis: Sweep(setting.channels, setting.hidden, axis, setting.cell).to(device) for axis in (2, 3)}
+    parts = {(name, axis): part for axis in sweeps for name, part in split(sweeps[axis], x).items()}
     lines = {}
-    for kind in PASSES:
-        works = {f"{name} {axis}": getattr(part[name], kind) for axis, part in enumerate(parts) for name in part}
-        times = time_all(works, device, repeats)
-        copies, product, recurrence, whole = (
-            sum(times[f"{name} {axis}"] for axis in range(len(parts)))
-            for name in ("copies", "product", "recurrence", "whole")
-        )
-        floors = limits.floors(setting, kind)
+    for kind, run in PASSES.items():
+        times = take_turns({key: partial(run, *part) for key, part in parts.items()}, device, repeats)
+        spent = {name: sum(times[name, axis] for axis in sweeps) for name, _ in parts}
+        floors = limits.floors(setting, sweeps[2], kind)
         binding = max(floors, key=lambda name: floors[name])
-        peak = max(peak_memory(getattr(part["whole"], kind), device) for part in parts)
+        peak = max(peak_memory(partial(run, sweep, x), device) for sweep in sweeps.values())
         lines[kind] = {
-            "map": f"{setting.batch}x{setting.channels}x{setting.height}x{setting.width}",
+            "map": "x".join(map(str, setting.shape)),
             "cell": f"{setting.cell}{setting.hidden}",
-            "copies": f"{copies:.2f}",
-            "products": f"{product:.2f}",
-            "steps": f"{recurrence - product:.2f}",
-            "whole": f"{whole:.2f}",
+            "copies": f"{spent['in'] + spent['out']:.2f}",
+            "products": f"{spent['product']:.2f}",
+            "steps": f"{spent['recurrence'] - spent['product']:.2f}",
+            "whole": f"{spent['whole']:.2f}",
             "floor": f"{floors[binding]:.2f}",
             "set by": binding,
-            "whole / floor": f"{whole / floors[binding]:.1f}",
+            "whole / floor": f"{spent['whole'] / floors[binding]:.1f}",
             "MiB": f"{peak / 2**20:.0f}",
         }
     return lines
 
 
-def split(setting: Setting, axis: int, device: torch.device) -> dict[str, Work]:
-    """A sweep along one axis, whole and in parts."""
-    dtype = DTYPES[setting.dtype]
-    shape = setting.batch, setting.channels, setting.height, setting.width
-    x = torch.randn(shape, device=device, dtype=dtype).contiguous(memory_format=torch.channels_last)
-    sweep = Sweep(setting.channels, setting.hidden, axis, setting.cell).to(device)
-    weights, sequences = tuple(sweep.parameters()), single(to_sequences(x, axis))
-    states = torch.randn(*sequences.shape[:2], sweep.out_channels, device=device)
-    # weights and biases of the input, of both directions
-    by_input = [torch.cat([own[i] for own in sweep.rnn.all_weights]).detach().requires_grad_() for i in (0, 2)]
+def split(sweep: Sweep, x: Tensor) -> dict[str, tuple[nn.Module, Tensor]]:
+    """A sweep over a map, whole and in parts, each with what it is given."""
+    sequences = single(to_sequences(x, sweep.axis))
+    states = torch.randn(*sequences.shape[:2], sweep.out_channels, device=x.device)
+    gates = sum(len(weights) for weights, *_ in sweep.rnn.all_weights)
 
-    def copies(x: Tensor, states: Tensor) -> tuple[Tensor, Tensor]:
-        back = from_sequences(states.to(dtype), axis, setting.batch, channels_last=True)
-        return single(to_sequences(x, axis)), back
+    def cut(x: Tensor) -> Tensor:
+        return single(to_sequences(x, sweep.axis))
+
+    def join(states: Tensor) -> Tensor:
+        return from_sequences(states.to(x.dtype), sweep.axis, len(x), channels_last=True)
+
+    def recur(sequences: Tensor) -> Tensor:
+        return sweep.cell.recurrence(sequences, sweep.rnn.all_weights)
 
     return {
-        "copies": Work(copies, (x, states)),
-        "product": Work(lambda sequences: F.linear(sequences, *by_input), (sequences,), by_input),
-        "recurrence": Work(lambda own: sweep.cell.recurrence(own, sweep.rnn.all_weights), (sequences,), weights),
-        "whole": Work(sweep, (x,), weights),
+        "in": (Part(cut), x),
+        "out": (Part(join), states),
+        "product": (nn.Linear(sweep.channels, gates, device=x.device), sequences),
+        "recurrence": (Part(recur, sweep.rnn), sequences),
+        "whole": (sweep, x),
     }
 
 
@@ -211,14 +201,13 @@ class Limits:
         rates = " and ".join(f"{rate / 1e9:.2f} ({name})" for name, rate in self.rates.items())
         return f"{self.bandwidth / 1e6:.0f} GB/s in copying, {rates} tera multiply-accumulates a second"
 
-    def floors(self, setting: Setting, kind: str) -> dict[str, float]:
-        """Milliseconds of both sweeps that are bound by this and that."""
+    def floors(self, setting: Setting, sweep: Sweep, kind: str) -> dict[str, float]:
+        """Milliseconds of a sweep along each axis that are bound by this and that."""
         times = 3 if kind == "training" else 1
-        values = setting.positions * (setting.channels + 2 * setting.hidden)
-        macs = 2 * setting.positions * GATES[setting.cell] * setting.hidden * (setting.channels + setting.hidden)
+        values = setting.batch * setting.height * setting.width * (setting.channels + 2 * setting.hidden)
         return {
             "bytes": 2 * times * values * DTYPES[setting.dtype].itemsize / self.bandwidth,
-            "products": 2 * times * macs / self.rates[setting.dtype],
+            "products": 2 * times * count_macs(sweep, torch.Size(setting.shape)) / self.rates[setting.dtype],
             "steps": (setting.height + setting.width) * self._step(setting.cell, setting.hidden, kind),
         }
 
@@ -227,12 +216,10 @@ class Limits:
         key = cell, hidden, kind
         if key not in self._steps:
             sweep = Sweep(hidden, hidden, 2, cell).to(self.device)
-            works = {
-                name: Work(sweep, (torch.randn(1, hidden, length, 1, device=self.device),), tuple(sweep.parameters()))
-                for name, length in {"short": 64, "long": 320}.items()
-            }
-            times = time_all({name: getattr(work, kind) for name, work in works.items()}, self.device, self.repeats)
-            self._steps[key] = (times["long"] - times["short"]) / (320 - 64)
+            maps = {length: torch.randn(1, hidden, length, 1, device=self.device) for length in (64, 320)}
+            works = {length: partial(PASSES[kind], sweep, x) for length, x in maps.items()}
+            times = take_turns(works, self.device, self.repeats)
+            self._steps[key] = (times[320] - times[64]) / (320 - 64)
         return self._steps[key]
 
     def _rate(self, dtype: torch.dtype) -> float:
@@ -246,31 +233,13 @@ class Limits:
         return float(rate)
 
     def _milliseconds(self, work: Callable[[], object]) -> float:
-        return time_all({"work": work}, self.device, self.repeats)["work"]
+        return take_turns({"work": work}, self.device, self.repeats)["work"]
 
 
-def time_all(works: dict[str, Callable[[], object]], device: torch.device, repeats: int) -> dict[str, float]:
+def take_turns(works: Mapping[Any, Callable[[], object]], device: torch.device, repeats: int) -> dict[Any, float]:
     """Median milliseconds of each, after a round that warms up."""
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats + 1):
-        for name, work in works.items():
-            times[name].append(milliseconds(work, device))
-    return {name: statistics.median(own[1:]) for name, own in times.items()}
-
-
-def milliseconds(work: Callable[[], object], device: torch.device) -> float:
-    """Of one run, by the device's own clock."""
-    if device.type == "cpu":
-        start = time.perf_counter()
-        work()
-        return 1000 * (time.perf_counter() - start)
-    before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    torch.cuda.synchronize(device)
-    before.record()
-    work()
-    after.record()
-    torch.cuda.synchronize(device)
-    return float(before.elapsed_time(after))
+    rounds = [{name: seconds(work, device) for name, work in works.items()} for _ in range(repeats + 1)]
+    return {name: 1000 * statistics.median(times[name] for times in rounds[1:]) for name in works}
 
 
 def measure_step(crop: tuple[int, int], dtype: torch.dtype, device: torch.device, repeats: int) -> dict[str, str]:
@@ -293,7 +262,7 @@ def measure_step(crop: tuple[int, int], dtype: torch.dtype, device: torch.device
             optimizer.step()
 
         steps[context] = step
-    times = time_all(steps, device, repeats)
+    times = take_turns(steps, device, repeats)
     none, renet = times["none"], times["renet_gru"]
     return {
         "images a second": f"{2000 / renet:.2f}",

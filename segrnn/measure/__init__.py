@@ -1,6 +1,15 @@
 """What networks and contexts cost, and what contexts see."""
 
-from segrnn.measure.cost import Cost, count_macs, count_parameters, measure_costs, peak_memory
+from segrnn.measure.cost import (
+    Cost,
+    count_macs,
+    count_parameters,
+    measure_costs,
+    peak_memory,
+    run_forward,
+    run_training,
+    seconds,
+)
 from segrnn.measure.latency import Latency, measure_latencies
 from segrnn.measure.receptive_field import effective_receptive_field
 
@@ -13,4 +22,7 @@ __all__ = [
     "measure_costs",
     "measure_latencies",
     "peak_memory",
+    "run_forward",
+    "run_training",
+    "seconds",
 ]

@@ -51,7 +51,8 @@ def measure_costs(
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in modules}
     for _ in range(repeats + 1):
         for name, module in modules.items():
-            times[name].append((_seconds(_forward, module, x), _seconds(_train, module, x)))
+            forward_seconds = seconds(partial(run_forward, module, x), x.device)
+            times[name].append((forward_seconds, seconds(partial(run_training, module, x), x.device)))
             step()
     for name, module in modules.items():
         forward, training = zip(*times[name][1:], strict=True)
@@ -63,8 +64,30 @@ def measure_costs(
             macs=count_macs(module, x.shape),
             forward_ms=1000 * statistics.median(forward),
             training_ms=1000 * statistics.median(training),
-            peak_mib=peak_memory(partial(_train, module, x), x.device) / 2**20,
+            peak_mib=peak_memory(partial(run_training, module, x), x.device) / 2**20,
         )
+
+
+def run_forward(module: nn.Module, x: Tensor) -> None:
+    """One pass without gradients over whatever the module takes, ``(B, C, H, W)`` or ``(T, N, C)``, say."""
+    with torch.no_grad():
+        module(x)
+
+
+def run_training(module: nn.Module, x: Tensor) -> None:
+    """Forward, and backward to all parameters and to x, ``(B, C, H, W)`` or ``(T, N, C)``, say."""
+    x = x.detach().requires_grad_()
+    y = module(x)
+    torch.autograd.grad(y, [x, *module.parameters()], torch.ones_like(y))
+
+
+def seconds(work: Callable[[], Any], device: torch.device) -> float:
+    """How long one run takes until the device has done it."""
+    _synchronize(device)
+    start = time.perf_counter()
+    work()
+    _synchronize(device)
+    return time.perf_counter() - start
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -139,25 +162,6 @@ class _MemoryCounter(TorchDispatchMode):
     def _free(self, key: int, size: int) -> None:
         self._seen.discard(key)
         self.now -= size
-
-
-def _forward(module: nn.Module, x: Tensor) -> None:
-    with torch.no_grad():
-        module(x)
-
-
-def _train(module: nn.Module, x: Tensor) -> None:
-    x = x.detach().requires_grad_()
-    y = module(x)
-    torch.autograd.grad(y, [x, *module.parameters()], torch.ones_like(y))
-
-
-def _seconds(work: Callable[[nn.Module, Tensor], None], module: nn.Module, x: Tensor) -> float:
-    _synchronize(x.device)
-    start = time.perf_counter()
-    work(module, x)
-    _synchronize(x.device)
-    return time.perf_counter() - start
 
 
 def _synchronize(device: torch.device) -> None:

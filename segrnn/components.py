@@ -71,8 +71,10 @@ def _check_scalars(target: Any, path: str, arguments: Mapping[str, Any]) -> None
         parameters = inspect.signature(target).parameters
     except (TypeError, ValueError):  # not callable, or one of the functions in C whose parameters nobody knows
         return
-    for name in arguments.keys() & parameters.keys():
-        value, parameter = arguments[name], parameters[name]
+    for name, value in arguments.items():
+        if name not in parameters:
+            continue  # the call says so
+        parameter = parameters[name]
         # what is more than a scalar, and a None that is the default, may be meant by whoever annotates it otherwise
         judged = type(value) in {bool, int, float, str} or (value is None and parameter.default is not None)
         wanted = _SCALARS.get(getattr(parameter.annotation, "__name__", parameter.annotation))

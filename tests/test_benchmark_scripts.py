@@ -1,6 +1,8 @@
-"""The scripts of benchmarks/, in a fresh folder."""
+"""The scripts of benchmarks/ in a fresh folder; those that need no licensed data as the page of results calls them."""
 
 import csv
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,16 @@ from pathlib import Path
 import pytest
 from conftest import SMALL
 
-BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+ROOT = Path(__file__).parent.parent
+BENCHMARKS = ROOT / "benchmarks"
+
+
+def documented(script: str, *smaller: str) -> list[str]:
+    """The command that docs/results.md has for a script, and options that overrule its own."""
+    found = re.search(rf"`python (benchmarks/{script}[^`]*)`", (ROOT / "docs/results.md").read_text())
+    assert found, f"docs/results.md has no command for {script}"
+    path, *options = shlex.split(found[1])
+    return [sys.executable, str(ROOT / path), *options, *smaller]
 
 
 @pytest.mark.thorough
@@ -46,7 +57,7 @@ def test_the_comparison_resumes_where_it_stopped(camvid: Path, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_labelling_takes_less_memory_than_the_plain_way(tmp_path: Path) -> None:
-    script = [sys.executable, str(BENCHMARKS / "inference_memory.py"), "--size", "300", "400", "--repeats", "1"]
+    script = documented("inference_memory.py", "--size", "300", "400", "--repeats", "1")
     done = subprocess.run(script, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     rows = (tmp_path / "benchmarks/results/inference_memory.md").read_text().splitlines()[-4:]
@@ -71,7 +82,7 @@ def test_ways_to_look_are_compared(run, camvid: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_input_path_is_measured_beside_decoding(tmp_path: Path) -> None:
-    script = [sys.executable, str(BENCHMARKS / "input_path.py"), "--images", "1", "--rounds", "1"]
+    script = documented("input_path.py", "--images", "1", "--rounds", "1")
     done = subprocess.run(script, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     table = (tmp_path / "benchmarks/results/input_path.md").read_text()
@@ -82,10 +93,18 @@ def test_the_input_path_is_measured_beside_decoding(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_mingru_is_measured_beside_the_gru() -> None:
+    done = subprocess.run(documented("mingru.py"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    ratios = re.findall(r"^axis \d  ratio +([\d.]+) ", done.stdout, re.MULTILINE)
+    assert ratios == ["2.25", "2.25"]  # of multiply-accumulates, for each axis
+
+
+@pytest.mark.slow
 def test_sweeps_are_measured_in_parts_and_beside_the_limits(tmp_path: Path) -> None:
-    script = [sys.executable, str(BENCHMARKS / "sweeps.py"), "--device", "cpu", "--repeats", "3", "--crop", "64x96"]
-    small = ["--hidden", "16", "--channels", "24", "--batches", "2", "--maps", "33x47"]
-    done = subprocess.run([*script, *small], capture_output=True, text=True, cwd=tmp_path)
+    script = documented("sweeps.py", "--device", "cpu", "--repeats", "3", "--crop", "64x96", "--channels", "24")
+    script += ["--hidden", "16", "--maps", "33x47", "--dtypes", "float32", "bfloat16"]
+    done = subprocess.run(script, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     table = (tmp_path / "benchmarks/results/sweeps.md").read_text()
     assert table.rstrip() in done.stdout
@@ -104,7 +123,7 @@ def test_sweeps_are_measured_in_parts_and_beside_the_limits(tmp_path: Path) -> N
 
 @pytest.mark.thorough
 def test_training_is_measured_beside_a_plain_loop(tmp_path: Path) -> None:
-    script = [sys.executable, str(BENCHMARKS / "train_loop.py"), "--steps", "15", "--start", "5", "--pairs", "1"]
+    script = documented("train_loop.py", "--steps", "15", "--start", "5", "--pairs", "1")
     small = ["data.crop=[64,64]", "data.workers=0"]  # batch norms over fewer values would blow rounding up
     done = subprocess.run([*script, "--overrides", *small], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

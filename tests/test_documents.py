@@ -23,26 +23,38 @@ from segrnn.inference import write_video
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "data/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+INLINE = re.compile(r"`(python (?:-m segrnn|-c|benchmarks|scripts)[^`]+)`")
 
 # what is not run, by a part of it, and why
 NOT_RUN = {
     "/data/camvid": "CamVid is licensed",
+    "<camvid>": "CamVid is licensed",
     "/data/cityscapes": "Cityscapes is licensed",
     "leftImg8bit_trainvaltest.zip": "Cityscapes is licensed",
+    "download data=cityscapes": "Cityscapes is licensed",
+    "inference_choices.py": "CamVid is licensed",
+    "<that checkpoint>": "of CamVid, which is licensed",
+    "ckpt=<last.ckpt>": "of CamVid, which is licensed",
     "pip install": "installs; .ci/run does so",
-    "venv": "makes an environment",
+    "python3 -m venv": "makes an environment; .ci/run does so",
+    "-m pytest": "this is it; .ci/run does so",
+    "mkdocs serve": "serves until it is stopped; .ci/run builds the site",
     "wandb sweep": "needs an account",
     "wandb agent": "needs an account",
-    "tensorboard --logdir": "serves until it is stopped",
+    "--entity <you>": "needs an account",
+    "source ": "for an interactive shell",
     "hydra/launcher=segrnn_slurm": "needs a cluster",
-    "trainer=ddp_cpu": "starts processes, as tests/training/test_processes.py does",
+    "benchmarks/": "takes minutes; tests/test_benchmark_scripts.py runs it, smaller",
 }
 
 # what is cut short
 SHORT = {
     "segrnn.train": (STEPS := ["trainer.max_steps=2", "trainer.validate_every_n_steps=2"]),
     "segrnn.search": [*STEPS, "study.trials=2"],
+    "segrnn.benchmark contexts": ["sizes=[[8,8]]", "field_size=[8,8]", "repeats=1"],
 }
+# what serves until it is stopped, and what it says when it does
+SERVES = {"tensorboard": "http://localhost:"}
 
 # what a page takes to be there already, and the command that makes it
 THERE = {
@@ -71,9 +83,15 @@ def typed(page: Path) -> list[Block]:
 
 
 def commands(text: str) -> list[str]:
-    """The commands of a block, one a line but for a backslash at a line's end."""
-    joined = re.sub(r"\\\n\s*", "", text)
-    return [line for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+    """The commands of a block, one a line but for a backslash at a line's end, or joined by &&; python is this one."""
+    joined = re.sub(r"\\\n\s*", "", text).replace(".venv/bin/", "")
+    lines = [line for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+    return [command for line in lines for command in line.split(" && ")]
+
+
+def inline(page: Path) -> list[str]:
+    """The commands in the text between blocks."""
+    return INLINE.findall(FENCE.sub("", page.read_text()))
 
 
 def reason(command: str) -> str | None:
@@ -100,11 +118,28 @@ def sandbox(run: Run) -> Path:
 def execute(command: str, run: Run) -> int:
     """Run a command; segrnn's own in this process, which saves seconds of importing for each. Gives the exit code."""
     words = shlex.split(command, comments=True)
-    if words[:2] == ["python", "-m"] and words[2].startswith("segrnn."):
-        more = SHORT.get(words[2], [])
-        return run(words[2].removeprefix("segrnn."), *words[3:], *more)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(["bash", "-euo", "pipefail", "-c", command], env={**os.environ, "PATH": path}).returncode
+    environment = {**os.environ, "PATH": path}
+    if words[0] in SERVES:
+        return serve(words, SERVES[words[0]], environment)
+    if words[:2] == ["python", "-m"] and words[2].startswith("segrnn."):
+        called = " ".join(words[2:])
+        words += next((more for start, more in SHORT.items() if called.startswith(start)), [])
+        if "trainer=ddp_cpu" not in words:  # which starts its own command once more, as another process
+            return run(words[2].removeprefix("segrnn."), *words[3:])
+        command = shlex.join(words)
+    return subprocess.run(["bash", "-euo", "pipefail", "-c", command], env=environment).returncode
+
+
+def serve(words: list[str], ready: str, environment: dict[str, str]) -> int:
+    """Start a server, wait until it says that it is one, and stop it."""
+    with subprocess.Popen(
+        words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as server:
+        assert server.stdout is not None
+        serves = any(ready in line for line in server.stdout)
+        server.terminate()
+    return 0 if serves else 1
 
 
 def test_every_block_says_what_it_is_and_every_exception_is_one() -> None:
@@ -113,6 +148,7 @@ def test_every_block_says_what_it_is_and_every_exception_is_one() -> None:
     drawings = [block for page in PAGES for block in blocks(page) if not block.kind]
     assert not [block for block in drawings if re.search(r"^(python|pip|\$) ", block.text, re.MULTILINE)]
     lines = [line for page in PAGES for block in typed(page) for line in commands(block.text)]
+    lines += [command for page in PAGES for command in inline(page)]
     for part in NOT_RUN:
         assert any(part in line for line in lines), f"nothing says {part} any more"
 
@@ -133,17 +169,22 @@ def test_a_renet_goes_into_a_trained_smp_model_in_five_lines() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [*filter(typed, PAGES)], ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if typed(page) or inline(page)], ids=lambda page: page.relative_to(ROOT).as_posix()
+)
 def test_a_page_can_be_followed(
     page: Path, sandbox: Path, run: Run, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     own = [command for block in typed(page) if block.kind == "bash" for command in commands(block.text)]
-    text = "".join(block.text for block in typed(page))
-    for name, command in THERE.items():
-        needed = name in text or "bundle" in text  # which the first run goes into
-        if needed and command not in own:
-            assert execute(command, run) == 0
+    text = page.read_text()
+    missing = []
+    for name, command in reversed(THERE.items()):
+        if name in text and command not in own:
+            missing.append(command)
+            text += command  # may need what stands above it
+    for command in reversed(missing):
+        assert execute(command, run) == 0
     names: dict[str, object] = {}
     for block in typed(page):
         where = f"{block.page}:{block.line}"
@@ -158,3 +199,6 @@ def test_a_page_can_be_followed(
             assert execute(command.removeprefix("$ "), run) == 2, where
             errors = capfd.readouterr().err
             assert [line for line in expected if line.strip() not in errors] == [], where
+    for command in dict.fromkeys(inline(page)):
+        if command not in own and not reason(command):
+            assert execute(command, run) == 0, f"{page.name}: {command}\n{capfd.readouterr()}"

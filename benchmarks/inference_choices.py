@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from rich.progress import track
 
-from segrnn.config.data import build_dataset, lay_over
+from segrnn.config.data import build_scored
 from segrnn.config.describe import describe_network
 from segrnn.config.model import load_trained
 from segrnn.inference import Predictor, Windows
@@ -24,8 +24,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
     arguments = parser.parse_args()
     model = load_trained(arguments.ckpt)
-    data = lay_over({}, model.info)
-    dataset = build_dataset(data, data["split"]).first(arguments.images)
+    split, data = build_scored({}, model.info)
+    dataset = split.first(arguments.images)
     size = arguments.windows
     sides = f"{size[0]} x {size[1]}"
     ways = {

@@ -35,7 +35,7 @@ def contexts(cfg: DictConfig, run_dir: Path) -> "list[Cost]":
     device = choose_device(config["device"])
     _check_sizes(config["sizes"])
     torch.manual_seed(config["seed"])
-    modules = build_contexts(config["contexts"], config["channels"], config["hidden"])
+    modules = build_contexts(config["contexts"], config["channels"], config["hidden"], config["allow"])
     run_dir.mkdir(parents=True, exist_ok=True)
     title = (
         f"{config['channels']} channels, batch {config['batch']}, float32, {config['repeats']} rounds; "
@@ -82,7 +82,6 @@ def inference(cfg: DictConfig, run_dir: Path) -> "Latencies":
     import torch
     from rich.progress import Progress
 
-    from segrnn.config.command import nearest
     from segrnn.config.describe import describe_network
     from segrnn.config.model import build_untrained, load_trained
     from segrnn.config.schema import BenchmarkInference, check
@@ -90,23 +89,27 @@ def inference(cfg: DictConfig, run_dir: Path) -> "Latencies":
     from segrnn.export import Exported, describe, export_onnx, quantize_int8, runtimes
     from segrnn.measure import Latency, measure_latencies
     from segrnn.reports import describe_machine, print_latencies, write_latencies
+    from segrnn.text import nearest
 
     config = check(cfg, BenchmarkInference)
+    allow = config["allow"]
     sizes = [(height, width) for height, width in _check_sizes(config["sizes"])]
     torch.manual_seed(config["seed"])
     latencies: dict[tuple[str, tuple[int, int]], Latency] = {}
     with tempfile.TemporaryDirectory() as folder:
         bundle, file, small = (Path(folder, name) for name in ("bundle", "model.onnx", "model.int8.onnx"))
         ways = {
-            "eager": partial(runtimes.eager, bundle),
-            "compiled": partial(runtimes.compiled, bundle),
+            "eager": partial(runtimes.eager, bundle, allow),
+            "compiled": partial(runtimes.compiled, bundle, allow),
             "onnx": partial(runtimes.onnx, file),
             "onnx_int8": partial(runtimes.onnx, small),
         }
         for name in config["runtimes"]:
             if name not in ways:
                 raise ConfigError(f"runtimes: {name} must be one of {', '.join(ways)}{nearest(name, ways)}")
-        model = load_trained(config["ckpt"]) if config["ckpt"] else build_untrained(config, config["classes"])
+        model = (
+            load_trained(config["ckpt"], allow) if config["ckpt"] else build_untrained(config, config["classes"], allow)
+        )
         model.save(bundle)
         info = model.info
         if {"onnx", "onnx_int8"} & set(config["runtimes"]):

@@ -40,7 +40,7 @@ def build(config: Any, path: str, allow: Sequence[str]) -> Any:
     if isinstance(config, Mapping):
         if "_target_" not in config:
             return {key: build(value, f"{path}.{key}", allow) for key, value in config.items()}
-        target = _find(config["_target_"], path, allow)
+        target = find(config["_target_"], path, allow)
         arguments = {key: build(value, f"{path}.{key}", allow) for key, value in config.items() if key not in _SPECIAL}
         _check_scalars(target, path, arguments)
         if config.get("_partial_"):
@@ -65,6 +65,26 @@ def call(component: Any, path: str, /, *args: Any, **kwargs: Any) -> Any:
         raise ConfigError(f"{path}: {error}") from error
 
 
+def check_plain(value: Any, path: str) -> None:
+    """Refuse a component inside of an argument that is made of numbers and texts.
+
+    Args:
+        value: the argument.
+        path: its place in the whole configuration, for error messages.
+
+    Raises:
+        ConfigError: there is a ``_target_`` in it.
+    """
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            raise ConfigError(f"{path} holds a component ({value['_target_']!r}), where a number or a text is wanted")
+        for key, inner in value.items():
+            check_plain(inner, f"{path}.{key}")
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for inner in value:
+            check_plain(inner, path)
+
+
 def _check_scalars(target: Any, path: str, arguments: Mapping[str, Any]) -> None:
     """Compare scalars with the annotations of their parameters: what else would fail far away, if ever, fails here."""
     try:
@@ -82,20 +102,36 @@ def _check_scalars(target: Any, path: str, arguments: Mapping[str, Any]) -> None
             raise ConfigError(f"{path}.{name}={value!r} must be {wanted[1]}")
 
 
-def _find(target: Any, path: str, allow: Sequence[str]) -> Any:
-    """Compare the path, and then where the object it leads to was defined: modules also hold what they import."""
+def find(target: Any, path: str, allow: Sequence[str]) -> Any:
+    """Import what a ``_target_`` names, if its path and the place where it was defined are both allowed.
+
+    The second look is needed as modules also hold what they import.
+
+    Args:
+        target: an import path.
+        path: its place in the whole configuration, for error messages.
+        allow: import paths that may be named; one that ends in a dot stands for all below it.
+
+    Raises:
+        ConfigError: a target that is not allowed or does not exist.
+
+    Example:
+        >>> find("torch.nn.ReLU", "activation", ["torch.nn."]).__name__
+        'ReLU'
+    """
     allowed = ", ".join(allow)
-    if not isinstance(target, str) or not _matches(target, allow):
+    if not isinstance(target, str) or not matches(target, allow):
         raise ConfigError(f"{path}._target_={target!r} is not allowed; allowed are {allowed} and what allow=[...] adds")
     module_name, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{path}._target_={target!r} can't be imported: {error}") from error
-    if target not in allow and not _matches(f"{getattr(found, '__module__', '')}.", allow):
+    if target not in allow and not matches(f"{getattr(found, '__module__', '')}.", allow):
         raise ConfigError(f"{path}._target_={target!r} leads outside of what is allowed: {allowed}")
     return found
 
 
-def _matches(target: str, allow: Sequence[str]) -> bool:
+def matches(target: str, allow: Sequence[str]) -> bool:
+    """Return whether an import path is in a list; an entry that ends in a dot stands for all below it."""
     return any(target.startswith(prefix) if prefix.endswith(".") else target == prefix for prefix in allow)

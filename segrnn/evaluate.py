@@ -28,7 +28,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     import torch
     from rich.progress import track
 
-    from segrnn.config.data import build_dataset, lay_over
+    from segrnn.config.data import build_scored
     from segrnn.config.describe import describe_looks, describe_network
     from segrnn.config.examples import choose_examples
     from segrnn.config.predictor import build_predictor
@@ -53,8 +53,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     config = check(cfg, Evaluate)
     predictor = build_predictor(config)
     info = predictor.model.info
-    data = lay_over(config["data"], info)
-    dataset = build_dataset(data, data["split"])
+    dataset, data = build_scored(config["data"], info, config["allow"])
     classes = dataset.labels.class_names
     if classes != info.labels.class_names:
         raise CheckpointError(

@@ -26,10 +26,10 @@ def export_model(cfg: DictConfig) -> list[Path]:
         SegrnnError: the checkpoint or the configuration is at fault, the network can't be exported so, or the exported
             file computes something else.
     """
-    from segrnn.config.command import nearest
     from segrnn.config.model import load_trained
     from segrnn.config.schema import ExportModel, check
     from segrnn.errors import ConfigError, OutputError
+    from segrnn.text import nearest
 
     config = check(cfg, ExportModel)
     output, name = Path(config["output"]), config["format"]
@@ -47,7 +47,7 @@ def export_model(cfg: DictConfig) -> list[Path]:
     for path in outputs.values():
         if path.exists():
             raise OutputError(f"{path} exists already and would be overwritten: remove it, or choose another output")
-    model = load_trained(config["ckpt"])
+    model = load_trained(config["ckpt"], config["allow"])
     if name == "bundle":
         model.save(output)
     else:
@@ -81,12 +81,12 @@ def _compare(model: "Segmenter", paths: list[Path], config: dict[str, Any]) -> N
     import torch
     from rich.progress import track
 
-    from segrnn.config.data import build_dataset, lay_over
+    from segrnn.config.data import build_scored
     from segrnn.export import OnnxModel, label
     from segrnn.metrics import ConfusionMatrix, Scores
 
-    data = lay_over(config["data"], model.info)
-    dataset = build_dataset(data, data["split"]).first(config["max_images"])
+    split, data = build_scored(config["data"], model.info, config["allow"])
+    dataset = split.first(config["max_images"])
     models = [OnnxModel(path) for path in paths]
     counted = [ConfusionMatrix(model.info.labels.num_classes) for _ in models]
     for index in track(range(len(dataset)), description="mIoU of the files"):

@@ -30,10 +30,10 @@ def predict(cfg: DictConfig) -> list[Path]:
     Raises:
         SegrnnError: the checkpoint, the configuration, the output or an image is at fault.
     """
-    from segrnn.config.command import nearest
     from segrnn.config.schema import Predict, check
     from segrnn.errors import ConfigError
     from segrnn.inference import FORMATS, VIDEO_SUFFIXES
+    from segrnn.text import nearest
 
     config = check(cfg, Predict)
     formats = [*FORMATS, SUBMISSION]

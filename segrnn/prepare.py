@@ -23,7 +23,7 @@ def download(cfg: DictConfig) -> list[Path]:
     from segrnn.config.schema import PrepareDownload, check
 
     config = check(cfg, PrepareDownload)
-    fetch = build(config["download"], "download", allow=("segrnn.datasets.",))
+    fetch = build(config["download"], "download", ("segrnn.datasets.", *config["allow"]))
     archives: list[Path] = call(fetch, "download", Path(config["data"]["root"]))
     print(f"{config['data']['root']}: {', '.join(path.name for path in archives) or 'there is nothing to download'}")
     return archives
@@ -72,7 +72,7 @@ def check_files(cfg: DictConfig) -> None:
     console = Console(soft_wrap=True, highlight=False)
     count = 0
     for split in config["splits"]:
-        dataset = build_dataset(config["data"], split, strict=False)
+        dataset = build_dataset(config["data"], split, config["allow"], strict=False)
         found = for_each(dataset, find_problems, config["workers"])
         per_pair = list(track(found, f"check {split}", total=len(dataset), console=console))
         of_split = [*dataset.unlabelled, *dataset.orphans, *(problem for some in per_pair for problem in some)]
@@ -107,7 +107,7 @@ def stats(cfg: DictConfig) -> Path:
 
     config = check(cfg, PrepareStats)
     data, output = config["data"], Path(config["output"])
-    dataset = build_dataset(data, data["train_split"])
+    dataset = build_dataset(data, data["train_split"], config["allow"])
     counts = list(track(for_each(dataset, count_classes, config["workers"]), "count", total=len(dataset)))
     names = tuple(pair.name for pair in dataset.pairs)
     statistics = ClassStatistics(dataset.labels.class_names, names, np.stack(counts))
@@ -141,7 +141,7 @@ def pack(cfg: DictConfig) -> Path:
 
     config = check(cfg, PreparePack)
     output = Path(config["output"])
-    datasets = [build_dataset(config["data"], split) for split in config["splits"]]
+    datasets = [build_dataset(config["data"], split, config["allow"]) for split in config["splits"]]
     size = 0
     with new_pack(datasets, output) as draft:
         for dataset in datasets:

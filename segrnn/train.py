@@ -52,14 +52,13 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
     from segrnn.config.examples import choose_examples
     from segrnn.config.run import check_sweep
     from segrnn.config.schema import Train, check
-    from segrnn.config.targets import TARGETS
     from segrnn.measure import count_parameters
     from segrnn.training import Examples, Interruption, fit
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises
     config = check(cfg, Train)
     check_sweep(config["trainer"]["devices"], config["trainer"]["num_nodes"])
-    allow = (*TARGETS, *config["allow"])
+    allow = config["allow"]
     first = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"  # the process that speaks and writes
     say: Callable[[str], None] = print if first else lambda _: None
     resume = _find_checkpoint(config, run_dir, first, say)
@@ -167,10 +166,12 @@ def _build_loggers(config: dict[str, Any], folder: Path, first: bool, allow: Seq
     from pytorch_lightning.loggers import CSVLogger
 
     from segrnn.components import build, call
+    from segrnn.config.targets import TARGETS
 
     loggers: list[Logger] = [CSVLogger(folder, name="", version="csv")]
     if first and config["logger"]["_target_"]:
-        loggers.append(call(build(config["logger"], "logger", allow), "logger", save_dir=str(folder)))
+        make = build(config["logger"], "logger", (*TARGETS, *allow))
+        loggers.append(call(make, "logger", save_dir=str(folder)))
     return loggers
 
 
@@ -226,10 +227,11 @@ def _build_module(
 
     from segrnn.components import build
     from segrnn.config.model import KEY, build_model, to_checkpoint
+    from segrnn.config.targets import TARGETS
     from segrnn.models import recompute_encoder
     from segrnn.training import SegmentationModule
 
-    trainer = config["trainer"]
+    trainer, targets = config["trainer"], (*TARGETS, *allow)
     segmenter = build_model(config, labels, allow)
     memory_format = torch.channels_last if trainer["channels_last"] else torch.contiguous_format
     segmenter.to(memory_format=memory_format)
@@ -240,9 +242,9 @@ def _build_module(
             part.compile()
     return SegmentationModule(
         segmenter,
-        build(config["loss"], "loss", allow),
-        build(config["optimizer"], "optimizer", allow),
-        build(config["schedule"], "schedule", allow),
+        build(config["loss"], "loss", targets),
+        build(config["optimizer"], "optimizer", targets),
+        build(config["schedule"], "schedule", targets),
         {KEY: to_checkpoint(segmenter.info)},
         config["seed"],
         trainer["micro_batch_size"],

@@ -14,8 +14,10 @@ COMMANDS = ("train", "evaluate", "predict", "export_model", "benchmark", "prepar
 ROOMS = {
     "errors": 0,
     "components": 0,
+    "guard": 0,
     "labels": 0,
     "libraries": 0,
+    "text": 0,
     "ops": 1,
     "context": 2,
     "losses": 2,

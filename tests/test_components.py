@@ -42,10 +42,10 @@ def test_a_user_may_add_prefixes() -> None:
 
 def test_errors_name_the_place_and_the_reason() -> None:
     with pytest.raises(ConfigError, match=r"context\._target_='segrnn.context.ReNett' can't be imported"):
-        build({"_target_": "segrnn.context.ReNett"}, "context", TARGETS)
+        build({"_target_": "segrnn.context.ReNett"}, "context", MODEL_TARGETS)
     with pytest.raises(ConfigError, match=r"context \(segrnn.context.ReNet\): .*unexpected keyword argument 'levl'"):
-        build({"_target_": "segrnn.context.ReNet", "channels": 4, "levl": 3}, "context", TARGETS)
-    make = build({"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 0}, "context", TARGETS)
+        build({"_target_": "segrnn.context.ReNet", "channels": 4, "levl": 3}, "context", MODEL_TARGETS)
+    make = build({"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 0}, "context", MODEL_TARGETS)
     with pytest.raises(ConfigError, match=r"context: hidden must be a whole number of at least 1"):
         call(make, "context", 4)
 
@@ -63,7 +63,7 @@ def test_errors_name_the_place_and_the_reason() -> None:
 )
 def test_a_scalar_of_another_kind_is_refused(target: str, name: str, value: object, wanted: str) -> None:
     with pytest.raises(ConfigError, match=rf"^thing\.{name}={value!r} must be {wanted}$"):
-        build({"_target_": target, "_partial_": True, name: value}, "thing", TARGETS)
+        build({"_target_": target, "_partial_": True, name: value}, "thing", (*TARGETS, *MODEL_TARGETS))
 
 
 def test_whole_numbers_are_numbers() -> None:

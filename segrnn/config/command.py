@@ -3,8 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from segrnn.config.run import named_run
 from segrnn.errors import SegrnnError
+from segrnn.text import nearest
 
 CONF = "segrnn.conf"
 
@@ -139,9 +139,3 @@ def _keys(config: Any, prefix: str = "") -> Iterator[str]:
             if not str(key).startswith("_"):
                 yield f"{prefix}{key}"
                 yield from _keys(value, f"{prefix}{key}.")
-
-
-def nearest(word: str, possible: Iterable[str]) -> str:
-    """A hint at what was probably meant; empty where nothing is close."""
-    close = get_close_matches(word, list(possible), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -7,19 +7,22 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from torch import nn
 
-from segrnn.components import build, call
+from segrnn.components import call
 from segrnn.config.command import CONF, explain
 from segrnn.errors import ConfigError
-from segrnn.models.architecture import MODEL_TARGETS
+from segrnn.models.architecture import build_part
 
 
-def build_contexts(names: Sequence[str], channels: int, hidden: int | None) -> dict[str, nn.Module]:
+def build_contexts(
+    names: Sequence[str], channels: int, hidden: int | None, allow: Sequence[str] = ()
+) -> dict[str, nn.Module]:
     """Make contexts as ``context=<name>`` would, for maps of `channels`; ``none`` is the identity.
 
     Args:
         names: files of ``conf/context/``.
         channels: C of the map.
         hidden: replaces the files' own hidden sizes, so that like is compared with like; None keeps them.
+        allow: import paths of the caller's own code that may be named.
 
     Raises:
         ConfigError: there is no such file, or its context can't be made.
@@ -31,9 +34,7 @@ def build_contexts(names: Sequence[str], channels: int, hidden: int | None) -> d
         if hidden is not None and "hidden" in config:
             config["hidden"] = hidden
         path = f"contexts.{name}"
-        modules[name] = (
-            call(build(config, path, MODEL_TARGETS), path, channels) if config["_target_"] else nn.Identity()
-        )
+        modules[name] = call(build_part(config, path, allow), path, channels) if config["_target_"] else nn.Identity()
     return modules
 
 

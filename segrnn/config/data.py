@@ -1,19 +1,25 @@
 """A dataset from the configuration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from segrnn.components import build, call
+from segrnn.components import build, call, check_plain, find, matches
 from segrnn.config.schema import Scored, check
-from segrnn.config.targets import DATA_TARGETS
 from segrnn.datasets import SegmentationFiles
+from segrnn.errors import ConfigError, DataError
 from segrnn.models import ModelInfo
+
+_DATASETS = ("segrnn.datasets.",)
+"""Where the classes of data sets are."""
 
 
 def lay_over(chosen: Mapping[str, Any], info: ModelInfo) -> dict[str, Any]:
-    """The data that a network was trained on, and over it what the user has chosen.
+    """Return the data that a network was trained on, and over it what the user has chosen.
+
+    The first part comes from a file, and is data: an interpolation such as ``${oc.env:HOME}`` in it stays as it is.
 
     Args:
         chosen: the configuration of the group ``data``; what is null stays as it was.
@@ -22,28 +28,91 @@ def lay_over(chosen: Mapping[str, Any], info: ModelInfo) -> dict[str, Any]:
     Raises:
         ConfigError: neither says what is needed.
     """
-    recipe = info.provenance.get("config", {})  # a bundle that was put together by hand has none
+    config = info.provenance.get("config")
+    recipe = config.get("data") if isinstance(config, Mapping) else None
+    trained_on = recipe if isinstance(recipe, Mapping) else {}  # a bundle that was put together by hand has none
     told = {key: value for key, value in chosen.items() if value is not None}
-    data = OmegaConf.create({"data": {**chosen, **recipe.get("data", {}), **told}})
-    checked: dict[str, Any] = check(data, Scored)["data"]
-    return checked
+    texts: list[str] = []
+    data = _replace_texts({**chosen, **trained_on, **told}, lambda text: _stand_in(text, texts))
+    checked = check(OmegaConf.create({"data": data}), Scored)["data"]
+    restored: dict[str, Any] = _replace_texts(checked, lambda text: _restore(text, texts))
+    return restored
+
+
+def _stand_in(text: str, texts: list[str]) -> str:
+    """Return what stands for a text that OmegaConf would resolve, while it checks types."""
+    if "${" not in text:
+        return text
+    texts.append(text)
+    return f"{_MARK}{len(texts) - 1}"
+
+
+def _restore(text: str, texts: Sequence[str]) -> str:
+    place = text.removeprefix(_MARK)
+    return texts[int(place)] if place != text else text
+
+
+_MARK = "\0interpolation "
+
+
+def _replace_texts(value: Any, replace: Callable[[str], str]) -> Any:
+    """Replace every text in plain containers, keys aside."""
+    if isinstance(value, str):
+        return replace(value)
+    if isinstance(value, Mapping):
+        return {key: _replace_texts(inner, replace) for key, inner in value.items()}
+    if isinstance(value, Sequence):
+        return [_replace_texts(inner, replace) for inner in value]
+    return value
+
+
+def build_scored(
+    chosen: Mapping[str, Any], info: ModelInfo, allow: Sequence[str] = ()
+) -> tuple[SegmentationFiles, dict[str, Any]]:
+    """Build the split that a trained network is scored on.
+
+    Args:
+        chosen: the configuration of the group ``data``; what is null is as it was in training.
+        info: of the network.
+        allow: import paths of the caller's own code that may be named.
+
+    Returns:
+        The split, and the configuration of its data.
+
+    Raises:
+        ConfigError: a dataset that does not exist, or arguments that it refuses.
+        DataError: the files are not there. Nothing is drawn where only the network's file says so.
+    """
+    data = lay_over(chosen, info)
+    if chosen.get("root") is None and not Path(data["root"]).exists():
+        raise DataError(
+            f"{data['root']}, where the data was in training, does not exist here: say where it is with "
+            "data.root=<folder>. The scenes of the demo are drawn there if it does not exist"
+        )
+    return build_dataset(data, data["split"], allow), data
 
 
 def build_dataset(
-    data: Mapping[str, Any], split: str, allow: Sequence[str] = DATA_TARGETS, strict: bool = True
+    data: Mapping[str, Any], split: str, allow: Sequence[str] = (), strict: bool = True
 ) -> SegmentationFiles:
-    """A split of a dataset.
+    """Build a split of a dataset.
 
     Args:
         data: the configuration of the group ``data``.
         split: which part of it.
-        allow: import paths that may be named.
+        allow: import paths of the caller's own code that may be named.
         strict: whether an image without a label is an error.
 
     Raises:
         ConfigError: a dataset that does not exist, or arguments that it refuses.
         DataError: the files are not there.
     """
-    make = build(data["dataset"], "data.dataset", allow)
-    dataset: SegmentationFiles = call(make, "data.dataset", root=data["root"], split=split, strict=strict)
+    path, component = "data.dataset", data["dataset"]
+    target = find(component.get("_target_"), path, (*_DATASETS, *allow))
+    if not matches(component["_target_"], allow):  # what else the package holds may write files
+        if not (isinstance(target, type) and issubclass(target, SegmentationFiles)):
+            raise ConfigError(f"{path}._target_={component['_target_']!r} is no dataset")
+        check_plain({key: value for key, value in component.items() if key != "_target_"}, path)
+    make = build({**component, "_partial_": True}, path, (*_DATASETS, *allow))
+    dataset: SegmentationFiles = call(make, path, root=data["root"], split=split, strict=strict)
     return dataset

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from segrnn.config.command import nearest
 from segrnn.datasets import SegmentationFiles
 from segrnn.errors import ConfigError
 from segrnn.reports import spread
+from segrnn.text import nearest
 
 
 def choose_examples(examples: Mapping[str, Any], dataset: SegmentationFiles) -> list[str]:

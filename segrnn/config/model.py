@@ -8,11 +8,13 @@ from torch import Tensor
 
 from segrnn import __version__
 from segrnn.components import build, call
+from segrnn.config.targets import TARGETS
 from segrnn.datasets import Preprocessing
 from segrnn.errors import CheckpointError
+from segrnn.guard import no_side_effects
 from segrnn.labels import Label, LabelSpace
-from segrnn.models import ModelInfo, Segmenter, load_weights
-from segrnn.models.architecture import MODEL_TARGETS, build_segmenter
+from segrnn.models import ModelInfo, Segmenter, bundle, load_weights
+from segrnn.models.architecture import build_segmenter
 from segrnn.models.reading import read_checkpoint
 
 KEY = "segrnn"
@@ -27,7 +29,12 @@ def build_preprocessing(config: Mapping[str, Any]) -> Preprocessing:
 
 
 def build_model(config: Mapping[str, Any], labels: LabelSpace, allow: Sequence[str]) -> Segmenter:
-    """The network of a training configuration, which knows its classes and its preprocessing; without weights.
+    """Build the network of a training configuration, which knows its classes and its preprocessing; without weights.
+
+    Args:
+        config: of `segrnn.train`.
+        labels: the classes.
+        allow: import paths of the caller's own code that may be named.
 
     Raises:
         ConfigError: a component that does not exist, or that does not fit the others.
@@ -35,8 +42,13 @@ def build_model(config: Mapping[str, Any], labels: LabelSpace, allow: Sequence[s
     return _with_info(build_segmenter(config, labels.num_classes, allow), config, labels, build_preprocessing(config))
 
 
-def build_untrained(config: Mapping[str, Any], classes: int) -> Segmenter:
-    """A network without weights for so many nameless classes, to measure.
+def build_untrained(config: Mapping[str, Any], classes: int, allow: Sequence[str] = ()) -> Segmenter:
+    """Build a network without weights for so many nameless classes, to measure it.
+
+    Args:
+        config: with the groups ``model``, ``context`` and ``encoder``.
+        classes: how many.
+        allow: import paths of the caller's own code that may be named.
 
     Raises:
         ConfigError: a component that does not exist, or that does not fit the others.
@@ -44,14 +56,14 @@ def build_untrained(config: Mapping[str, Any], classes: int) -> Segmenter:
     labels = LabelSpace("untrained", [Label(f"class {i}", i, i, (i, i, i)) for i in range(classes)])
     encoder = config["encoder"]
     preprocessing = Preprocessing(tuple(encoder["mean"]), tuple(encoder["std"]))
-    return _with_info(build_segmenter(config, classes), config, labels, preprocessing)
+    return _with_info(build_segmenter(config, classes, allow), config, labels, preprocessing)
 
 
 def load_pretrained(segmenter: Segmenter, config: Mapping[str, Any], allow: Sequence[str]) -> None:
     """Fill the encoder with the weights that ``encoder.weights`` names; nothing where it is null."""
     encoder = config["encoder"]
     if encoder["weights"]:
-        load = build(encoder["weights"], "encoder.weights", allow)
+        load = build(encoder["weights"], "encoder.weights", (*TARGETS, *allow))
         call(load, "encoder.weights", segmenter.encoder, encoder["name"])
 
 
@@ -65,28 +77,37 @@ def to_checkpoint(info: ModelInfo) -> dict[str, Any]:
     }
 
 
-def load_trained(path: str | Path) -> Segmenter:
-    """A trained network in evaluation mode, from a checkpoint or from the folder of a bundle.
+def load_trained(path: str | Path, allow: Sequence[str] = ()) -> Segmenter:
+    """Load a trained network in evaluation mode, from a checkpoint or from the folder of a bundle.
 
     Never downloads, and runs no code that the file chooses.
 
+    Args:
+        path: a checkpoint, or the folder of a bundle.
+        allow: import paths of the caller's own code that the file may name.
+
     Raises:
-        CheckpointError: the file is missing, damaged, or was not written by segrnn.
+        CheckpointError: the file is missing, damaged, was not written by segrnn, or asks for more than a network.
     """
-    return Segmenter.load(path) if Path(path).is_dir() else load_checkpoint(path)
+    return Segmenter.load(path, allow) if Path(path).is_dir() else load_checkpoint(path, allow)
 
 
-def load_checkpoint(path: str | Path) -> Segmenter:
-    """Rebuild a trained network, in evaluation mode.
+def load_checkpoint(path: str | Path, allow: Sequence[str] = ()) -> Segmenter:
+    """Rebuild a trained network from a checkpoint, in evaluation mode.
+
+    Args:
+        path: a checkpoint.
+        allow: import paths of the caller's own code that the file may name.
 
     Raises:
-        CheckpointError: the file is missing, damaged, or was not written by segrnn.
+        CheckpointError: the file is missing, damaged, was not written by segrnn, or asks for more than a network.
     """
     checkpoint = read_checkpoint(path, (KEY, "state_dict", "global_step"))
     try:
         kept = checkpoint[KEY]
         labels, preprocessing = LabelSpace.from_dict(kept["labels"]), Preprocessing.from_dict(kept["preprocessing"])
-        segmenter = build_segmenter(kept["config"], labels.num_classes, MODEL_TARGETS)
+        with no_side_effects("building its network"):
+            segmenter = build_segmenter(kept["config"], labels.num_classes, allow)
         load_weights(segmenter, weights_of(checkpoint))
         validations = checkpoint.get("callbacks", {}).get("Checkpoints", {}).get("validations", [])
         scores = {f"mIoU on {kept['config']['data']['split']}": validations[-1][1]} if validations else {}
@@ -103,8 +124,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], LabelSpace]:
         CheckpointError: the file is missing, damaged, or was not written by segrnn.
     """
     if Path(path).is_dir():
-        segmenter = Segmenter.load(path)
-        return segmenter.state_dict(), segmenter.info.labels
+        return bundle.read_weights(Path(path))
     checkpoint = read_checkpoint(path, (KEY, "state_dict"))
     try:
         return weights_of(checkpoint), LabelSpace.from_dict(checkpoint[KEY]["labels"])

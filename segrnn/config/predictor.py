@@ -20,4 +20,6 @@ def build_predictor(config: Mapping[str, Any]) -> Predictor:
     if chosen["size"]:
         windows = call(Windows, "windows", chosen["size"], chosen["stride"], chosen["gaussian"])
     device = choose_device(config["device"])
-    return Predictor(load_trained(config["ckpt"]).to(device), config["scales"], config["flip"], windows)
+    return Predictor(
+        load_trained(config["ckpt"], config["allow"]).to(device), config["scales"], config["flip"], windows
+    )

@@ -161,6 +161,7 @@ class Inference:
     scales: list[float]
     flip: bool
     windows: Windows
+    allow: list[str]
 
 
 @dataclass
@@ -202,6 +203,7 @@ class ExportModel:
     int8: bool
     max_images: int | None
     data: dict[str, Any]
+    allow: list[str]
 
 
 @dataclass
@@ -217,6 +219,7 @@ class BenchmarkInference:
     runtimes: list[str]
     repeats: int
     seed: int
+    allow: list[str]
 
 
 @dataclass
@@ -232,6 +235,7 @@ class BenchmarkContexts:
     repeats: int
     device: str
     seed: int
+    allow: list[str]
 
 
 @dataclass
@@ -240,6 +244,7 @@ class PrepareDownload:
 
     data: Data
     download: dict[str, Any]
+    allow: list[str]
 
 
 @dataclass
@@ -258,6 +263,7 @@ class PrepareCheck:
     data: Data
     splits: list[str]
     workers: int | None
+    allow: list[str]
 
 
 @dataclass
@@ -267,6 +273,7 @@ class PrepareStats:
     data: Data
     output: str
     workers: int | None
+    allow: list[str]
 
 
 @dataclass
@@ -277,6 +284,7 @@ class PreparePack:
     output: str
     splits: list[str]
     workers: int | None
+    allow: list[str]
 
 
 _AT_LEAST = {

@@ -1,17 +1,14 @@
-"""What configurations may name."""
-
-from segrnn.models.architecture import MODEL_TARGETS
-
-DATA_TARGETS = ("segrnn.datasets.",)
-"""What the data of a checkpoint may name."""
+"""What the user's own configuration may name."""
 
 TARGETS = (
-    *MODEL_TARGETS,
-    *DATA_TARGETS,
+    "segrnn.models.weights.",
     "segrnn.losses.",
     "segrnn.training.",
     "torch.nn.",
     "torch.optim.",
     "pytorch_lightning.loggers.",
 )
-"""What the user's own configuration may name, besides the prefixes in ``allow``."""
+"""Losses, optimizers, schedules, loggers and pretrained weights, besides the prefixes in ``allow``.
+
+Networks have a list of their own in `segrnn.models.architecture`, and data sets one in `segrnn.config.data`.
+"""

@@ -1,6 +1,6 @@
 """Ways to run a network on the CPU, for comparison: each loads it and gives what labels one image of random pixels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -12,14 +12,14 @@ from segrnn.models import Segmenter
 Work = Callable[[], object]
 
 
-def eager(bundle: Path, size: Size) -> Work:
+def eager(bundle: Path, allow: Sequence[str], size: Size) -> Work:
     """PyTorch, operation by operation."""
-    return _torch(_load(bundle), size)
+    return _torch(_load(bundle, allow), size)
 
 
-def compiled(bundle: Path, size: Size) -> Work:
+def compiled(bundle: Path, allow: Sequence[str], size: Size) -> Work:
     """PyTorch, encoder and decoder compiled as ``trainer.compile=true`` does it; recurrences have their own kernels."""
-    exported = _load(bundle)
+    exported = _load(bundle, allow)
     for part in ("encoder", "decoder"):
         exported.model.get_submodule(part).compile()
     return _torch(exported, size)
@@ -31,8 +31,8 @@ def onnx(file: Path, size: Size) -> Work:
     return lambda: model(image)
 
 
-def _load(bundle: Path) -> Exported:
-    model = Segmenter.load(bundle)
+def _load(bundle: Path, allow: Sequence[str]) -> Exported:
+    model = Segmenter.load(bundle, allow)
     return Exported(model, model.info.preprocessing, argmax=True)
 
 

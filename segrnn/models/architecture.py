@@ -1,15 +1,25 @@
-"""A network from primitives that say how it is made."""
+"""Build a network from primitives that say how it is made.
 
+They may come from a file of a stranger. So a target is a class that builds a network, and its arguments are names,
+sizes and strides: none of them names weights, an address, a path, a cache or a hub.
+"""
+
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segrnn.components import build, call
-from segrnn.models.encoders import levels
+from torch import nn
+
+from segrnn.components import build, call, check_plain, find, matches
+from segrnn.errors import ConfigError
+from segrnn.models.encoders import check_encoder_name, levels
 from segrnn.models.insertion import add_context
 from segrnn.models.segmenter import Segmenter
 
 MODEL_TARGETS = (
-    "segrnn.models.",
+    "segrnn.models.Auxiliary",
+    "segrnn.models.FCN",
+    "segrnn.models.ReSeg",
     "segrnn.context.",
     "segmentation_models_pytorch.DeepLabV3Plus",
     "segmentation_models_pytorch.FPN",
@@ -18,22 +28,48 @@ MODEL_TARGETS = (
     "segmentation_models_pytorch.UPerNet",
     "segmentation_models_pytorch.Unet",
 )
-"""All that a trained network's architecture may name: a file from elsewhere must not choose what code runs."""
+"""What an architecture may name, besides what the caller allows."""
+
+STRUCTURAL = frozenset(
+    {
+        "decoder_aspp_dropout",
+        "decoder_aspp_separable",
+        "decoder_atrous_rates",
+        "decoder_attention_type",
+        "decoder_channels",
+        "decoder_dropout",
+        "decoder_interpolation",
+        "decoder_merge_policy",
+        "decoder_pyramid_channels",
+        "decoder_segmentation_channels",
+        "decoder_use_norm",
+        "encoder_depth",
+        "encoder_name",
+        "encoder_output_stride",
+        "in_channels",
+        "output_stride",
+        "psp_dropout",
+        "psp_out_channels",
+        "upsampling",
+    }
+)
+"""The arguments of models of segmentation_models_pytorch that an architecture may hold."""
+
+_PASSED_ON = "output_stride"
+"""The one structural argument that these models don't declare, but pass on to their encoder."""
 
 
-def build_segmenter(
-    architecture: Mapping[str, Any], num_classes: int, allow: Sequence[str] = MODEL_TARGETS
-) -> Segmenter:
-    """The network with its context and its auxiliary head, without pretrained weights.
+def build_segmenter(architecture: Mapping[str, Any], num_classes: int, allow: Sequence[str] = ()) -> Segmenter:
+    """Build the network with its context and its auxiliary head, without pretrained weights.
 
     Args:
         architecture: ``model``, ``context`` and, where there is one, ``auxiliary``; each a component as `build` wants
             it, the context with its ``stride``, or without a ``_target_`` where there is none.
         num_classes: of the network.
-        allow: import paths that may be named.
+        allow: import paths of the caller's own code that may be named besides `MODEL_TARGETS`.
 
     Raises:
-        ConfigError: a component that does not exist, or that does not fit the others.
+        ConfigError: a component that does not exist or does not fit the others, or an argument that is not structural.
 
     Example:
         >>> fcn = {"_target_": "segrnn.models.FCN", "_partial_": True, "encoder_name": "resnet18", "width": 8}
@@ -41,15 +77,64 @@ def build_segmenter(
         >>> type(build_segmenter({"model": fcn, "context": gru}, num_classes=3)).__name__
         'Segmenter'
     """
-    network = call(build(architecture["model"], "model", allow), "model", classes=num_classes)
-    context = dict(architecture["context"])
+    context, auxiliary = dict(architecture["context"]), architecture.get("auxiliary") or {"_target_": None}
     stride = context.pop("stride")
-    if context["_target_"]:
-        segmenter: Segmenter = call(add_context, "context", network, build(context, "context", allow), stride)
-    else:
+    make_network = build_part(architecture["model"], "model", allow)
+    make_context = build_part(context, "context", allow) if context["_target_"] else None
+    make_auxiliary = build_part(auxiliary, "auxiliary", allow) if auxiliary["_target_"] else None
+
+    network = call(make_network, "model", classes=num_classes)
+    segmenter: Segmenter
+    if make_context is None:
         segmenter = call(Segmenter, "model", network)
-    auxiliary = architecture.get("auxiliary")
-    if auxiliary and auxiliary["_target_"]:
-        make = build(auxiliary, "auxiliary", allow)
-        segmenter.auxiliary = call(make, "auxiliary", levels(segmenter.encoder), num_classes)
+    else:
+        segmenter = call(add_context, "context", network, make_context, stride)
+    if make_auxiliary is not None:
+        segmenter.auxiliary = call(make_auxiliary, "auxiliary", levels(segmenter.encoder), num_classes)
     return segmenter
+
+
+def build_part(config: Mapping[str, Any], path: str, allow: Sequence[str] = ()) -> Any:
+    """Return what makes a model, a context or an auxiliary head, once the arguments that lack are known.
+
+    Args:
+        config: the component, with ``_target_``.
+        path: its place in the whole configuration, for error messages.
+        allow: import paths of the caller's own code. Its arguments are the caller's affair.
+
+    Raises:
+        ConfigError: a target that is not allowed or is no module, or an argument that is not structural.
+
+    Example:
+        >>> type(build_part({"_target_": "segrnn.context.ReNet", "hidden": 4}, "context")(16)).__name__
+        'ReNet'
+    """
+    target = find(config["_target_"], path, (*MODEL_TARGETS, *allow))
+    arguments = {key: value for key, value in config.items() if key not in ("_target_", "_partial_")}
+    if not matches(config["_target_"], allow):
+        arguments = _structural(target, arguments, path)
+    return build({"_target_": config["_target_"], "_partial_": True, **arguments}, path, (*MODEL_TARGETS, *allow))
+
+
+def _structural(target: Any, arguments: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return the arguments if all of them are structural; a null that stands for "no such thing" is left out."""
+    if not (isinstance(target, type) and issubclass(target, nn.Module)):
+        raise ConfigError(f"{path}._target_ must name a class of networks, not {target!r}")
+    ours = target.__module__.startswith("segrnn.")  # every argument of these classes is a name, a size or a stride
+    parameters = inspect.signature(target).parameters
+    declared = {name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD}
+    structural = declared if ours else (declared | {_PASSED_ON}) & STRUCTURAL
+    kept = {name: value for name, value in arguments.items() if name in structural}
+    for name, value in arguments.items():
+        if name not in structural and (value is not None or name not in declared):
+            hint = "; pretrained weights come from encoder.weights" if "weights" in name else ""
+            raise ConfigError(
+                f"{path}.{name}={value!r} is no argument of an architecture{hint}. {target.__name__} takes "
+                f"{', '.join(sorted(structural - {'classes', 'channels', 'pyramid'}))}"
+            )
+        check_plain(value, f"{path}.{name}")
+    if "encoder_name" in kept:
+        call(check_encoder_name, f"{path}.encoder_name", kept["encoder_name"])
+    if "encoder_weights" in declared:
+        kept["encoder_weights"] = None  # the default is to download them
+    return kept

@@ -2,16 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData, snapshot_download
 from safetensors.torch import load_file
 from safetensors.torch import save as serialize
+from torch import Tensor
 
 from segrnn.datasets.drafts import new_folder
 from segrnn.errors import CheckpointError, SegrnnError
+from segrnn.guard import no_side_effects
+from segrnn.labels import LabelSpace
 from segrnn.models.architecture import build_segmenter
 from segrnn.models.info import ModelInfo
 from segrnn.models.loading import load_weights
@@ -59,6 +62,7 @@ def load(
     force_download: bool = False,
     local_files_only: bool = False,
     token: str | bool | None = None,
+    allow: Sequence[str] = (),
 ) -> Segmenter:
     """Read a bundle, in evaluation mode on the CPU.
 
@@ -69,9 +73,10 @@ def load(
         force_download: whether to download again what is there.
         local_files_only: whether to look only at what is there.
         token: for models that not everybody may read.
+        allow: import paths of the caller's own code that the bundle may name, ``my_package.`` for all of a package.
 
     Raises:
-        CheckpointError: there is no bundle, or it is damaged or was changed.
+        CheckpointError: there is no bundle, it is damaged or was changed, or it asks for more than a network.
     """
     folder = Path(source)
     if not folder.is_dir():
@@ -94,12 +99,26 @@ def load(
     content = _read(folder)
     try:
         info = ModelInfo.from_dict(content)
-        segmenter = build_segmenter(info.architecture, info.labels.num_classes)
+        with no_side_effects("building its network"):
+            segmenter = build_segmenter(info.architecture, info.labels.num_classes, allow)
         load_weights(segmenter, load_file(folder / WEIGHTS))
     except Exception as error:  # what was written by another version can fail anywhere on the way
         raise CheckpointError(f"{folder} can't be loaded: {error}") from error
     segmenter.info = info
     return segmenter.eval()
+
+
+def read_weights(folder: Path) -> tuple[dict[str, Tensor], LabelSpace]:
+    """Read the tensors of a bundle and the classes that they are for; no network is built.
+
+    Raises:
+        CheckpointError: there is no bundle, or it is damaged or was changed.
+    """
+    content = _read(folder)
+    try:
+        return load_file(folder / WEIGHTS), LabelSpace.from_dict(content["labels"])
+    except Exception as error:
+        raise CheckpointError(f"{folder} can't be loaded: {error}") from error
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from segrnn.libraries import smp
+from segrnn.libraries import smp, timm
+from segrnn.text import nearest
 
 
 class Level(NamedTuple):
@@ -13,6 +14,28 @@ class Level(NamedTuple):
 
     channels: int
     stride: int
+
+
+def check_encoder_name(name: str) -> None:
+    """Refuse a name that no installed library has: timm would ask a hub for it, or read it from a folder.
+
+    Raises:
+        ValueError: there is no such encoder.
+
+    Example:
+        >>> check_encoder_name("tu-hf-hub:somebody/something")
+        Traceback (most recent call last):
+        ValueError: there is no encoder 'tu-hf-hub:somebody/something'
+        >>> check_encoder_name("resnet81")
+        Traceback (most recent call last):
+        ValueError: there is no encoder 'resnet81' (did you mean resnet18?)
+    """
+    of_timm = isinstance(name, str) and name.startswith("tu-")
+    if of_timm and timm.is_model(name.removeprefix("tu-")):
+        return
+    if name not in smp.encoders.encoders:
+        known = [f"tu-{model}" for model in timm.list_models()] if of_timm else smp.encoders.encoders
+        raise ValueError(f"there is no encoder {name!r}{nearest(str(name), known)}")
 
 
 def make_encoder(name: str, depth: int, output_stride: int = 32) -> Any:
@@ -25,8 +48,9 @@ def make_encoder(name: str, depth: int, output_stride: int = 32) -> Any:
             1511.07122): their maps stay that fine, at a price in time and memory.
 
     Raises:
-        ValueError: this encoder can't be dilated, or not to that stride.
+        ValueError: there is no such encoder, it can't be dilated, or not to that stride.
     """
+    check_encoder_name(name)
     if output_stride not in (8, 16, 32):
         raise ValueError(f"output_stride must be 8, 16 or 32, got {output_stride!r}")
     if output_stride == 32:

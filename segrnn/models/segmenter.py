@@ -147,18 +147,19 @@ class Segmenter(nn.Module, ModelHubMixin, library_name="segrnn", pipeline_tag="i
         bundle.save(self, Path(folder))
 
     @classmethod
-    def load(cls, source: str | Path) -> "Segmenter":
+    def load(cls, source: str | Path, allow: Sequence[str] = ()) -> "Segmenter":
         """Read a bundle, in evaluation mode on the CPU. Nothing that it holds is run.
 
         Args:
             source: its folder, or the name of a model on the Hugging Face hub, ``owner/name``.
+            allow: import paths of your own code that the bundle may name, ``my_package.`` for all of a package.
 
         Raises:
-            CheckpointError: there is no bundle, or it is damaged or was changed.
+            CheckpointError: there is no bundle, it is damaged or was changed, or it asks for more than a network.
         """
         from segrnn.models import bundle
 
-        return bundle.load(source)
+        return bundle.load(source, allow=allow)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Called by the hub's ``save_pretrained`` and ``push_to_hub``."""
@@ -176,11 +177,12 @@ class Segmenter(nn.Module, ModelHubMixin, library_name="segrnn", pipeline_tag="i
         force_download: bool,
         local_files_only: bool,
         token: str | bool | None,
+        allow: Sequence[str] = (),
     ) -> "Segmenter":
         """Called by the hub's ``from_pretrained``."""
         from segrnn.models import bundle
 
-        return bundle.load(model_id, revision, cache_dir, force_download, local_files_only, token)
+        return bundle.load(model_id, revision, cache_dir, force_download, local_files_only, token, allow)
 
 
 def pad(image: Tensor, multiple: int) -> Tensor:

@@ -1,0 +1,86 @@
+"""The data that a trained network names: it is read as it stands there, and nothing is drawn or written for it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_conf import composed
+
+from segrnn.config.data import build_dataset, build_scored, lay_over
+from segrnn.datasets import Preprocessing
+from segrnn.errors import ConfigError, DataError
+from segrnn.labels import DEMO
+from segrnn.models import ModelInfo
+
+
+def info_with(**data: Any) -> ModelInfo:
+    recipe = composed("data=demo")["data"] | data
+    return ModelInfo({}, DEMO, Preprocessing((0.5,) * 3, (0.5,) * 3), {}, {"config": {"data": recipe}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "${oc.env:SECRET}",
+        "a ${oc.env:SECRET} b",
+        "${oc.decode:${oc.env:SECRET}}",
+        "${hydra:runtime.cwd}",
+        "${data.root}",
+        "${oc.create:{a: 1}}",
+        "\\${oc.env:SECRET}",
+        "$" + "{",
+        "${now:%Y}",
+    ],
+)
+def test_what_looks_like_an_interpolation_stays_as_it_is(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "s3cr3t")
+    dataset = {"_target_": "segrnn.datasets.Cityscapes", "annotations": [text, {"deep": text}], "_partial_": True}
+    data = lay_over({"split": None}, info_with(name=text, root=text, dataset=dataset))
+    assert (data["name"], data["root"], data["dataset"]) == (text, text, dataset)
+    assert "s3cr3t" not in str(data)
+    assert os.environ["SECRET"] == "s3cr3t"
+
+
+def test_a_number_is_none_that_an_interpolation_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "7")
+    with pytest.raises(ConfigError, match=r"data\.workers"):
+        lay_over({}, info_with(workers="${oc.env:SECRET}"))
+
+
+@pytest.mark.parametrize("config", [7, [], {"data": []}, {"data": "x"}, None])
+def test_a_file_without_a_recipe_needs_to_be_told(config: Any) -> None:
+    info = ModelInfo({}, DEMO, Preprocessing((0.5,) * 3, (0.5,) * 3), {}, {"config": config})
+    with pytest.raises(ConfigError, match="data"):
+        lay_over({"name": "x"}, info)
+
+
+def test_nothing_is_drawn_where_only_the_file_says_so(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    with pytest.raises(DataError, match=r"does not exist here: say where it is with data\.root="):
+        build_scored({"root": None}, info_with(root=str(there)))
+    assert not there.exists()
+
+
+@pytest.mark.parametrize(
+    "component",
+    [
+        {"_target_": "segrnn.datasets.demo_scenes.write_demo", "root": "new"},
+        {"_target_": "segrnn.datasets.extract.extract_archive", "archive": "x.zip", "output": "new"},
+        {"_target_": "segrnn.datasets.download.download_files", "folder": "new", "files": {}},
+        {"_target_": "segrnn.datasets.Tree", "root": "."},
+        {"_target_": "os.mkdir", "path": "new"},
+        {"_target_": "segrnn.datasets.Cityscapes", "annotations": {"_target_": "segrnn.datasets.Demo", "root": "new"}},
+        {
+            "_target_": "segrnn.datasets.Cityscapes",
+            "annotations": [{"_target_": "segrnn.datasets.extract.extract_archive", "archive": "x.zip"}],
+        },
+        {"_target_": None},
+        {},
+    ],
+)
+def test_only_datasets_are_built(component: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"data\.dataset"):
+        build_dataset({"root": str(tmp_path), "dataset": component}, "train")
+    assert not list(tmp_path.iterdir())

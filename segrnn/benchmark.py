@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from segrnn.config.command import run_subcommand
+from segrnn.text import nearest, tell
 
 if TYPE_CHECKING:
     from segrnn.measure import Cost
@@ -59,7 +60,7 @@ def contexts(cfg: DictConfig, run_dir: Path) -> "list[Cost]":
     print_costs(costs, title)
     write_costs(costs, title, run_dir)
     draw_receptive_fields(fields, f"what the centre of a {height} x {width} map sees, untrained", run_dir / _FIELDS)
-    print(f"tables and pictures: {run_dir}")
+    tell(f"tables and pictures: {run_dir}")
     return costs
 
 
@@ -89,7 +90,6 @@ def inference(cfg: DictConfig, run_dir: Path) -> "Latencies":
     from segrnn.export import Exported, describe, export_onnx, quantize_int8, runtimes
     from segrnn.measure import Latency, measure_latencies
     from segrnn.reports import describe_machine, print_latencies, write_latencies
-    from segrnn.text import nearest
 
     config = check(cfg, BenchmarkInference)
     allow = config["allow"]
@@ -113,7 +113,7 @@ def inference(cfg: DictConfig, run_dir: Path) -> "Latencies":
         model.save(bundle)
         info = model.info
         if {"onnx", "onnx_int8"} & set(config["runtimes"]):
-            print("exporting to ONNX")
+            tell("exporting to ONNX")
             exported = Exported(model, info.preprocessing, argmax=True)
             export_onnx(exported, file, None, describe(info.labels, info.preprocessing))
         if "onnx_int8" in config["runtimes"]:
@@ -133,7 +133,7 @@ def inference(cfg: DictConfig, run_dir: Path) -> "Latencies":
     run_dir.mkdir(parents=True, exist_ok=True)
     print_latencies(latencies, title)
     write_latencies(latencies, title, run_dir)
-    print(f"table: {run_dir}")
+    tell(f"table: {run_dir}")
     return latencies
 
 

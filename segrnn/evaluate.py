@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from segrnn.config.command import run_command
+from segrnn.text import tell
 
 if TYPE_CHECKING:
     from segrnn.metrics import Scores
@@ -112,7 +113,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
         "versions": ", ".join(f"{name} {version}" for name, version in list_versions().items()),
     }
     write_report(Report(title, figures, facts, scores, dataset.labels, gallery), run_dir / "report.html")
-    print(f"scores and pictures: {run_dir}, all on one page: {run_dir / 'report.html'}")
+    tell(f"scores and pictures: {run_dir}, all on one page: {run_dir / 'report.html'}")
     return scores
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from segrnn.config.command import run_command
+from segrnn.text import nearest, tell
 
 if TYPE_CHECKING:
     from segrnn.models import Segmenter
@@ -29,7 +30,6 @@ def export_model(cfg: DictConfig) -> list[Path]:
     from segrnn.config.model import load_trained
     from segrnn.config.schema import ExportModel, check
     from segrnn.errors import ConfigError, OutputError
-    from segrnn.text import nearest
 
     config = check(cfg, ExportModel)
     output, name = Path(config["output"]), config["format"]
@@ -53,7 +53,7 @@ def export_model(cfg: DictConfig) -> list[Path]:
     else:
         _export(model, output, config)
     for what, path in outputs.items():
-        print(f"{what:24}{path}")
+        tell(f"{what:24}{path}")
     return list(outputs.values())
 
 
@@ -67,7 +67,7 @@ def _export(model: "Segmenter", output: Path, config: dict[str, Any]) -> None:
     write = export_onnx if config["format"] == "onnx" else export_torch
     difference = write(exported, output, size, facts)
     what = "share of pixels that differ" if config["argmax"] else "largest difference of logits"
-    print(f"compared with the network on two inputs: {what} {difference:.1e}")
+    tell(f"compared with the network on two inputs: {what} {difference:.1e}")
     if config["format"] == "onnx":
         model.save(output.with_suffix(""))
     if config["int8"]:
@@ -96,8 +96,8 @@ def _compare(model: "Segmenter", paths: list[Path], config: dict[str, Any]) -> N
     mious = [Scores(each.counts.numpy(), model.info.labels.class_names).miou for each in counted]
     for path, miou in zip(paths, mious, strict=True):
         size = path.stat().st_size / 2**20
-        print(f"{path}: {size:.1f} MiB, mIoU {100 * miou:.2f} % on {len(dataset)} images of {data['split']}")
-    print(f"8-bit weights cost {100 * (mious[0] - mious[1]):.2f} points")
+        tell(f"{path}: {size:.1f} MiB, mIoU {100 * miou:.2f} % on {len(dataset)} images of {data['split']}")
+    tell(f"8-bit weights cost {100 * (mious[0] - mious[1]):.2f} points")
 
 
 def main() -> None:

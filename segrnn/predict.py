@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from segrnn.config.command import run_command
+from segrnn.text import nearest, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,6 @@ def predict(cfg: DictConfig) -> list[Path]:
     from segrnn.config.schema import Predict, check
     from segrnn.errors import ConfigError
     from segrnn.inference import FORMATS, VIDEO_SUFFIXES
-    from segrnn.text import nearest
 
     config = check(cfg, Predict)
     formats = [*FORMATS, SUBMISSION]
@@ -70,7 +70,7 @@ def _write_files(config: dict[str, Any]) -> list[Path]:
             continue
         write(job.mask, predictor, image)
         written.append(job.mask)
-    print(f"{len(written)} masks ({config['format']}) in {output}")
+    tell(f"{len(written)} masks ({config['format']}) in {output}")
     if broken:
         raise DataError(f"{len(broken)} of {len(jobs)} images have no mask:\n" + "\n".join(broken))
     return written
@@ -96,7 +96,7 @@ def _write_frames(config: dict[str, Any]) -> list[Path]:
         if mask in wanted or number > len(jobs):
             write(mask, predictor, frame)
             written.append(mask)
-    print(f"{len(written)} masks ({config['format']}) in {output}")
+    tell(f"{len(written)} masks ({config['format']}) in {output}")
     return written
 
 
@@ -115,7 +115,7 @@ def _write_video(config: dict[str, Any]) -> list[Path]:
     predictor = build_predictor(config)
     frames = track(video, description="predict", total=video.frames)
     write_video(output, video.rate, (PICTURES[name](predictor, frame) for frame in frames))
-    print(f"{video.frames} frames ({name}) in {output}")
+    tell(f"{video.frames} frames ({name}) in {output}")
     return [output]
 
 
@@ -147,10 +147,10 @@ def _write_submission(config: dict[str, Any]) -> list[Path]:
             yield name, predictor.mask(image).cpu().numpy()
 
     count = write_submission(output, rules, masks())
-    print(f"{output}: {count} masks; names, sizes, modes and ids are as {labels.name} wants them")
+    tell(f"{output}: {count} masks; names, sizes, modes and ids are as {labels.name} wants them")
     if rules.splits and count not in rules.splits.values():
         wanted = ", ".join(f"{images} of {split}" for split, images in rules.splits.items())
-        print(f"mind that the benchmark wants all images of a split: {wanted}")
+        tell(f"mind that the benchmark wants all images of a split: {wanted}")
     return [output]
 
 
@@ -172,7 +172,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 
 def _say_kept(kept: int, jobs: int, output: Path) -> None:
     if kept:
-        print(f"{kept} of {jobs} masks are in {output} already, from an earlier start; overwrite=true makes them anew")
+        tell(f"{kept} of {jobs} masks are in {output} already, from an earlier start; overwrite=true makes them anew")
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from segrnn.config.command import run_subcommand
+from segrnn.text import tell
 
 
 def download(cfg: DictConfig) -> list[Path]:
@@ -25,7 +26,7 @@ def download(cfg: DictConfig) -> list[Path]:
     config = check(cfg, PrepareDownload)
     fetch = build(config["download"], "download", ("segrnn.datasets.", *config["allow"]))
     archives: list[Path] = call(fetch, "download", Path(config["data"]["root"]))
-    print(f"{config['data']['root']}: {', '.join(path.name for path in archives) or 'there is nothing to download'}")
+    tell(f"{config['data']['root']}: {', '.join(path.name for path in archives) or 'there is nothing to download'}")
     return archives
 
 
@@ -46,7 +47,7 @@ def extract(cfg: DictConfig) -> list[Path]:
 
     config = check(cfg, PrepareExtract)
     files = extract_archive(Path(config["archive"]), Path(config["output"]), config["inside"])
-    print(f"{len(files)} files in {config['output']}")
+    tell(f"{len(files)} files in {config['output']}")
     return files
 
 
@@ -59,7 +60,6 @@ def check_files(cfg: DictConfig) -> None:
     Raises:
         SegrnnError: something is wrong with at least one file, or there are none.
     """
-    from rich.console import Console
     from rich.progress import track
 
     from segrnn.config.data import build_dataset
@@ -67,9 +67,10 @@ def check_files(cfg: DictConfig) -> None:
     from segrnn.datasets.checking import find_problems
     from segrnn.datasets.parallel import for_each
     from segrnn.errors import DataError
+    from segrnn.reports import PlainConsole
 
     config = check(cfg, PrepareCheck)
-    console = Console(soft_wrap=True, highlight=False)
+    console = PlainConsole(soft_wrap=True)
     count = 0
     for split in config["splits"]:
         dataset = build_dataset(config["data"], split, config["allow"], strict=False)
@@ -77,7 +78,7 @@ def check_files(cfg: DictConfig) -> None:
         per_pair = list(track(found, f"check {split}", total=len(dataset), console=console))
         of_split = [*dataset.unlabelled, *dataset.orphans, *(problem for some in per_pair for problem in some)]
         for problem in of_split:
-            console.print(problem, markup=False)
+            console.print(problem)
         console.print(f"{split}: {len(dataset)} pairs of image and label, {len(of_split)} problems")
         count += len(of_split)
     if count:
@@ -113,7 +114,7 @@ def stats(cfg: DictConfig) -> Path:
     statistics = ClassStatistics(dataset.labels.class_names, names, np.stack(counts))
     write_statistics(statistics, output)
     print_statistics(statistics, f"{len(dataset)} images, {data['train_split']} of {data['name']}")
-    print(
+    tell(
         f"{output}: with data.stats={output}, loss=weighted_cross_entropy weights classes by it, and "
         "data.repeat_threshold=<share> shows images of rare classes more often"
     )
@@ -147,9 +148,7 @@ def pack(cfg: DictConfig) -> Path:
         for dataset in datasets:
             written = for_each(dataset, Pack(draft), config["workers"])
             size += sum(track(written, f"pack {dataset.split}", total=len(dataset)))
-    print(
-        f"{size / 1e9:.2f} GB in {output}: train on it with data=folder data.root={output} and the crops of your data"
-    )
+    tell(f"{size / 1e9:.2f} GB in {output}: train on it with data=folder data.root={output} and the crops of your data")
     return output
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from segrnn.config.command import run_command
+from segrnn.text import tell
 
 if TYPE_CHECKING:
     import optuna
@@ -48,7 +49,7 @@ def search(cfg: DictConfig, run_dir: Path) -> "list[TrialResult]":
     with _alone(run_dir):
         study = _open_study(run_dir / _JOURNAL, config)
         if missing := config["study"]["trials"] - len(_ended(study)):
-            print(f"{max(missing, 0)} of {config['study']['trials']} trials to run; search directory: {run_dir}")
+            tell(f"{max(missing, 0)} of {config['study']['trials']} trials to run; search directory: {run_dir}")
         _run_trials(study, space, config, run_dir)
         results = _results(study)
         _write(results, space, run_dir)
@@ -163,19 +164,19 @@ def _run_trials(
         trial = _take_up(study, config["study"]["sampler"])
         values = {key: _suggest(trial, key, varied) for key, varied in space.items()}
         folder = run_dir / f"trial_{trial.number}"
-        print(f"\ntrial {trial.number}, {len(_ended(study)) + 1} of {total}: {' '.join(write_overrides(values))}")
+        tell(f"\ntrial {trial.number}, {len(_ended(study)) + 1} of {total}: {' '.join(write_overrides(values))}")
         try:
             miou = _train(study, trial, values, folder, config["study"]["name"], deadline)
         except Pruned as pruned:
             study.tell(trial, state=TrialState.PRUNED)
-            print(f"trial {trial.number} is pruned: {pruned}")
+            tell(f"trial {trial.number} is pruned: {pruned}")
         except TrainingError as error:
             # as pruned, and not as failed: so Optuna learns to keep away from such values
             trial.set_user_attr("error", str(error))
             study.tell(trial, state=TrialState.PRUNED)
-            print(f"trial {trial.number} failed: {error}")
+            tell(f"trial {trial.number} failed: {error}")
         except Interrupted:
-            print(f"the search ends within trial {trial.number}; the same command goes on with it")
+            tell(f"the search ends within trial {trial.number}; the same command goes on with it")
             raise
         except SegrnnError:
             if not _ended(study) and not (folder / "checkpoints").exists():
@@ -295,16 +296,16 @@ def _report(results: "list[TrialResult]", name: str, run_dir: Path) -> None:
 
     states = [result.state for result in results]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-    print(f"\nthe study is finished: {counts}")
+    tell(f"\nthe study is finished: {counts}")
     print_trials(results, f"study {name}")
-    print(f"table    {run_dir / 'search.csv'}\npicture  {run_dir / 'search.png'}")
+    tell(f"table    {run_dir / 'search.csv'}\npicture  {run_dir / 'search.png'}")
     best = rank_trials(results)[0]
     if best.state != "complete":
         raise TrainingError(
             f"none of {len(results)} trials came to its end: change study.space, and begin another study by its name"
         )
-    print(f"the best is trial {best.number}, in {run_dir / f'trial_{best.number}'}. As a run of its own:")
-    print(f"python -m segrnn.train {shlex.join(train_overrides(best.values))}")
+    tell(f"the best is trial {best.number}, in {run_dir / f'trial_{best.number}'}. As a run of its own:")
+    tell(f"python -m segrnn.train {shlex.join(train_overrides(best.values))}")
 
 
 def main() -> None:

@@ -1,7 +1,86 @@
-"""Make text from elsewhere safe to show, and find the words that somebody meant."""
+"""Make text from elsewhere safe to show, and find the words that somebody meant.
 
+Names of classes, files and data come from strangers. Each place where they are shown reads some characters as commands:
+terminals, spreadsheets, Markdown. Pictures have `segrnn.reports.figures`, and HTML pages hold names as JSON.
+"""
+
+import html
+import re
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+_UNPRINTABLE = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f"  # controls: they move the cursor, recolour the terminal, or begin another line
+    "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # marks that reorder the text beside them
+    "\ud800-\udfff]"  # lone surrogates, which no encoding has
+)
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+
+
+def printable(text: str) -> str:
+    r"""Write characters that are no text as escapes: controls, line breaks, marks of direction and lone surrogates.
+
+    A byte of a file's name that is not UTF-8 is shown as that byte.
+
+    Example:
+        >>> print(printable("stra\udcdfe \x1b[31m red"))
+        stra\xdfe \x1b[31m red
+    """
+    return _UNPRINTABLE.sub(_escape, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte that it can't decode
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
+
+
+def shorten(text: str, width: int) -> str:
+    """Return a text that takes at most `width` characters, printable ones.
+
+    Example:
+        >>> shorten("a name that goes on and on", 12)
+        'a name that…'
+    """
+    text = printable(text)
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def spreadsheet_cell(value: object) -> object:
+    """Return a cell for a CSV file: a text that a spreadsheet would compute gets an apostrophe in front.
+
+    Example:
+        >>> spreadsheet_cell("=1+1"), spreadsheet_cell("road"), spreadsheet_cell(-0.5)
+        ("'=1+1", 'road', -0.5)
+    """
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def markdown(text: str) -> str:
+    """Return text for a Markdown file: no markup, no HTML, and one cell of a table.
+
+    Example:
+        >>> markdown("a|b <script> `c`")
+        'a&#124;b &lt;script&gt; &#96;c&#96;'
+    """
+    escaped = html.escape(printable(text), quote=False)
+    return re.sub(r"[|`*_\[\]#!\\]", lambda match: f"&#{ord(match[0])};", escaped)
+
+
+def tell(message: object, error: bool = False) -> None:
+    """Print a message whose lines hold nothing that a terminal would obey.
+
+    Args:
+        message: may have several lines.
+        error: whether it goes to standard error.
+    """
+    lines = str(message).split("\n")
+    print("\n".join(map(printable, lines)), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def nearest(word: str, possible: Iterable[str]) -> str:

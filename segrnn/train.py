@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, OmegaConf
 
 from segrnn.config.command import run_command
+from segrnn.text import tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +61,7 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
     check_sweep(config["trainer"]["devices"], config["trainer"]["num_nodes"])
     allow = config["allow"]
     first = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"  # the process that speaks and writes
-    say: Callable[[str], None] = print if first else lambda _: None
+    say: Callable[[str], None] = tell if first else lambda _: None
     resume = _find_checkpoint(config, run_dir, first, say)
 
     pl.seed_everything(config["seed"], workers=True, verbose=False)
@@ -284,10 +285,10 @@ def _report(result: TrainResult, gallery: "Gallery", labels: "LabelSpace", title
     print_scores(result.scores, labels, title)
     write_scores(result.scores, result.run_dir)
     write_panels(gallery.chosen, labels, panels)
-    print(f"best checkpoint           {result.best}")
-    print(f"last checkpoint           {result.last}")
-    print(f"scores                    {result.run_dir / 'metrics.json'}")
-    print(f"image, truth, prediction  {panels}")
+    tell(f"best checkpoint           {result.best}")
+    tell(f"last checkpoint           {result.last}")
+    tell(f"scores                    {result.run_dir / 'metrics.json'}")
+    tell(f"image, truth, prediction  {panels}")
 
 
 def main() -> None:

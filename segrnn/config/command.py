@@ -1,9 +1,12 @@
 """What the commands share: Hydra's command line, and errors without tracebacks."""
 
+import io
+import locale
 import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from segrnn.config.run import named_run
 from segrnn.errors import SegrnnError
-from segrnn.text import nearest
+from segrnn.text import nearest, tell
 
 CONF = "segrnn.conf"
 
@@ -35,6 +38,7 @@ def run_command(task: Task, config_name: str) -> None:
     """
     # a shell leaves the tilde of data.root=~/camvid as it is, and Hydra can't read it
     sys.argv[1:] = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
+    _use_utf8()
     debug = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints and exits itself, with code 1
 
@@ -62,11 +66,24 @@ def run_command(task: Task, config_name: str) -> None:
             raise
         _stop(f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        tell("interrupted", error=True)
         sys.exit(130)
     finally:
         if not debug:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def _use_utf8() -> None:
+    """Write text files as UTF-8 in any locale, those of libraries too; show what a terminal can't as escapes."""
+    if locale.getencoding().lower() != "utf-8":
+        for name in ("C.UTF-8", "en_US.UTF-8", "UTF-8"):
+            with suppress(locale.Error):
+                locale.setlocale(locale.LC_CTYPE, name)
+                break
+        os.environ["PYTHONUTF8"] = "1"  # for the processes that this one starts
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run_subcommand(command: str, tasks: Mapping[str, Task]) -> None:
@@ -79,7 +96,7 @@ def run_subcommand(command: str, tasks: Mapping[str, Task]) -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     options = ", ".join(tasks)
     if name in ("-h", "--help"):
-        print(f"usage: python -m segrnn.{command} NAME [key=value ...]\nNAME is one of: {options}; each has a --help")
+        tell(f"usage: python -m segrnn.{command} NAME [key=value ...]\nNAME is one of: {options}; each has a --help")
         sys.exit(0)
     if name not in tasks:
         _stop(f"{command} has no {name!r}{nearest(name, tasks)}; it has {options}")
@@ -90,7 +107,7 @@ def run_subcommand(command: str, tasks: Mapping[str, Task]) -> None:
 def _stop(message: str, exit_code: int = 2) -> NoReturn:
     rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
     who = "" if rank == "0" else f"[process {rank}] "
-    print(f"{who}error: {message}", file=sys.stderr)
+    tell(f"{who}error: {message}", error=True)
     sys.exit(exit_code)
 
 

@@ -20,6 +20,7 @@ from rich.progress import (
 
 from segrnn.datasets.extract import check_zip, require_space
 from segrnn.errors import DataError, DownloadError, OutputError
+from segrnn.text import tell
 
 DIGITS = {"md5": 32, "sha1": 40, "sha256": 64}
 """The checksums that can be verified, and how long they are in hexadecimal."""
@@ -117,7 +118,7 @@ def _verify(path: Path, file: WebFile) -> None:
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, algorithm).hexdigest()
     if file.checksum is None:
-        print(f"{file.name}: no checksum is published; this one has sha256:{found}")
+        tell(f"{file.name}: no checksum is published; this one has sha256:{found}")
     elif found != wanted.lower():
         raise DownloadError(f"{path} has {algorithm}:{found}, but {file.checksum} was wanted")
 

@@ -73,4 +73,6 @@ def _write_classes(labels: LabelSpace, path: Path) -> None:
     void = [label.id for label in labels.labels if label.train_id == IGNORE_INDEX and label.id >= 0]
     classes = [{"name": label.name, "id": label.id, "color": list(label.color)} for label in labels.classes]
     content = {"name": labels.name, "classes": classes, "ignore": void}
-    path.write_text(yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True))
+    path.write_text(
+        yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True), encoding="utf-8"
+    )

@@ -123,7 +123,7 @@ def read_statistics(path: str | Path) -> ClassStatistics:
         DataError: the file is missing, or is not such a file.
     """
     try:
-        return ClassStatistics.from_dict(json.loads(Path(path).read_text()))
+        return ClassStatistics.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; python -m segrnn.prepare stats writes it") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:

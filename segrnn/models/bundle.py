@@ -20,6 +20,7 @@ from segrnn.models.info import ModelInfo
 from segrnn.models.loading import load_weights
 from segrnn.models.reading import WEIGHTS, digest_weights
 from segrnn.models.segmenter import Segmenter
+from segrnn.text import markdown
 
 CONFIG, CARD = "config.json", "README.md"
 _FORMAT = "segrnn bundle 1"
@@ -156,15 +157,15 @@ def _card(info: ModelInfo) -> ModelCard:
     data = ModelCardData(
         library_name="segrnn", pipeline_tag="image-segmentation", tags=["semantic-segmentation", "segrnn"]
     )
-    scores = "\n".join(f"| {name} | {100 * value:.2f} |" for name, value in info.scores.items())
+    scores = "\n".join(f"| {markdown(name)} | {100 * value:.2f} |" for name, value in info.scores.items())
     config = json.dumps({"architecture": dict(info.architecture)}, indent=2)
     text = f"""---
 {data.to_yaml()}
 ---
 
-# A segmentation network for {info.labels.name}
+# A segmentation network for {markdown(info.labels.name)}
 
-Classes: {", ".join(info.labels.class_names)}.
+Classes: {", ".join(map(markdown, info.labels.class_names))}.
 
 ```python
 from segrnn.models import Segmenter

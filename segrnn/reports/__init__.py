@@ -16,12 +16,14 @@ from segrnn.reports.tables import (
     write_scores,
     write_statistics,
 )
+from segrnn.reports.terminal import PlainConsole
 from segrnn.reports.trials import TrialResult, print_trials, rank_trials, write_trials
 
 __all__ = [
     "OUTCOMES",
     "Example",
     "Gallery",
+    "PlainConsole",
     "Report",
     "TrialResult",
     "describe_machine",

@@ -5,16 +5,15 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
 from segrnn.inference import write_atomically
 from segrnn.measure import Cost
+from segrnn.reports.figures import picture
+from segrnn.reports.terminal import PlainConsole
 
 _COLUMNS = ("context", "map", "params", "GMAC", "fwd ms", "train ms", "GMAC/s", "MiB")
 
@@ -26,8 +25,8 @@ _LEGEND = (
 
 def print_costs(costs: Sequence[Cost], title: str) -> None:
     """A table in the terminal for each size of the map."""
-    console = Console()
-    console.print(title, highlight=False)
+    console = PlainConsole()
+    console.print(title)
     for size in dict.fromkeys(map(_size, costs)):
         table = Table(title=f"map of {size}", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for column in _without_size(_COLUMNS):
@@ -36,14 +35,14 @@ def print_costs(costs: Sequence[Cost], title: str) -> None:
             if _size(cost) == size:
                 table.add_row(*_without_size(_row(cost)))
         console.print(table)
-    console.print(_LEGEND, highlight=False)
+    console.print(_LEGEND)
 
 
 def write_costs(costs: Sequence[Cost], title: str, folder: Path) -> None:
     """Write ``costs.csv``, ``costs.md`` and ``costs.png``."""
     write_atomically(folder / "costs.csv", lambda path: _write_csv(costs, path))
     write_atomically(folder / "costs.md", lambda path: _write_markdown(costs, title, path))
-    write_atomically(folder / "costs.png", lambda path: _draw_costs(costs, title, path))
+    _draw_costs(costs, title, folder / "costs.png")
 
 
 def draw_receptive_fields(fields: Mapping[str, Tensor], title: str, path: Path) -> None:
@@ -51,18 +50,16 @@ def draw_receptive_fields(fields: Mapping[str, Tensor], title: str, path: Path) 
     columns = 4
     rows = -(-len(fields) // columns)
     height, width = next(iter(fields.values())).shape
-    figure = Figure(figsize=(13, rows * (13 / columns * height / width + 0.3) + 0.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=10)
-    axes = figure.subplots(rows, columns, squeeze=False).flatten()
-    for axis in axes:
-        axis.set_axis_off()
-    norm = LogNorm(vmin=1e-4, vmax=1, clip=True)
-    for axis, (name, field) in zip(axes, fields.items(), strict=False):
-        image = axis.imshow(field.clamp(min=1e-4).numpy(), cmap="magma", norm=norm)
-        axis.set_title(name, fontsize=9)
-    figure.colorbar(image, ax=axes, label="gradient, relative to its maximum", shrink=0.6)
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=90))
+    with picture(path, (13, rows * (13 / columns * height / width + 0.3) + 0.8), dpi=90) as figure:
+        figure.suptitle(title, fontsize=10)
+        axes = figure.subplots(rows, columns, squeeze=False).flatten()
+        for axis in axes:
+            axis.set_axis_off()
+        norm = LogNorm(vmin=1e-4, vmax=1, clip=True)
+        for axis, (name, field) in zip(axes, fields.items(), strict=False):
+            image = axis.imshow(field.clamp(min=1e-4).numpy(), cmap="magma", norm=norm)
+            axis.set_title(name, fontsize=9)
+        figure.colorbar(image, ax=axes, label="gradient, relative to its maximum", shrink=0.6)
 
 
 def _row(cost: Cost) -> tuple[str, ...]:
@@ -87,7 +84,7 @@ def _size(cost: Cost) -> str:
 
 
 def _write_csv(costs: Sequence[Cost], path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in dataclasses.fields(Cost)])
         writer.writeheader()
         writer.writerows(dataclasses.asdict(cost) for cost in costs)
@@ -95,7 +92,7 @@ def _write_csv(costs: Sequence[Cost], path: Path) -> None:
 
 def _write_markdown(costs: Sequence[Cost], title: str, path: Path) -> None:
     lines = [title, "", _LEGEND, "", _line(_COLUMNS), _line(["---", "---"] + ["---:"] * (len(_COLUMNS) - 2))]
-    path.write_text("\n".join([*lines, *(_line(_row(cost)) for cost in costs)]) + "\n")
+    path.write_text("\n".join([*lines, *(_line(_row(cost)) for cost in costs)]) + "\n", encoding="utf-8")
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -103,22 +100,20 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _draw_costs(costs: Sequence[Cost], title: str, path: Path) -> None:
-    figure = Figure(figsize=(12, 6), layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=9)
-    time, memory = figure.subplots(1, 2)
     names = list(dict.fromkeys(cost.name for cost in costs))
-    for i, name in enumerate(names):
-        own = [cost for cost in costs if cost.name == name]
-        pixels = [cost.height * cost.width for cost in own]
-        style = {"marker": "osv^Dp*"[i % 7], "linestyle": ("-", "--", ":")[i // 10 % 3], "color": f"C{i % 10}"}
-        time.plot(pixels, [cost.training_ms for cost in own], label=name, **style)
-        memory.plot(pixels, [cost.peak_mib for cost in own], **style)
-    for axis, label in ((time, "forward and backward, ms"), (memory, "peak memory, MiB")):
-        axis.set_xscale("log", base=2)
-        axis.set_yscale("log")
-        axis.set_xlabel("positions of the map")
-        axis.set_ylabel(label)
-        axis.grid(alpha=0.3)
-    figure.legend(loc="outside right center", fontsize=8)
-    figure.savefig(path, format="png", dpi=90)
+    with picture(path, (12, 6), dpi=90) as figure:
+        figure.suptitle(title, fontsize=9)
+        time, memory = figure.subplots(1, 2)
+        for i, name in enumerate(names):
+            own = [cost for cost in costs if cost.name == name]
+            pixels = [cost.height * cost.width for cost in own]
+            style = {"marker": "osv^Dp*"[i % 7], "linestyle": ("-", "--", ":")[i // 10 % 3], "color": f"C{i % 10}"}
+            time.plot(pixels, [cost.training_ms for cost in own], label=name, **style)
+            memory.plot(pixels, [cost.peak_mib for cost in own], **style)
+        for axis, label in ((time, "forward and backward, ms"), (memory, "peak memory, MiB")):
+            axis.set_xscale("log", base=2)
+            axis.set_yscale("log")
+            axis.set_xlabel("positions of the map")
+            axis.set_ylabel(label)
+            axis.grid(alpha=0.3)
+        figure.legend(loc="outside right center", fontsize=8)

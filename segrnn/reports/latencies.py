@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from segrnn.inference import write_atomically
 from segrnn.measure import Latency
+from segrnn.reports.terminal import PlainConsole
 
 Latencies = Mapping[tuple[str, tuple[int, int]], Latency]
 """By runtime and by height and width of the image."""
@@ -28,8 +28,7 @@ def print_latencies(latencies: Latencies, title: str) -> None:
         table.add_column(column, justify="left" if column in ("image", "runtime") else "right", no_wrap=True)
     for row in _rows(latencies):
         table.add_row(*row)
-    console = Console()
-    console.print(title, table, _LEGEND, highlight=False)
+    PlainConsole().print(title, table, _LEGEND)
 
 
 def write_latencies(latencies: Latencies, title: str, folder: Path) -> None:
@@ -37,7 +36,7 @@ def write_latencies(latencies: Latencies, title: str, folder: Path) -> None:
     rows = "\n".join(f"| {' | '.join(row)} |" for row in _rows(latencies))
     head = f"| {' | '.join(_COLUMNS)} |\n|---|---|{'---:|' * (len(_COLUMNS) - 2)}"
     text = f"{title}\n\n{head}\n{rows}\n\n{_LEGEND}\n"
-    write_atomically(folder / "inference.md", lambda path: path.write_text(text))
+    write_atomically(folder / "inference.md", lambda path: path.write_text(text, encoding="utf-8"))
     write_atomically(folder / "inference.csv", lambda path: _write_csv(latencies, path))
 
 
@@ -59,7 +58,7 @@ def _rows(latencies: Latencies) -> list[tuple[str, ...]]:
 
 
 def _write_csv(latencies: Latencies, path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["height", "width", "runtime", "seconds", "peak_mib"])
         for (runtime, (height, width)), latency in latencies.items():

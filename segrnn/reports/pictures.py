@@ -1,22 +1,24 @@
 """Scores and masks as pictures."""
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from segrnn.inference import write_atomically
 from segrnn.labels import IGNORE_INDEX, LabelSpace
 from segrnn.labels.space import ByteArray
 from segrnn.metrics import Calibration, Scores
+from segrnn.reports.figures import picture
 from segrnn.reports.gallery import Example
+from segrnn.text import shorten
 
 _LEGEND = 40
 """Classes that a legend has room for."""
+
+_NAME, _TITLE = 24, 60
+"""Characters of a class and of an image that a picture has room for; ADE20K has long names."""
 
 OUTCOMES = {"right": (255, 255, 255), "wrong": (220, 30, 30), "void": (160, 160, 160)}
 """What a pixel can be, and its colour in a picture of errors."""
@@ -28,23 +30,21 @@ def draw_confusion(scores: Scores, path: Path) -> None:
     classes = len(scores.class_names)
     side = 2.5 + min(0.45 * classes, 24)
     small = None if classes <= 50 else 5
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    names = [textwrap.shorten(name, 24, placeholder="...") for name in scores.class_names]  # ADE20K has long ones
-    axes.set_xticks(range(classes), names, rotation=90, fontsize=small)
-    axes.set_yticks(range(classes), names, fontsize=small)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.set_title(f"mIoU {100 * scores.miou:.2f} %")
-    if classes <= 40:  # more cells than that can't be read
-        for (row, column), share in np.ndenumerate(shares):
-            if share >= 0.5:
-                shade = "white" if share > 60 else "black"
-                axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color=shade)
-    figure.colorbar(image, ax=axes, label="% of the true class")
-    figure.savefig(path, format="png", dpi=110)
+    names = [shorten(name, _NAME) for name in scores.class_names]
+    with picture(path, (side + 1, side), dpi=110) as figure:
+        axes = figure.add_subplot()
+        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+        axes.set_xticks(range(classes), names, rotation=90, fontsize=small)
+        axes.set_yticks(range(classes), names, fontsize=small)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        axes.set_title(f"mIoU {100 * scores.miou:.2f} %")
+        if classes <= 40:  # more cells than that can't be read
+            for (row, column), share in np.ndenumerate(shares):
+                if share >= 0.5:
+                    shade = "white" if share > 60 else "black"
+                    axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color=shade)
+        figure.colorbar(image, ax=axes, label="% of the true class")
 
 
 def draw_lr_range(factors: Sequence[float], losses: Sequence[float], path: Path) -> None:
@@ -57,56 +57,50 @@ def draw_lr_range(factors: Sequence[float], losses: Sequence[float], path: Path)
     """
     weights = 0.9 ** np.arange(len(losses))[::-1]  # about ten steps; no bias at the start
     smooth = [np.average(losses[: i + 1], weights=weights[len(losses) - i - 1 :]) for i in range(len(losses))]
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.plot(factors, losses, ".", alpha=0.3)
-    axes.plot(factors, smooth)
-    axes.set_xscale("log")
-    axes.set_xlabel("learning rates, times the configured ones")
-    axes.set_ylabel("loss")
-    if len(smooth) > 1:
-        steepest = factors[int(np.argmin(np.gradient(smooth)))]
-        axes.axvline(steepest, color="black", linestyle=":")
-        axes.set_title(f"falls fastest at {steepest:.2g} times")
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
+    with picture(path, (7, 4)) as figure:
+        axes = figure.add_subplot()
+        axes.plot(factors, losses, ".", alpha=0.3)
+        axes.plot(factors, smooth)
+        axes.set_xscale("log")
+        axes.set_xlabel("learning rates, times the configured ones")
+        axes.set_ylabel("loss")
+        if len(smooth) > 1:
+            steepest = factors[int(np.argmin(np.gradient(smooth)))]
+            axes.axvline(steepest, color="black", linestyle=":")
+            axes.set_title(f"falls fastest at {steepest:.2g} times")
 
 
 def draw_calibration(calibration: Calibration, path: Path) -> None:
     """Accuracy against confidence, bin by bin, and how many pixels each bin has: the reliability diagram."""
-    figure = Figure(figsize=(5, 6), layout="constrained")
-    FigureCanvasAgg(figure)
-    curve, share = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     edges = np.linspace(0, 1, calibration.bins + 1)
-    curve.stairs(np.nan_to_num(calibration.accuracy), edges, fill=True, alpha=0.5, label="accuracy")
-    curve.plot(calibration.confidence, calibration.confidence, "k.:", label="confidence")
-    curve.set_title(f"expected calibration error {100 * calibration.error:.2f} %")
-    curve.legend()
-    share.stairs(calibration.pixels / max(1, calibration.pixels.sum()), edges, fill=True)
-    share.set_xlabel("confidence")
-    share.set_ylabel("share of pixels")
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
+    with picture(path, (5, 6)) as figure:
+        curve, share = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+        curve.stairs(np.nan_to_num(calibration.accuracy), edges, fill=True, alpha=0.5, label="accuracy")
+        curve.plot(calibration.confidence, calibration.confidence, "k.:", label="confidence")
+        curve.set_title(f"expected calibration error {100 * calibration.error:.2f} %")
+        curve.legend()
+        share.stairs(calibration.pixels / max(1, calibration.pixels.sum()), edges, fill=True)
+        share.set_xlabel("confidence")
+        share.set_ylabel("share of pixels")
 
 
 def write_panels(examples: Sequence[Example], labels: LabelSpace, path: Path) -> None:
     """A page with image, truth, prediction and errors of each example, and a legend."""
     ratios = [len(example.image) / example.image.shape[1] for example in examples]
-    figure = Figure(figsize=(14, 3.5 * sum(ratios) + 1), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(len(examples), 4, squeeze=False, height_ratios=ratios)
-    for row, example in zip(axes, examples, strict=True):
-        pictures = {
-            example.title: example.image,
-            "truth": labels.colorize(example.truth),
-            "prediction": labels.colorize(example.prediction),
-            "errors": errors(example.prediction, example.truth),
-        }
-        for axis, (title, picture) in zip(row, pictures.items(), strict=True):
-            axis.imshow(picture)
-            axis.set_title(title, fontsize=8)
-            axis.set_axis_off()
-    _legend(figure, labels)
-    write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=100))
+    with picture(path, (14, 3.5 * sum(ratios) + 1)) as figure:
+        axes = figure.subplots(len(examples), 4, squeeze=False, height_ratios=ratios)
+        for row, example in zip(axes, examples, strict=True):
+            pictures = {
+                shorten(example.title, _TITLE): example.image,
+                "truth": labels.colorize(example.truth),
+                "prediction": labels.colorize(example.prediction),
+                "errors": errors(example.prediction, example.truth),
+            }
+            for axis, (title, pixels) in zip(row, pictures.items(), strict=True):
+                axis.imshow(pixels)
+                axis.set_title(title, fontsize=8)
+                axis.set_axis_off()
+        _legend(figure, labels)
 
 
 def errors(mask: ByteArray, truth: ByteArray) -> ByteArray:
@@ -121,5 +115,7 @@ def outcomes(mask: ByteArray, truth: ByteArray) -> ByteArray:
 
 def _legend(figure: Figure, labels: LabelSpace) -> None:
     shown = labels.classes[:_LEGEND]
-    patches = [Patch(color="#{:02x}{:02x}{:02x}".format(*label.color), label=label.name) for label in shown]
+    patches = [
+        Patch(color="#{:02x}{:02x}{:02x}".format(*label.color), label=shorten(label.name, _NAME)) for label in shown
+    ]
     figure.legend(handles=patches, loc="outside lower center", ncols=10, fontsize=8)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,6 +15,8 @@ from segrnn.inference import write_atomically
 from segrnn.labels import LabelSpace
 from segrnn.metrics import BoundaryIoU, Calibration, Scores
 from segrnn.reports.pictures import draw_confusion
+from segrnn.reports.terminal import PlainConsole
+from segrnn.text import printable, spreadsheet_cell
 
 _NAME_WIDTH = 40
 """Columns of the terminal: some names of ADE20K are longer than a line."""
@@ -31,7 +32,7 @@ def print_scores(scores: Scores, labels: LabelSpace, title: str) -> None:
     for k in np.argsort(scores.iou):
         swatch = ("\u25a0 ", "rgb({},{},{})".format(*labels.classes[k].color))
         table.add_row(
-            Text.assemble(swatch, scores.class_names[k]),
+            Text.assemble(swatch, printable(scores.class_names[k])),
             Text(_percent(scores.iou[k]), style=_grade(scores.iou[k])),
             _percent(scores.accuracy[k]),
             _percent(scores.support[k] / total),
@@ -39,7 +40,7 @@ def print_scores(scores: Scores, labels: LabelSpace, title: str) -> None:
     table.add_section()
     table.add_row("mean", _percent(scores.miou), _percent(scores.mean_accuracy), "")
     table.add_row("weighted by frequency", _percent(scores.frequency_weighted_iou), _percent(scores.pixel_accuracy), "")
-    Console().print(table)
+    PlainConsole().print(table)
 
 
 def _grade(iou: float) -> str:
@@ -56,7 +57,7 @@ def print_official(official: Mapping[str, Any], boundary: BoundaryIoU, calibrati
         table.add_row(name, _percent(value))
     table.add_row("boundary IoU", _percent(boundary.miou))
     table.add_row("expected calibration error", _percent(calibration.error))
-    Console().print(table)
+    PlainConsole().print(table)
 
 
 def name_official(official: Mapping[str, Any]) -> dict[str, float]:
@@ -86,7 +87,7 @@ def print_statistics(statistics: ClassStatistics, title: str) -> None:
             _percent(statistics.presence[k]),
             f"{statistics.median_frequency_weights[k]:.3f}",
         )
-    Console().print(table)
+    PlainConsole().print(table)
 
 
 def write_statistics(statistics: ClassStatistics, path: Path) -> None:
@@ -110,12 +111,14 @@ def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None
         folder / "confusion.npz",
         lambda path: _write_confusion(scores, path),
     )
-    write_atomically(folder / "confusion.png", lambda path: draw_confusion(scores, path))
+    draw_confusion(scores, folder / "confusion.png")
 
 
 def write_json(content: Any, path: Path) -> None:
     """Write primitives as a file that people can read too."""
-    write_atomically(path, lambda temporary: temporary.write_text(json.dumps(content, indent=2) + "\n"))
+    write_atomically(
+        path, lambda temporary: temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    )
 
 
 def _write_confusion(scores: Scores, path: Path) -> None:
@@ -124,11 +127,11 @@ def _write_confusion(scores: Scores, path: Path) -> None:
 
 
 def _write_csv(scores: Scores, path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["class", "iou", "accuracy", "pixels"])
         for name, row in scores.to_dict()["per_class"].items():
-            writer.writerow([name, *("" if value is None else value for value in row.values())])
+            writer.writerow([spreadsheet_cell(name), *("" if value is None else value for value in row.values())])
 
 
 def _percent(value: float) -> str:

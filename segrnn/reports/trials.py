@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from rich.console import Console
 from rich.table import Table
 
 from segrnn.inference import write_atomically
+from segrnn.reports.figures import picture
+from segrnn.reports.terminal import PlainConsole
+from segrnn.text import shorten, spreadsheet_cell
+
+_OPTION = 24
+"""Characters of a choice that an axis has room for."""
 
 _MARKS = {"complete": ("o", "C0"), "pruned": ("x", "C1")}
 
@@ -58,11 +61,11 @@ def print_trials(results: Sequence[TrialResult], title: str) -> None:
         miou = "-" if result.miou is None else f"{100 * result.miou:.2f}"
         values = [_short(result.values[key]) for key in keys]
         table.add_row(str(result.number), *values, miou, str(result.step), result.state)
-    console = Console()
+    console = PlainConsole()
     console.print(table)
     for result in results:
         if result.error:
-            console.print(f"trial {result.number} failed: {result.error}", highlight=False, markup=False)
+            console.print(f"trial {result.number} failed: {result.error}")
 
 
 def write_trials(
@@ -77,16 +80,17 @@ def write_trials(
         choices: the values of the overrides that are no numbers on an axis.
     """
     write_atomically(folder / "search.csv", lambda path: _write_csv(results, path))
-    write_atomically(folder / "search.png", lambda path: _draw(results, path, logarithmic, choices))
+    _draw(results, folder / "search.png", logarithmic, choices)
 
 
 def _write_csv(results: Sequence[TrialResult], path: Path) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["trial", "state", "miou", "step", *results[0].values, "error"])
         for result in results:
             values = ("null" if value is None else value for value in result.values.values())
-            writer.writerow([result.number, result.state, result.miou, result.step, *values, result.error])
+            row = [result.number, result.state, result.miou, result.step, *values, result.error]
+            writer.writerow(map(spreadsheet_cell, row))
 
 
 def _draw(
@@ -95,27 +99,25 @@ def _draw(
     keys = list(results[0].values)
     columns = min(3, 1 + len(keys))
     rows = -(-(1 + len(keys)) // columns)
-    figure = Figure(figsize=(4.5 * columns, 3.5 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).flatten()
-    for axis in axes[1 + len(keys) :]:
-        axis.set_axis_off()
+    with picture(path, (4.5 * columns, 3.5 * rows)) as figure:
+        axes = figure.subplots(rows, columns, squeeze=False).flatten()
+        for axis in axes[1 + len(keys) :]:
+            axis.set_axis_off()
 
-    _draw_progress(axes[0], results)
-    for axis, key in zip(axes[1:], keys, strict=False):
-        axis.set_xlabel(key)
-        axis.set_ylabel("mIoU, %")
-        axis.grid(alpha=0.3)
-        if key in choices:
-            options = list(choices[key])
-            axis.set_xticks(range(len(options)), [_short(option) for option in options])
-            axis.set_xlim(-0.5, len(options) - 0.5)
-            _scatter(axis, results, {result.number: options.index(result.values[key]) for result in results})
-        else:
-            if key in logarithmic:
-                axis.set_xscale("log")
-            _scatter(axis, results, {result.number: result.values[key] for result in results})
-    figure.savefig(path, format="png", dpi=100)
+        _draw_progress(axes[0], results)
+        for axis, key in zip(axes[1:], keys, strict=False):
+            axis.set_xlabel(key)
+            axis.set_ylabel("mIoU, %")
+            axis.grid(alpha=0.3)
+            if key in choices:
+                options = list(choices[key])
+                axis.set_xticks(range(len(options)), [shorten(_short(option), _OPTION) for option in options])
+                axis.set_xlim(-0.5, len(options) - 0.5)
+                _scatter(axis, results, {result.number: options.index(result.values[key]) for result in results})
+            else:
+                if key in logarithmic:
+                    axis.set_xscale("log")
+                _scatter(axis, results, {result.number: result.values[key] for result in results})
 
 
 def _draw_progress(axis: Axes, results: Sequence[TrialResult]) -> None:

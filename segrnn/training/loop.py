@@ -166,7 +166,7 @@ def _explain_failure(error: TrainingError, data: DataModule, lightning: pl.Train
     path = run_dir / "failed_step.json"
     if lightning.is_global_zero:
         report = {"error": str(error), "step": lightning.global_step + 1, "images": data.next_names()}
-        path.write_text(json.dumps(report, indent=2) + "\n")
+        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return (
         f"{error}. {path} names its images; checkpoints are from before it, with finite weights. Usual reasons: a "
         "learning rate that is too high, no warm-up, no clipping, 16-mixed where bf16-mixed would do"

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from segrnn.reports import draw_lr_range
+from segrnn.text import tell
 
 _FEWEST = 20
 """Steps before which the loss is too rough to say that it has risen."""
@@ -53,4 +54,4 @@ class LearningRateRange(Callback):
     def _draw(self, trainer: pl.Trainer) -> None:
         if trainer.is_global_zero and self.losses:
             draw_lr_range(self.factors[: len(self.losses)], self.losses, self.path)
-            print(f"loss over learning rates  {self.path}")
+            tell(f"loss over learning rates  {self.path}")

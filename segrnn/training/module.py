@@ -20,6 +20,7 @@ from segrnn.inference import Predictor
 from segrnn.labels import IGNORE_INDEX
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.models import Segmenter
+from segrnn.text import printable
 from segrnn.training.interruption import Interruption
 
 
@@ -176,7 +177,7 @@ class SegmentationModule(pl.LightningModule):
                 "val/miou": self.scores.miou,
                 "val/mean_accuracy": self.scores.mean_accuracy,
                 "val/pixel_accuracy": self.scores.pixel_accuracy,
-                **{f"val/iou/{name}": float(iou) for name, iou in of_classes if not math.isnan(iou)},
+                **{f"val/iou/{printable(name)}": float(iou) for name, iou in of_classes if not math.isnan(iou)},
             }
         )
 

@@ -19,6 +19,7 @@ from segrnn.errors import ConfigError, Interrupted, SegrnnError
 from segrnn.metrics import Scores
 from segrnn.models.reading import read_checkpoint
 from segrnn.reports import Example, Gallery, write_json, write_scores
+from segrnn.text import printable, tell
 from segrnn.training import wandb_media as media
 from segrnn.training.checkpoints import KEYS, link_or_copy
 from segrnn.training.dashboard import Dashboard, RunInfo
@@ -102,12 +103,12 @@ class WandbDashboard(Dashboard):
                 _find_server()
                 self._start("online")
             except Exception as error:
-                print(f"W&B is not online ({_reason(error)}): the run is written to files instead", flush=True)
+                tell(f"W&B is not online ({_reason(error)}): the run is written to files instead")
         if self.run is None and self.mode != "disabled":
             try:
                 self._start("offline")
             except Exception as error:
-                print(f"W&B can't start ({_reason(error)}): the run goes on without it", flush=True)
+                tell(f"W&B can't start ({_reason(error)}): the run goes on without it")
         self._safely(self._introduce)
 
     def _start(self, mode: Mode) -> None:
@@ -118,6 +119,7 @@ class WandbDashboard(Dashboard):
         if before and not goes_on:
             config["resumed_from"] = {"wandb_run": before[-1]["id"], "step": self.info.step}
         Path(self._folder).mkdir(parents=True, exist_ok=True)
+        name = self.info.name
         with _no_questions():
             self.run = wandb.init(
                 project=self.project,
@@ -126,8 +128,8 @@ class WandbDashboard(Dashboard):
                 mode=mode,
                 id=before[-1]["id"] if goes_on else None,
                 resume="allow" if goes_on else None,
-                name=self.info.name if goes_on or not before else f"{self.info.name} from step {self.info.step}",
-                group=self.info.group,
+                name=printable(name if goes_on or not before else f"{name} from step {self.info.step}"),
+                group=printable(self.info.group),
                 job_type="train",
                 tags=self.tags,
                 config=config,
@@ -216,7 +218,11 @@ class WandbDashboard(Dashboard):
             if not path.exists():
                 continue
             facts = _describe(path)
-            metadata = {**facts, **self.info.facts, "class_names": list(self.info.labels.class_names)}
+            metadata = {
+                **facts,
+                **self.info.facts,
+                "class_names": [printable(name) for name in self.info.labels.class_names],
+            }
             artifact = wandb.Artifact(f"model-{run.id}", "model", metadata=metadata)
             kept = Path(run.dir).parent / "checkpoints" / path.name  # as it is now, until it is uploaded
             kept.parent.mkdir(exist_ok=True)
@@ -226,10 +232,10 @@ class WandbDashboard(Dashboard):
 
     def _finish(self, run: wandb.Run, exit_code: int) -> None:
         if not run.offline:
-            print(f"W&B uploads what is left, for up to {self.finish_timeout:g} s: {run.url}", flush=True)
+            tell(f"W&B uploads what is left, for up to {self.finish_timeout:g} s: {run.url}")
         run.finish(exit_code)
         if run.offline:
-            print(f"W&B run                   wandb sync {_sync_dir(run)}", flush=True)
+            tell(f"W&B run                   wandb sync {_sync_dir(run)}")
 
     def _safely(self, action: Callable[[wandb.Run], None]) -> None:
         """Do something with the W&B run; if that fails, say so, and leave W&B alone from then on."""
@@ -240,10 +246,9 @@ class WandbDashboard(Dashboard):
             action(run)
         except Exception as error:
             self.run = None
-            print(
+            tell(
                 f"W&B fails ({_reason(error)}): the run goes on without it. What W&B has so far is uploaded by\n"
                 f"  wandb sync {_sync_dir(run)}",
-                flush=True,
             )
             with redirect_stderr(io.StringIO()):
                 with suppress(Exception):
@@ -255,7 +260,7 @@ class WandbDashboard(Dashboard):
 def _read_parts(path: Path) -> list[dict[str, str]]:
     """The W&B runs that a run has been so far; none where the list is missing or damaged."""
     try:
-        return [{"id": part["id"], "mode": part["mode"]} for part in json.loads(path.read_text())]
+        return [{"id": part["id"], "mode": part["mode"]} for part in json.loads(path.read_text(encoding="utf-8"))]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

@@ -13,6 +13,7 @@ from segrnn.labels import IGNORE_INDEX, LabelSpace
 from segrnn.labels.space import ByteArray
 from segrnn.metrics import Scores
 from segrnn.reports import OUTCOMES, Example, errors, outcomes
+from segrnn.text import printable
 
 _MOST_ROWS = 10_000
 """Of a table or a chart; W&B drops what is beyond."""
@@ -30,10 +31,10 @@ def example_images(examples: Sequence[Example], labels: LabelSpace) -> list[wand
 
 def example_image(example: Example, labels: LabelSpace) -> wandb.Image:
     """An image with its masks as layers, which can be shown and hidden. W&B chooses their colours."""
-    names = {**dict(enumerate(labels.class_names)), IGNORE_INDEX: "void"}
+    names = {**dict(enumerate(map(printable, labels.class_names))), IGNORE_INDEX: "void"}
     return wandb.Image(
         Image.fromarray(example.image),
-        caption=example.title,
+        caption=printable(example.title),
         masks={
             "errors": {
                 "mask_data": outcomes(example.prediction, example.truth),
@@ -72,13 +73,13 @@ def _fit(picture: ByteArray) -> ByteArray:
 
 def worst_table(examples: Sequence[Example], labels: LabelSpace) -> wandb.Table:
     """The images with the lowest mIoU, worst first."""
-    rows = [[example.name, example.miou, example_image(example, labels)] for example in examples]
+    rows = [[printable(example.name), example.miou, example_image(example, labels)] for example in examples]
     return wandb.Table(["name", "mIoU", "image"], rows)
 
 
 def confusion_chart(scores: Scores) -> CustomChart | None:
     """The confusion matrix, where it has not too many cells for a chart."""
-    names = scores.class_names
+    names = [printable(name) for name in scores.class_names]
     if len(names) ** 2 > _MOST_ROWS:
         return None
     rows = [[names[true], names[predicted], int(n)] for (true, predicted), n in np.ndenumerate(scores.counts)]
@@ -89,10 +90,15 @@ def confusion_chart(scores: Scores) -> CustomChart | None:
 
 def confusion_table(scores: Scores) -> wandb.Table:
     """The pairs of classes that are confused most."""
-    return wandb.Table(["true", "predicted", "pixels", "share of the true class"], scores.confusions(count=100))
+    rows = [[printable(true), printable(predicted), *rest] for true, predicted, *rest in scores.confusions(count=100)]
+    return wandb.Table(["true", "predicted", "pixels", "share of the true class"], rows)
 
 
 def iou_chart(scores: Scores) -> CustomChart:
     """The IoU of each class that occurs, as bars."""
-    rows = [[name, float(iou)] for name, iou in zip(scores.class_names, scores.iou, strict=True) if not np.isnan(iou)]
+    rows = [
+        [printable(name), float(iou)]
+        for name, iou in zip(scores.class_names, scores.iou, strict=True)
+        if not np.isnan(iou)
+    ]
     return wandb.plot.bar(wandb.Table(["class", "IoU"], rows), "class", "IoU", title="IoU")

@@ -1,0 +1,42 @@
+"""Pictures drawn by matplotlib. What goes wrong in one is told, and ends nothing."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from segrnn.errors import SegrnnError
+from segrnn.inference import write_atomically
+from segrnn.text import tell
+
+
+@contextmanager
+def picture(path: Path, size: tuple[float, float], dpi: int = 100) -> Iterator[Figure]:
+    """Give a figure to draw on, which becomes a PNG at the end. Its text is text: a ``$`` begins no formula.
+
+    Whatever goes wrong while it is drawn is told in one line.
+
+    Args:
+        path: of the picture.
+        size: width and height in inches.
+        dpi: pixels of an inch.
+
+    Raises:
+        OutputError: the file can't be written.
+    """
+    with matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}), warnings.catch_warnings():
+        # a character that the font lacks is a box in the picture
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        try:
+            figure = Figure(figsize=size, layout="constrained")
+            FigureCanvasAgg(figure)
+            yield figure
+            write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=dpi))
+        except SegrnnError:
+            raise
+        except Exception as error:  # matplotlib and its fonts raise anything
+            tell(f"{path} can't be drawn: {type(error).__name__}: {error}")

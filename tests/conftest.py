@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from threading import Thread
+from typing import Any
 
 # before torch starts: on tensors as small as these, threads only wait for one another
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -152,6 +153,18 @@ def own_folder(tmp_path: Path) -> Path:
         "  - {name: sky, id: 0, color: [70, 130, 180]}\n"
     )
     return root
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    """The configuration of a training, as the command gets it."""
+    from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+
+    from segrnn.config.schema import Train, check
+
+    GlobalHydra.instance().clear()
+    with initialize_config_module("segrnn.conf", version_base="1.3"):
+        return check(compose("train", list(overrides)), Train)
 
 
 def zipped(folder: Path, archive: Path, inside: str = "") -> Path:

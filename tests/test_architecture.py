@@ -31,6 +31,7 @@ ROOMS = {
     "config": 5,
     "training": 5,
     **dict.fromkeys(COMMANDS, 6),
+    "__main__": 6,
 }
 ONLY_IN = {
     "pytorch_lightning": {"training", "train.py"},

@@ -2,16 +2,19 @@
 
 import csv
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import segrnn.conf
 import torch
 from conftest import SMALL, Run, blocks, draw_camvid, write_pair
 from PIL import Image
 
+from segrnn.__main__ import COMMANDS
 from segrnn.config.model import KEY, load_checkpoint
 from segrnn.train import main
 
@@ -187,10 +190,25 @@ def test_help_names_groups_and_examples(run: Run, capsys: pytest.CaptureFixture[
         out = capsys.readouterr().out
         assert out.count(f"python -m segrnn.{command}") >= 3
     assert run("train", "--help") == 0
-    assert (
-        "context: aspp, axial_attention, convolutions, criss_cross_attention, four_direction_irnn"
-        in capsys.readouterr().out
-    )
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("context: "))
+    leaves = Path(segrnn.conf.__file__).parent.glob("context/*.yaml")
+    assert line.removeprefix("context: ").split(", ") == sorted(leaf.stem for leaf in leaves)
+
+
+@pytest.mark.parametrize("command", ["train", "predict", "prepare", "benchmark"])
+def test_the_version_is_segrnns(command: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command, "--version") == 0
+    assert capsys.readouterr().out == f"{segrnn.__version__}\n"
+
+
+def test_the_package_lists_its_commands(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["--help"]):
+        assert run("__main__", *words) == 0
+        assert set(re.findall(r"python -m segrnn\.(\w+)", capsys.readouterr().out)) == set(COMMANDS)
+    assert run("__main__", "--version") == 0
+    assert capsys.readouterr().out == f"{segrnn.__version__}\n"
+    assert run("__main__", "trian") == 2
+    assert "takes no 'trian'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -201,7 +219,7 @@ def test_help_names_groups_and_examples(run: Run, capsys: pytest.CaptureFixture[
         (["contxt=none"], "no 'contxt' in the configuration (did you mean context?)"),
         (
             ["context=renet_gr"],
-            "context has no option 'renet_gr' (did you mean renet_gru?); it has aspp,",
+            "context has no option 'renet_gr' (did you mean renet_gru?); it has ",
         ),
         (["trainer.max_steps=abc"], "trainer.max_steps: "),
         (["trainer.max_steps"], "trainer.max_steps"),

@@ -35,7 +35,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put rows of the measured table in place of a line `costs: <name> <name>`."""
+    """Put rows of the measured table in place of a line `costs: <name> <name>`; a new context has none yet."""
     return re.sub(r"^costs: (.+)$", lambda found: _costs(found[1].split()), markdown, flags=re.MULTILINE)
 
 
@@ -45,10 +45,15 @@ def _costs(names: list[str]) -> str:
     lines = ["| `context=` | what the centre sees | parameters | GMAC | forward, ms | training, ms | MiB |"]
     lines.append("|---|---|---:|---:|---:|---:|---:|")
     for name in names:
-        row = rows[name]
         lines.append(
             f"| [`{name}`](configuration/context.md#context{name}) | ![{name}](contexts/{name}.png){{ width=128 }} "
-            f"| {int(row['parameters']):,} | {int(row['macs']) / 1e9:.2f} | {float(row['forward_ms']):.1f} "
-            f"| {float(row['training_ms']):.1f} | {float(row['peak_mib']):.0f} |"
+            + (_measured(rows[name]) if name in rows else "| not measured yet |  |  |  |  |")
         )
     return "\n".join(lines)
+
+
+def _measured(row: dict[str, str]) -> str:
+    return (
+        f"| {int(row['parameters']):,} | {int(row['macs']) / 1e9:.2f} | {float(row['forward_ms']):.1f} "
+        f"| {float(row['training_ms']):.1f} | {float(row['peak_mib']):.0f} |"
+    )

@@ -19,6 +19,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from segrnn import __version__
 from segrnn.config.run import named_run
 from segrnn.errors import SegrnnError
 from segrnn.text import nearest, tell
@@ -39,6 +40,7 @@ def run_command(task: Task, config_name: str) -> None:
     # a shell leaves the tilde of data.root=~/camvid as it is, and Hydra can't read it
     sys.argv[1:] = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
     _use_utf8()
+    _answer_version()
     debug = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints and exits itself, with code 1
 
@@ -73,6 +75,13 @@ def run_command(task: Task, config_name: str) -> None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
 
 
+def _answer_version() -> None:
+    """Say the version of segrnn where Hydra would say its own."""
+    if "--version" in sys.argv[1:]:
+        tell(__version__)
+        sys.exit(0)
+
+
 def _use_utf8() -> None:
     """Write text files as UTF-8 in any locale, those of libraries too; show what a terminal can't as escapes."""
     if locale.getencoding().lower() != "utf-8":
@@ -93,6 +102,7 @@ def run_subcommand(command: str, tasks: Mapping[str, Task]) -> None:
         command: the module's name below ``segrnn``; a task starts from ``conf/<command>_<name>.yaml``.
         tasks: by name.
     """
+    _answer_version()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     options = ", ".join(tasks)
     if name in ("-h", "--help"):

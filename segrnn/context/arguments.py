@@ -33,11 +33,11 @@ def choose(name: str, value: T, possible: Iterable[T]) -> T:
     return value
 
 
-def check_channels(x: Tensor, channels: int) -> None:
-    """Refuse a map that a module was not made for.
+def check_map(x: Tensor, channels: int) -> None:
+    """Refuse a map that a module was not made for, or an empty one.
 
     Raises:
-        ShapeError: not ``(B, C, H, W)`` with the wanted C.
+        ShapeError: not ``(B, C, H, W)`` with the wanted C and at least one image of at least one position.
     """
-    if x.ndim != 4 or x.shape[1] != channels:
-        raise ShapeError(f"expected a map (B, {channels}, H, W), got {tuple(x.shape)}")
+    if x.ndim != 4 or x.shape[1] != channels or x.numel() == 0:
+        raise ShapeError(f"expected a map (B, {channels}, H, W), each at least 1, got {tuple(x.shape)}")

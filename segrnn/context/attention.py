@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from segrnn.context.arguments import check_channels, positive
+from segrnn.context.arguments import check_map, positive
 from segrnn.ops import from_sequences, to_sequences
 
 
@@ -35,7 +35,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Look everywhere in ``(B, C, H, W)``; same shape out."""
-        check_channels(x, self.channels)
+        check_map(x, self.channels)
         reduced = self.reduce(x)
         tokens = reduced.flatten(2).permute(2, 0, 1)  # (H*W, B, D)
         attended, _ = self.attention(tokens, tokens, tokens, need_weights=False)
@@ -71,7 +71,7 @@ class AxialAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Look along both axes of ``(B, C, H, W)``; same shape out."""
-        check_channels(x, self.channels)
+        check_map(x, self.channels)
         y = self.reduce(x)
         for axis, attention in ((2, self.columns), (3, self.rows)):
             lines = to_sequences(y, axis)
@@ -116,7 +116,7 @@ class CrissCrossAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Look along row and column, `rounds` times, in ``(B, C, H, W)``; same shape out."""
-        check_channels(x, self.channels)
+        check_map(x, self.channels)
         y = self.reduce(x)
         for _ in range(self.rounds):
             y = y + self._attend(y)

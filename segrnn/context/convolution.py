@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from segrnn.context.arguments import positive
+from segrnn.context.arguments import check_map, positive
 
 
 class Convolutions(nn.Module):
@@ -13,7 +13,7 @@ class Convolutions(nn.Module):
         hidden: channels between the two.
 
     Raises:
-        ValueError: a number below 1.
+        ValueError: a number below 1, or (called) a map of other channels.
 
     Example:
         >>> Convolutions(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -22,7 +22,7 @@ class Convolutions(nn.Module):
 
     def __init__(self, channels: int, hidden: int = 128) -> None:
         super().__init__()
-        positive("channels", channels)
+        self.channels = positive("channels", channels)
         self.layers = nn.Sequential(
             nn.Conv2d(channels, positive("hidden", hidden), kernel_size=3, padding=1, bias=False),
             nn.BatchNorm2d(hidden),
@@ -32,4 +32,5 @@ class Convolutions(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Look at the 5 x 5 neighbourhood in ``(B, C, H, W)``; same shape out."""
+        check_map(x, self.channels)
         return self.layers(x)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from segrnn.context.arguments import check_channels, positive
+from segrnn.context.arguments import check_map, positive
 from segrnn.context.cells import RecurrentOnly
 from segrnn.ops import from_sequences, rnn_relu, to_sequences
 
@@ -38,7 +38,7 @@ class FourDirectionIRNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Look along both axes of ``(B, C, H, W)``; same shape out."""
-        check_channels(x, self.channels)
+        check_map(x, self.channels)
         return self.layers(x)
 
 

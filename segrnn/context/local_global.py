@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from segrnn.context.arguments import check_map
 from segrnn.context.renet import Order, ReNet
 
 
@@ -32,6 +33,7 @@ class LocalGlobal(nn.Module):
         depthwise: bool = False,
     ) -> None:
         super().__init__()
+        self.channels = channels
         self.renet = ReNet(channels, hidden, cell, order)
         self.local = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, groups=channels if depthwise else 1, bias=False),
@@ -41,5 +43,6 @@ class LocalGlobal(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Look nearby and then along both axes of ``(B, C, H, W)``; same shape out."""
+        check_map(x, self.channels)
         local = self.local(x)
         return local + self.renet(local)

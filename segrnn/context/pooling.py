@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from segrnn.context.arguments import check_channels, positive
+from segrnn.context.arguments import check_map, positive
 from segrnn.libraries import smp
 
 
@@ -22,7 +22,7 @@ class PyramidPooling(nn.Module):
         sizes: bins along each side, for every level of the pyramid.
 
     Raises:
-        ValueError: a number below 1, or fewer channels than sizes.
+        ValueError: a number below 1, fewer channels than sizes, or (called) a map of other channels.
 
     Example:
         >>> PyramidPooling(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -31,7 +31,8 @@ class PyramidPooling(nn.Module):
 
     def __init__(self, channels: int, hidden: int = 64, sizes: Sequence[int] = (1, 2, 3, 6)) -> None:
         super().__init__()
-        if not sizes or positive("channels", channels) < len(sizes):
+        self.channels = positive("channels", channels)
+        if not sizes or channels < len(sizes):
             raise ValueError(f"sizes={list(sizes)} must be at least one, and at most as many as channels={channels}")
         bins = tuple(positive("sizes", size) for size in sizes)
         self.pyramid = smp.decoders.pspnet.decoder.PSPModule(channels, bins)
@@ -45,6 +46,7 @@ class PyramidPooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Look at the means of regions of ``(B, C, H, W)``; same shape out."""
+        check_map(x, self.channels)
         return self.project(self.bottleneck(self.pyramid(x)))
 
 
@@ -61,7 +63,7 @@ class ASPP(nn.Module):
         rates: three dilations; 12, 24 and 36 belong to a map at stride 8.
 
     Raises:
-        ValueError: a number below 1, or not three rates.
+        ValueError: a number below 1, not three rates, or (called) a map of other channels.
 
     Example:
         >>> ASPP(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -70,17 +72,19 @@ class ASPP(nn.Module):
 
     def __init__(self, channels: int, hidden: int = 64, rates: Sequence[int] = (12, 24, 36)) -> None:
         super().__init__()
+        self.channels = positive("channels", channels)
         if len(rates) != 3:
             raise ValueError(f"rates must be three dilations, got {list(rates)}")
         dilations = [positive("rates", rate) for rate in rates]
         self.aspp = smp.decoders.deeplabv3.decoder.ASPP(
-            positive("channels", channels), positive("hidden", hidden), dilations, separable=False, dropout=0.0
+            channels, positive("hidden", hidden), dilations, separable=False, dropout=0.0
         )
         self.aspp.convs[-1][2] = nn.Identity()  # the norm of the global mean
         self.project = nn.Conv2d(hidden, channels, kernel_size=1, bias=False)  # a norm follows
 
     def forward(self, x: Tensor) -> Tensor:
         """Look at several distances in ``(B, C, H, W)``; same shape out."""
+        check_map(x, self.channels)
         return self.project(self.aspp(x))
 
 
@@ -114,7 +118,7 @@ class StripPooling(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Look at the row and the column of each position of ``(B, C, H, W)``; same shape out."""
-        check_channels(x, self.channels)
+        check_map(x, self.channels)
         rows = self.down(x.mean(dim=3)).unsqueeze(3)
         columns = self.along(x.mean(dim=2)).unsqueeze(2)
         return torch.sigmoid(self.gate(torch.relu(rows + columns))) * x

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from segrnn.context.arguments import check_channels, positive
+from segrnn.context.arguments import check_map, positive
 from segrnn.ops import pass_messages, propagate
 
 
@@ -42,7 +42,7 @@ class SPN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Propagate ``(B, C, H, W)`` down, up, right and left; same shape out."""
-        check_channels(x, self.channels)
+        check_map(x, self.channels)
         values = self.values(x)
         down, up, right, left = self.affinities(x).chunk(4, dim=1)
         states = [
@@ -90,7 +90,7 @@ class SCNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pass messages over ``(B, C, H, W)`` in all four directions; same shape out."""
-        check_channels(x, self.channels)
+        check_map(x, self.channels)
         down, up, right, left = self.kernels
         y = pass_messages(self.reduce(x), down)
         y = pass_messages(y.flip(2), up).flip(2)

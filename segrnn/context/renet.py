@@ -5,7 +5,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segrnn.context.arguments import check_channels, choose, positive
+from segrnn.context.arguments import check_map, choose, positive
 from segrnn.context.sweep import Sweep
 from segrnn.errors import ShapeError
 
@@ -63,7 +63,7 @@ class ReNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Look along both axes of ``(B, C, H, W)``; same shape out."""
-        check_channels(x, self.channels)
+        check_map(x, self.channels)
         height, width = x.shape[-2:]
         if min(height, width) < self.patch:
             raise ShapeError(f"a patch of {self.patch} x {self.patch} is larger than the map of {height} x {width}")

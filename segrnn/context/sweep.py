@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from segrnn.context.arguments import check_channels, choose, positive
+from segrnn.context.arguments import check_map, choose, positive
 from segrnn.context.cells import CELLS, initialize
 from segrnn.ops import from_sequences, to_sequences
 
@@ -62,7 +62,7 @@ class Sweep(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Sweep ``(B, C, H, W)``."""
-        check_channels(x, self.channels)
+        check_map(x, self.channels)
         if x.is_cuda and isinstance(self.rnn, nn.RNNBase) and not in_one_piece(self.rnn):
             self.rnn.flatten_parameters()
         sequences = to_sequences(x, self.axis)

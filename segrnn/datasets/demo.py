@@ -11,8 +11,9 @@ from segrnn.labels import DEMO, LabelSpace
 class Demo(Cityscapes):
     """Street scenes that are drawn, once, where they are missing, and then read as any Cityscapes tree.
 
-    Two pairs of classes look alike in every local patch: buildings and walls differ by a lamp far above in the same
-    columns, cars and buses by a sign far away in the same rows. A network needs context to tell them apart.
+    Two pairs of classes look alike in every local patch. Buildings and walls differ by the pennants far above in the
+    same columns, cars and buses by the panel that is painted on the road far away in the same rows. A network needs
+    context to tell them apart.
 
     Args:
         root: the folder to draw into; if it exists, it is read as it is.

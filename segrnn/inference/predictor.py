@@ -9,6 +9,7 @@ from segrnn.inference.looks import Look, Part, average, winner
 from segrnn.inference.windows import Windows, blend
 from segrnn.labels.space import ByteArray
 from segrnn.models import Segmenter
+from segrnn.models.modes import evaluating
 
 
 class Predictor:
@@ -104,12 +105,9 @@ class Predictor:
 
     def _look(self, image: ByteArray, factor: float, flipped: bool) -> Look:
         pixels = self.preprocessing.resize(image, factor)[None].to(self.device, next(self.model.parameters()).dtype)
-        training = self.model.training
-        self.model.eval()
         # full precision also inside a mixed-precision training loop, so that a checkpoint's score can be reproduced
-        with torch.autocast(self.device.type, enabled=False):
+        with evaluating(self.model), torch.autocast(self.device.type, enabled=False):
             coarse = self.model.coarse_logits(pixels.flip(-1) if flipped else pixels).contiguous()
-        self.model.train(training)
         return Look(self.model, coarse, pixels.shape[-2:], image.shape[:2], flipped)
 
     @property

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segrnn.libraries import smp, timm
+from segrnn.models.modes import evaluating
 from segrnn.text import nearest
 
 
@@ -75,20 +76,24 @@ def levels(encoder: Any) -> list[Level]:
     ]
 
 
+def small_image(encoder: Any, side: int) -> Tensor:
+    """Make a black image that an encoder takes, ``(1, C, side, side)``, to see what it does with one."""
+    parameter: Tensor = next(encoder.parameters())
+    return parameter.new_zeros(1, encoder._in_channels, side, side)
+
+
 @torch.enable_grad()
-def drop_unused(encoder: nn.Module) -> None:
+def drop_unused(encoder: Any) -> None:
     """Replace, in place, the layers behind the last feature map by identities.
 
     Encoders that are asked for fewer stages keep the deeper ones: their parameters would never have a gradient, and
     timm's EfficientNets compute them as well.
     """
-    training = encoder.training
-    encoder.eval()  # keeps the running statistics of batch norms as they are
-    features = encoder(torch.zeros(1, 3, 64, 64))
-    torch.stack([feature.sum() for feature in features]).sum().backward()
+    with evaluating(encoder):
+        features = encoder(small_image(encoder, 64))
+        torch.stack([feature.sum() for feature in features]).sum().backward()
     _replace_without_gradient(encoder)
     encoder.zero_grad(set_to_none=True)
-    encoder.train(training)
 
 
 @torch.enable_grad()

@@ -7,7 +7,8 @@ from torch import nn
 
 from segrnn.context import Residual
 from segrnn.libraries import smp
-from segrnn.models.encoders import levels, levels_read
+from segrnn.models.encoders import levels, levels_read, small_image
+from segrnn.models.modes import evaluating
 from segrnn.models.segmenter import Network, Segmenter
 
 ContextFactory = Callable[[int], nn.Module]
@@ -60,26 +61,18 @@ def add_context(smp_model: Network, context: nn.Module | ContextFactory, stride:
 def _maps(model: Segmenter) -> dict[int, tuple[int, int]]:
     """Index and channels of the deepest map at each stride that the decoder reads."""
     pyramid = getattr(model.neck, "levels", None) or levels(model.encoder)
-    modes = {module: module.training for module in model.modules()}
-    model.eval()  # the trial image is too small for batch statistics, and must not change them
-    image = next(model.parameters()).new_zeros(1, 3, 128, 128)
-    read = levels_read(model.neck(model.encoder(image)), model.decoder)
-    for module, mode in modes.items():
-        module.training = mode
+    with evaluating(model):  # the trial image is too small for batch statistics, and must not change them
+        read = levels_read(model.neck(model.encoder(small_image(model.encoder, 128))), model.decoder)
     return {pyramid[i].stride: (i, pyramid[i].channels) for i in read}
 
 
 def _try(context: nn.Module, channels: int, stride: int) -> None:
-    modes = {module: module.training for module in context.modules()}
-    context.eval()
     parameter = next(context.parameters(), torch.empty(0))
     x = torch.zeros(1, channels, 64, 64, device=parameter.device, dtype=parameter.dtype)
     try:
-        with torch.no_grad():
+        with torch.no_grad(), evaluating(context):
             shape = context(x).shape
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"the context can't take the {channels} channels at stride {stride}: {error}") from error
     if shape != x.shape:
         raise ValueError(f"a context must keep the shape of its map; this one made {tuple(shape)} of {tuple(x.shape)}")
-    for module, mode in modes.items():
-        module.training = mode

@@ -10,6 +10,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from segrnn.models.encoders import small_image
+from segrnn.models.modes import evaluating
 from segrnn.models.segmenter import Segmenter
 
 
@@ -63,15 +65,11 @@ def _nearest(module: nn.Module, called: set[nn.Module]) -> list[nn.Module]:
 
 def _called(encoder: nn.Module) -> set[nn.Module]:
     called: set[nn.Module] = set()
-    modes = {module: module.training for module in encoder.modules()}
-    hooks = [module.register_forward_pre_hook(lambda module, _: called.add(module)) for module in modes]
-    encoder.eval()  # keeps the running statistics of batch norms as they are
-    with torch.no_grad():
-        encoder(next(encoder.parameters()).new_zeros(1, 3, 64, 64))
+    hooks = [module.register_forward_pre_hook(lambda module, _: called.add(module)) for module in encoder.modules()]
+    with torch.no_grad(), evaluating(encoder):
+        encoder(small_image(encoder, 64))
     for hook in hooks:
         hook.remove()
-    for module, mode in modes.items():
-        module.training = mode
     return called
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from segrnn.errors import ConfigError
+from segrnn.models.encoders import small_image
+from segrnn.models.modes import evaluating
 
 Parts = list[tuple[str, nn.Module]]
 
@@ -73,12 +75,9 @@ def _in_order(encoder: nn.Module, blocks: Parts) -> Parts:
         for i, (_, block) in enumerate(blocks)
         for module in block.modules()
     ]
-    modes = {module: module.training for module in encoder.modules()}
-    encoder.eval()  # keeps the running statistics of batch norms as they are
-    parameter = next(encoder.parameters())
     try:
-        with torch.no_grad():
-            encoder(parameter.new_zeros(1, 3, 128, 128))
+        with torch.no_grad(), evaluating(encoder):
+            encoder(small_image(encoder, 128))
     except (AssertionError, RuntimeError, ValueError) as error:
         raise ConfigError(
             f"optimizer.encoder_layer_decay: the encoder's blocks have no order that a small image tells, so it must "
@@ -87,6 +86,4 @@ def _in_order(encoder: nn.Module, blocks: Parts) -> Parts:
     finally:
         for hook in hooks:
             hook.remove()
-        for module, mode in modes.items():
-            module.training = mode
     return [blocks[i] for i in met]

@@ -26,6 +26,7 @@ from segrnn.training.examples import Examples
 from segrnn.training.lr_range import LearningRateRange
 from segrnn.training.module import SegmentationModule
 from segrnn.training.synchronize import synchronize_batch_norm
+from segrnn.training.trial import try_step
 
 
 def fit(
@@ -56,7 +57,7 @@ def fit(
         on_validation: called with the step and the mIoU of each validation, in every process.
 
     Raises:
-        ConfigError: the devices, the precision or the sizes of batches do not work.
+        ConfigError: the devices, the precision, the sizes of batches or the size of crops do not work.
         TrainingError: the loss is not finite, or the memory too small.
         OutputError: a checkpoint can't be written.
         Interrupted: the run was told to end, and is saved.
@@ -76,7 +77,10 @@ def fit(
     callbacks = [*average, checkpoints, ValidateAtEnd(), *shown]
     lightning = _make_trainer(trainer, loggers, run_dir, callbacks)
     data.check_shares(lightning.world_size, module.micro_batch_size)
-    if lightning.world_size > 1 and trainer["sync_batch_norm"]:
+    synchronized = lightning.world_size > 1 and trainer["sync_batch_norm"]
+    share = module.micro_batch_size or data.batch_size // lightning.world_size
+    try_step(module.model, share * lightning.world_size if synchronized else share, data.train.augmentation.crop)
+    if synchronized:
         synchronize_batch_norm(module, on_gpu=lightning.strategy.root_device.type == "cuda")
     try:
         with warnings.catch_warnings():

@@ -8,13 +8,11 @@ import pytest
 import segrnn.conf
 import torch
 import yaml
-from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
+from conftest import composed
 from hydra.utils import get_method, get_object
 from omegaconf import OmegaConf
 
 from segrnn.components import build
-from segrnn.config.schema import Train, check
 from segrnn.config.targets import TARGETS
 from segrnn.errors import ConfigError
 from segrnn.models.architecture import build_segmenter
@@ -25,12 +23,6 @@ LEAVES = sorted(
     for path in CONF.glob("*/*.yaml")
     if path.stem != "as_trained" and path.parent.name != "download"
 )
-
-
-def composed(*overrides: str) -> dict[str, Any]:
-    GlobalHydra.instance().clear()
-    with initialize_config_module("segrnn.conf", version_base="1.3"):
-        return check(compose("train", list(overrides)), Train)
 
 
 def components(config: Any, path: str = "") -> list[tuple[str, dict]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_conf import composed
+from conftest import composed
 
 from segrnn.config.data import build_dataset, build_scored, lay_over
 from segrnn.datasets import Preprocessing

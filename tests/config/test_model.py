@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_conf import composed
+from conftest import composed
 
 from segrnn.config.model import KEY, build_model, load_checkpoint, to_checkpoint
 from segrnn.config.targets import TARGETS

@@ -26,6 +26,7 @@ from segrnn.context import (
     StripPooling,
 )
 from segrnn.context.cells import CELLS
+from segrnn.errors import ShapeError
 
 CHANNELS = 12
 Make = Callable[[], nn.Module]
@@ -69,6 +70,15 @@ def test_any_size_keeps_its_shape(make: Make, size: tuple[int, int]) -> None:
     y = make().eval()(x)
     assert y.shape == x.shape
     assert torch.isfinite(y).all()
+
+
+@EACH
+@pytest.mark.parametrize(
+    "shape", [(0, CHANNELS, 5, 7), (1, CHANNELS, 0, 7), (2, CHANNELS, 5, 0), (1, CHANNELS + 1, 5, 7)]
+)
+def test_empty_maps_and_other_channels_are_refused_alike(make: Make, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"expected a map \(B, \d+, H, W\), each at least 1, got \("):
+        make()(torch.zeros(shape))
 
 
 @EACH

@@ -259,3 +259,13 @@ def test_scales_that_cannot_be() -> None:
 def test_a_network_without_info_says_what_it_lacks() -> None:
     with pytest.raises(ValueError, match=r"set model\.info = ModelInfo"):
         Predictor(Segmenter(FCN("resnet18", classes=4, width=8)))
+
+
+def test_each_part_of_the_network_keeps_its_mode() -> None:
+    """A frozen encoder is in evaluation mode while the rest is trained."""
+    model = trained(FCN("resnet18", classes=11, width=8)).train()
+    model.encoder.eval()
+    before = {name: module.training for name, module in model.named_modules()}
+    assert set(before.values()) == {False, True}
+    Predictor(model).mask(picture(20, 30))
+    assert {name: module.training for name, module in model.named_modules()} == before

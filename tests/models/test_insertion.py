@@ -175,3 +175,10 @@ def test_dpt_is_refused() -> None:
     network = smp.DPT("tu-vit_tiny_patch16_224", encoder_weights=None, classes=4, dynamic_img_size=True)
     with pytest.raises(ValueError, match="DPT's decoder takes tokens"):
         add_context(network, ReNet)
+
+
+@pytest.mark.parametrize("in_channels", [1, 4, 12])
+def test_networks_of_any_number_of_channels(in_channels: int) -> None:
+    network = smp.Unet("resnet18", encoder_weights=None, classes=4, in_channels=in_channels).eval()
+    image = torch.rand(1, in_channels, 64, 64)
+    assert torch.equal(add_context(network, partial(ReNet, hidden=4), stride=8).eval()(image), network(image))

@@ -1,0 +1,77 @@
+"""The first step of a run, tried on a copy of the network before any data is read."""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from segrnn.errors import ConfigError
+from segrnn.models import Segmenter
+
+
+def try_step(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
+    """See whether a network can be trained on so many crops of such a size at a time.
+
+    It is tried on tensors without data, which takes neither memory nor time. What fails there is tried with data: not
+    every encoder can do without.
+
+    Args:
+        model: stays as it is.
+        crops: that go through it at a time, over all processes whose batch norms share their statistics.
+        crop: height and width.
+
+    Raises:
+        ConfigError: a batch norm would see one value of each channel, or the network can't take the size.
+    """
+    try:
+        _forward(model, torch.device("meta"), crops, crop)
+    except Exception:
+        _try_with_data(model, crops, crop)
+
+
+def takes(model: Segmenter, crops: int, crop: Sequence[int]) -> bool:
+    """Return whether `try_step` has nothing against it."""
+    try:
+        try_step(model, crops, crop)
+    except ConfigError:
+        return False
+    return True
+
+
+def _try_with_data(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
+    size = f"{crops} crop{'s' if crops > 1 else ''} of {crop[0]} x {crop[1]}"
+    try:
+        _forward(model, torch.device("cpu"), crops, crop)
+    except _OneValueError as error:
+        raise ConfigError(
+            f"{error} can't be trained on {size} at a time: this batch norm would see one value of each channel. What "
+            "helps is more crops at a time (data.batch_size, trainer.micro_batch_size), a larger data.crop, or another "
+            "model or context: some take means over the whole map"
+        ) from error
+    except (AssertionError, IndexError, RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"the network can't be trained on {size}: {str(error).partition(chr(10))[0]}. What may help is a larger "
+            f"data.crop, with sides that are multiples of {model.encoder.output_stride}"
+        ) from error
+
+
+class _OneValueError(ValueError):
+    """A batch norm has seen one value of each channel; the message is its name in the network."""
+
+
+def _forward(model: Segmenter, device: torch.device, crops: int, crop: Sequence[int]) -> None:
+    """Run the network's forward pass on a copy in training mode."""
+    network = copy.deepcopy(model).to(device).train()
+    for name, module in network.named_modules():
+        if isinstance(module, _BatchNorm):
+            module.register_forward_pre_hook(lambda _, inputs, name=name: _check(inputs[0], name))
+    image = next(network.parameters()).new_zeros(crops, network.encoder._in_channels, *crop)
+    with torch.no_grad():
+        network.forward_with_auxiliary(image)
+
+
+def _check(x: Tensor, name: str) -> None:
+    if x.numel() == x.shape[1]:
+        raise _OneValueError(name)

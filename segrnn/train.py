@@ -1,6 +1,5 @@
 """Train a segmentation network: ``python -m segrnn.train``."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -9,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from segrnn.claims import claimed
 from segrnn.config.command import run_command
+from segrnn.processes import rank
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,23 +48,35 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
     """
     import logging
 
-    import pytorch_lightning as pl
-
-    from segrnn.config.examples import choose_examples
-    from segrnn.config.run import check_sweep
+    from segrnn.config.run import check_launcher, check_sweep
     from segrnn.config.schema import Train, check
-    from segrnn.config.targets import TARGETS
-    from segrnn.measure import count_parameters
-    from segrnn.training import Examples, Interruption, fit
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises
     config = check(cfg, Train)
     check_sweep(config["trainer"]["devices"], config["trainer"]["num_nodes"])
-    allow = (*TARGETS, *config["allow"])
-    first = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"  # the process that speaks and writes
+    check_launcher(config["trainer"]["devices"], config["trainer"]["num_nodes"])
+    first = rank() == 0  # the process that speaks and writes
     say: Callable[[str], None] = print if first else lambda _: None
-    resume = _find_checkpoint(config, run_dir, first, say)
+    with claimed(run_dir, say) if first else nullcontext():  # the processes of a run share the claim of their first one
+        return _train(config, run_dir, first, say, on_validation)
 
+
+def _train(
+    config: dict[str, Any],
+    run_dir: Path,
+    first: bool,
+    say: Callable[[str], None],
+    on_validation: Callable[[int, float], None] | None,
+) -> TrainResult:
+    import pytorch_lightning as pl
+
+    from segrnn.config.examples import choose_examples
+    from segrnn.config.targets import TARGETS
+    from segrnn.measure import count_parameters
+    from segrnn.training import Examples, Interruption, fit
+
+    allow = (*TARGETS, *config["allow"])
+    resume = _find_checkpoint(config, run_dir, say)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     with Interruption(config["trainer"]["max_minutes"]) as interruption:
         data = _build_data(config, allow)
@@ -71,7 +84,6 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
         if resume is None:
             _start_weights(module.model, data.val.labels, config, allow)
         step = _check_resumed(resume, module.model, config, say) if resume else 0
-        run_dir.mkdir(parents=True, exist_ok=True)
         began = (run_dir / "config.yaml").exists()
         examples = Examples(choose_examples(config["examples"], data.val), config["examples"]["extremes"])
         loggers = _build_loggers(config, _new_folder_for_curves(run_dir, step) if began else run_dir, first, allow)
@@ -104,7 +116,7 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
     return result
 
 
-def _find_checkpoint(config: dict[str, Any], run_dir: Path, first: bool, say: Callable[[str], None]) -> Path | None:
+def _find_checkpoint(config: dict[str, Any], run_dir: Path, say: Callable[[str], None]) -> Path | None:
     """The checkpoint to go on from, if any; a folder that holds a run is not overwritten."""
     from segrnn.errors import ConfigError, OutputError
     from segrnn.training.checkpoints import find_newest
@@ -125,7 +137,7 @@ def _find_checkpoint(config: dict[str, Any], run_dir: Path, first: bool, say: Ca
         return newest
     resume = Path(config["ckpt"]) if config["ckpt"] else None
     goes_on = resume is not None and resume.resolve().parent == checkpoints.resolve()
-    if first and checkpoints.exists() and not goes_on:
+    if checkpoints.exists() and not goes_on:
         raise OutputError(
             f"{run_dir} holds a run already: go on with it by ckpt=auto, choose another run_id or hydra.run.dir, or "
             "remove it"
@@ -290,7 +302,7 @@ def _report(result: TrainResult, gallery: "Gallery", labels: "LabelSpace", title
 
 def main() -> None:
     """The command."""
-    run_command(train, "train")
+    run_command(train, "train", parallel=True)
 
 
 if __name__ == "__main__":

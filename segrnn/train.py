@@ -83,7 +83,7 @@ def _train(
         module = _build_module(config, data.val.labels, interruption, allow)
         if resume is None:
             _start_weights(module.model, data.val.labels, config, allow)
-        step = _check_resumed(resume, module.model, config, say) if resume else 0
+        step = _check_resumed(resume, module, config, say) if resume else 0
         began = (run_dir / "config.yaml").exists()
         examples = Examples(choose_examples(config["examples"], data.val), config["examples"]["extremes"])
         loggers = _build_loggers(config, _new_folder_for_curves(run_dir, step) if began else run_dir, first, allow)
@@ -145,7 +145,7 @@ def _find_checkpoint(config: dict[str, Any], run_dir: Path, say: Callable[[str],
     return resume
 
 
-def _check_resumed(path: Path, segmenter: "Segmenter", config: dict[str, Any], say: Callable[[str], None]) -> int:
+def _check_resumed(path: Path, module: "SegmentationModule", config: dict[str, Any], say: Callable[[str], None]) -> int:
     """Compare a checkpoint with what is to go on; the step that it was written after."""
     from segrnn.config.differences import differences
     from segrnn.config.model import KEY, weights_of
@@ -153,11 +153,15 @@ def _check_resumed(path: Path, segmenter: "Segmenter", config: dict[str, Any], s
     from segrnn.models import load_weights
     from segrnn.models.reading import read_checkpoint
     from segrnn.training.checkpoints import KEYS
+    from segrnn.training.resuming import check_optimizer, move_to
 
     checkpoint = read_checkpoint(path, KEYS)
     step: int = checkpoint["global_step"]
+    (state,) = checkpoint["optimizer_states"]
     try:
-        load_weights(segmenter, weights_of(checkpoint))
+        load_weights(module.model, weights_of(checkpoint))
+        optimizer = module.optimizer(module.model)
+        check_optimizer(state, optimizer)
     except CheckpointError as error:
         raise CheckpointError(f"ckpt={path}: {error}") from error
     if step > config["trainer"]["max_steps"]:
@@ -165,6 +169,11 @@ def _check_resumed(path: Path, segmenter: "Segmenter", config: dict[str, Any], s
     say(f"going on from {path}, step {step} of {config['trainer']['max_steps']}")
     if changed := differences(checkpoint[KEY]["config"], config):
         say("the run goes on with other settings than it began with:\n" + "\n".join(f"  {line}" for line in changed))
+        schedule = module.schedule(optimizer, config["trainer"]["max_steps"])
+        move_to(step, optimizer, schedule)
+        rates = [max(group["lr"] for group in groups) for groups in (state["param_groups"], optimizer.param_groups)]
+        if rates[0] != rates[1]:
+            say(f"the next step's learning rate becomes {rates[1]:.3g}; it would have been {rates[0]:.3g}")
     return step
 
 

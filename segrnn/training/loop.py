@@ -89,6 +89,9 @@ def fit(
             warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
             # the data module starts the stream where the run has come to
             warnings.filterwarnings("ignore", message=".*dataloader is not resumable")
+            # settings of a run may change where it goes on; the module sees to the weights
+            warnings.filterwarnings("ignore", message=".*not created with WeightAveraging")
+            warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint")
             lightning.fit(module, data, ckpt_path=resume, weights_only=True)
             if module.scores is None:  # the run had come to its end before, but not to its last validation's
                 lightning.validate(module, data, verbose=False)

@@ -1,18 +1,18 @@
 """Search for settings: ``python -m segrnn.search study.name=... study.space=...``."""
 
-import fcntl
 import gc
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
+from segrnn.claims import claimed
 from segrnn.config.command import run_command
+from segrnn.processes import world_size
 from segrnn.text import tell
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def search(cfg: DictConfig, run_dir: Path) -> "list[TrialResult]":
     space = read_space(config["study"]["space"])
     if not (run_dir / _JOURNAL).exists():  # or it was checked when the study began
         check_trials(space)
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with _alone(run_dir):
+    with claimed(run_dir, tell):
         study = _open_study(run_dir / _JOURNAL, config)
         if missing := config["study"]["trials"] - len(_ended(study)):
             tell(f"{max(missing, 0)} of {config['study']['trials']} trials to run; search directory: {run_dir}")
@@ -75,32 +74,12 @@ def _check_start(config: Mapping[str, Any]) -> None:
             "weights: weights=<checkpoint>"
         )
     trainer = config["trainer"]
-    if trainer["devices"] != 1 or trainer["num_nodes"] != 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if trainer["devices"] != 1 or trainer["num_nodes"] != 1 or world_size() > 1:
         raise ConfigError(
             f"the trials of a search are runs of one process: trainer.devices={trainer['devices']} and "
-            f"trainer.num_nodes={trainer['num_nodes']} must be 1, without torchrun. Search with a shorter or smaller "
-            "run, and train the best one on all devices"
+            f"trainer.num_nodes={trainer['num_nodes']} must be 1, without torchrun or srun. Search with a shorter "
+            "or smaller run, and train the best one on all devices"
         )
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second process out: it would take the first one's trial for one that was interrupted.
-
-    The lock ends with the process, however that ends, and isn't handed on to the processes that load data.
-    """
-    from segrnn.errors import OutputError
-
-    with (folder / "search.lock").open("w") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            raise OutputError(
-                f"another process searches in {folder}: wait for it, or choose another study.name"
-            ) from error
-        except OSError:
-            pass  # a disk without locks
-        yield
 
 
 def _open_study(path: Path, config: dict[str, Any]) -> "optuna.Study":
@@ -310,7 +289,7 @@ def _report(results: "list[TrialResult]", name: str, run_dir: Path) -> None:
 
 def main() -> None:
     """The command."""
-    run_command(search, "search")
+    run_command(search, "search", parallel=True)
 
 
 if __name__ == "__main__":

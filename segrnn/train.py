@@ -1,6 +1,5 @@
 """Train a segmentation network: ``python -m segrnn.train``."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -9,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from segrnn.claims import claimed
 from segrnn.config.command import run_command
+from segrnn.processes import rank
 from segrnn.text import tell
 
 if TYPE_CHECKING:
@@ -48,30 +49,41 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
     """
     import logging
 
-    import pytorch_lightning as pl
-
-    from segrnn.config.examples import choose_examples
-    from segrnn.config.run import check_sweep
+    from segrnn.config.run import check_launcher, check_sweep
     from segrnn.config.schema import Train, check
-    from segrnn.measure import count_parameters
-    from segrnn.training import Examples, Interruption, fit
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises
     config = check(cfg, Train)
     check_sweep(config["trainer"]["devices"], config["trainer"]["num_nodes"])
-    allow = config["allow"]
-    first = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) == "0"  # the process that speaks and writes
+    check_launcher(config["trainer"]["devices"], config["trainer"]["num_nodes"])
+    first = rank() == 0  # the process that speaks and writes
     say: Callable[[str], None] = tell if first else lambda _: None
-    resume = _find_checkpoint(config, run_dir, first, say)
+    with claimed(run_dir, say) if first else nullcontext():  # the processes of a run share the claim of their first one
+        return _train(config, run_dir, first, say, on_validation)
 
+
+def _train(
+    config: dict[str, Any],
+    run_dir: Path,
+    first: bool,
+    say: Callable[[str], None],
+    on_validation: Callable[[int, float], None] | None,
+) -> TrainResult:
+    import pytorch_lightning as pl
+
+    from segrnn.config.examples import choose_examples
+    from segrnn.measure import count_parameters
+    from segrnn.training import Examples, Interruption, fit
+
+    allow = config["allow"]
+    resume = _find_checkpoint(config, run_dir, say)
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     with Interruption(config["trainer"]["max_minutes"]) as interruption:
         data = _build_data(config, allow)
         module = _build_module(config, data.val.labels, interruption, allow)
         if resume is None:
             _start_weights(module.model, data.val.labels, config, allow)
-        step = _check_resumed(resume, module.model, config, say) if resume else 0
-        run_dir.mkdir(parents=True, exist_ok=True)
+        step = _check_resumed(resume, module, config, say) if resume else 0
         began = (run_dir / "config.yaml").exists()
         examples = Examples(choose_examples(config["examples"], data.val), config["examples"]["extremes"])
         loggers = _build_loggers(config, _new_folder_for_curves(run_dir, step) if began else run_dir, first, allow)
@@ -104,7 +116,7 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
     return result
 
 
-def _find_checkpoint(config: dict[str, Any], run_dir: Path, first: bool, say: Callable[[str], None]) -> Path | None:
+def _find_checkpoint(config: dict[str, Any], run_dir: Path, say: Callable[[str], None]) -> Path | None:
     """The checkpoint to go on from, if any; a folder that holds a run is not overwritten."""
     from segrnn.errors import ConfigError, OutputError
     from segrnn.training.checkpoints import find_newest
@@ -125,7 +137,7 @@ def _find_checkpoint(config: dict[str, Any], run_dir: Path, first: bool, say: Ca
         return newest
     resume = Path(config["ckpt"]) if config["ckpt"] else None
     goes_on = resume is not None and resume.resolve().parent == checkpoints.resolve()
-    if first and checkpoints.exists() and not goes_on:
+    if checkpoints.exists() and not goes_on:
         raise OutputError(
             f"{run_dir} holds a run already: go on with it by ckpt=auto, choose another run_id or hydra.run.dir, or "
             "remove it"
@@ -133,7 +145,7 @@ def _find_checkpoint(config: dict[str, Any], run_dir: Path, first: bool, say: Ca
     return resume
 
 
-def _check_resumed(path: Path, segmenter: "Segmenter", config: dict[str, Any], say: Callable[[str], None]) -> int:
+def _check_resumed(path: Path, module: "SegmentationModule", config: dict[str, Any], say: Callable[[str], None]) -> int:
     """Compare a checkpoint with what is to go on; the step that it was written after."""
     from segrnn.config.differences import differences
     from segrnn.config.model import KEY, weights_of
@@ -141,11 +153,15 @@ def _check_resumed(path: Path, segmenter: "Segmenter", config: dict[str, Any], s
     from segrnn.models import load_weights
     from segrnn.models.reading import read_checkpoint
     from segrnn.training.checkpoints import KEYS
+    from segrnn.training.resuming import check_optimizer, move_to
 
     checkpoint = read_checkpoint(path, KEYS)
     step: int = checkpoint["global_step"]
+    (state,) = checkpoint["optimizer_states"]
     try:
-        load_weights(segmenter, weights_of(checkpoint))
+        load_weights(module.model, weights_of(checkpoint))
+        optimizer = module.optimizer(module.model)
+        check_optimizer(state, optimizer)
     except CheckpointError as error:
         raise CheckpointError(f"ckpt={path}: {error}") from error
     if step > config["trainer"]["max_steps"]:
@@ -153,6 +169,11 @@ def _check_resumed(path: Path, segmenter: "Segmenter", config: dict[str, Any], s
     say(f"going on from {path}, step {step} of {config['trainer']['max_steps']}")
     if changed := differences(checkpoint[KEY]["config"], config):
         say("the run goes on with other settings than it began with:\n" + "\n".join(f"  {line}" for line in changed))
+        schedule = module.schedule(optimizer, config["trainer"]["max_steps"])
+        move_to(step, optimizer, schedule)
+        rates = [max(group["lr"] for group in groups) for groups in (state["param_groups"], optimizer.param_groups)]
+        if rates[0] != rates[1]:
+            say(f"the next step's learning rate becomes {rates[1]:.3g}; it would have been {rates[0]:.3g}")
     return step
 
 
@@ -293,7 +314,7 @@ def _report(result: TrainResult, gallery: "Gallery", labels: "LabelSpace", title
 
 def main() -> None:
     """The command."""
-    run_command(train, "train")
+    run_command(train, "train", parallel=True)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ PACKAGE = Path(segrnn.__file__).parent
 COMMANDS = ("train", "evaluate", "predict", "export_model", "benchmark", "prepare", "search")
 ROOMS = {
     "errors": 0,
+    "processes": 0,
+    "claims": 0,
     "components": 0,
     "guard": 0,
     "labels": 0,
@@ -57,6 +59,7 @@ ONLY_IN = {
     "matplotlib": {"reports"},
     "cv2": {"inference/video.py"},
     "requests": {"datasets/download.py", "datasets/cityscapes_download.py"},
+    "filelock": {"claims.py"},
     "cityscapesscripts": {"datasets/cityscapes_download.py"},
 }
 FILES = [path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"]

@@ -19,7 +19,7 @@ def test_a_run_that_was_told_to_end_is_queued_anew(code: int, requeues: list[str
     done = subprocess.run(["bash", str(SCRIPT), "seed=3", "run_id=a b"], env=environment, cwd=tmp_path, check=False)
     assert done.returncode == code
     started = (tmp_path / "srun.txt").read_text()
-    assert started == "python3 -m segrnn.train trainer=ddp ckpt=auto seed=3 run_id=a b\n"
+    assert started == "--kill-on-bad-exit=1 python3 -m segrnn.train trainer=ddp ckpt=auto seed=3 run_id=a b\n"
     log = tmp_path / "scontrol.txt"
     assert (log.read_text().splitlines() if log.exists() else []) == requeues
 

@@ -22,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from segrnn import __version__
 from segrnn.config.run import named_run
 from segrnn.errors import SegrnnError
+from segrnn.processes import rank, world_size
 from segrnn.text import nearest, tell
 
 CONF = "segrnn.conf"
@@ -30,13 +31,18 @@ Task = Callable[[DictConfig, Path], Any]
 """What a command does with the composed configuration and the run directory."""
 
 
-def run_command(task: Task, config_name: str) -> None:
+def run_command(task: Task, config_name: str, parallel: bool = False) -> None:
     """Run a command under Hydra. What the user can mend is said in a few lines on stderr, with exit code 2.
 
     Args:
         task: gets the composed configuration and the run directory.
         config_name: which file of ``conf/`` to start from.
+        parallel: whether several processes can share the task. If not, and a launcher has started several, the first
+            one does it and the others end.
     """
+    if rank() > 0 and not parallel:
+        tell(f"process {rank()} of {world_size()} has nothing to do here: the first one does it all", error=True)
+        return
     # a shell leaves the tilde of data.root=~/camvid as it is, and Hydra can't read it
     sys.argv[1:] = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
     _use_utf8()
@@ -115,8 +121,7 @@ def run_subcommand(command: str, tasks: Mapping[str, Task]) -> None:
 
 
 def _stop(message: str, exit_code: int = 2) -> NoReturn:
-    rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
-    who = "" if rank == "0" else f"[process {rank}] "
+    who = f"[process {rank()}] " if rank() else ""
     tell(f"{who}error: {message}", error=True)
     sys.exit(exit_code)
 

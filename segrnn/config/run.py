@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from segrnn.errors import ConfigError
+from segrnn.processes import place, world_size
 
 _VARIABLE = "SEGRNN_RUN_ID"
 
@@ -40,7 +41,7 @@ def _slurm_job() -> str | None:
 
 def _agreed(proposal: str) -> str:
     """What the first process of torchrun proposes; what this one does where there is no torchrun."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
+    if place().launcher != "torchrun":
         return proposal
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return os.environ["TORCHELASTIC_RUN_ID"]
@@ -48,7 +49,7 @@ def _agreed(proposal: str) -> str:
 
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     store = TCPStore(address, port, is_master=False, timeout=timedelta(minutes=2))
-    if os.environ["RANK"] == "0":
+    if place().rank == 0:
         return store.compare_set("segrnn/run_id", "", proposal).decode()  # an earlier start may have said it
     return store.get("segrnn/run_id").decode()
 
@@ -64,8 +65,40 @@ def check_sweep(devices: int, num_nodes: int) -> None:
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
         return
     here = str(HydraConfig.get().launcher["_target_"]).endswith("BasicLauncher")
-    if here and (devices != 1 or num_nodes != 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1):
+    if here and (devices != 1 or num_nodes != 1 or world_size() > 1):
         raise ConfigError(
             "-m runs one process after the other, and these runs have several each. Start each by its own command, "
             "or as a job: -m hydra/launcher=segrnn_slurm (pip install segrnn[slurm])"
         )
+
+
+def check_launcher(devices: int, num_nodes: int) -> None:
+    """Refuse a run whose configuration wants other processes than a launcher has started already.
+
+    Raises:
+        ConfigError: it is such a run, or the launcher is one that training does not follow.
+    """
+    here = place()
+    if here.launcher == "mpirun":
+        raise ConfigError(
+            f"mpirun has started {here.size} processes, and training follows torchrun and srun: start it by "
+            f"torchrun --nproc-per-node {here.size} -m segrnn.train trainer=ddp, or by srun"
+        )
+    if here.launcher not in ("torchrun", "srun") or (_is_batch_script() and devices == num_nodes == 1):
+        return
+    if here.local_size is None:
+        raise ConfigError(
+            f"srun has started {here.size} processes and does not say how many there are on each machine: "
+            "name them by --ntasks-per-node, in place of --ntasks"
+        )
+    if here.local_size != devices or here.size != devices * num_nodes:
+        raise ConfigError(
+            f"{here.launcher} started {here.local_size} processes here and {here.size} in all, but trainer.devices="
+            f"{devices} and trainer.num_nodes={num_nodes}: leave both out with trainer=ddp, ddp_cpu or fsdp, which "
+            f"follow {here.launcher}; or have one process started"
+        )
+
+
+def _is_batch_script() -> bool:
+    """Tell whether this process runs in a script of sbatch itself, without srun: its other tasks were never started."""
+    return place().launcher == "srun" and place().rank == 0 and "SLURM_STEP_ID" not in os.environ

@@ -10,6 +10,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, LearningRateMonitor, WeightAveraging
 from pytorch_lightning.loggers import Logger
@@ -18,6 +22,7 @@ from pytorch_lightning.strategies.launchers.subprocess_script import _Subprocess
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from segrnn.errors import ConfigError, TrainingError
+from segrnn.processes import place
 from segrnn.training.callbacks import ProgressBar, ValidateAtEnd
 from segrnn.training.checkpoints import Checkpoints, WholeFiles
 from segrnn.training.dashboard import ShowValidations
@@ -88,6 +93,9 @@ def fit(
             warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
             # the data module starts the stream where the run has come to
             warnings.filterwarnings("ignore", message=".*dataloader is not resumable")
+            # settings of a run may change where it goes on; the module sees to the weights
+            warnings.filterwarnings("ignore", message=".*not created with WeightAveraging")
+            warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint")
             lightning.fit(module, data, ckpt_path=resume, weights_only=True)
             if module.scores is None:  # the run had come to its end before, but not to its last validation's
                 lightning.validate(module, data, verbose=False)
@@ -104,9 +112,8 @@ def _make_trainer(
     trainer: dict[str, Any], loggers: Sequence[Logger], run_dir: Path, callbacks: list[Callback]
 ) -> pl.Trainer:
     max_steps, devices = trainer["max_steps"], trainer["devices"]
-    if trainer["accelerator"] == "cpu" and devices > (os.cpu_count() or 1):
+    if not place().launcher and trainer["accelerator"] == "cpu" and devices > (os.cpu_count() or 1):
         raise ConfigError(f"trainer.devices={devices} is more than this machine's {os.cpu_count()} CPU cores")
-    _check_launcher(devices, trainer["num_nodes"])
     try:
         lightning = pl.Trainer(
             accelerator=trainer["accelerator"],
@@ -127,7 +134,7 @@ def _make_trainer(
             logger=list(loggers),
             profiler=SimpleProfiler(run_dir, "profile") if trainer["profile"] else None,
             enable_progress_bar=False,
-            plugins=[WholeFiles()],
+            plugins=[WholeFiles(), _environment(devices, trainer["num_nodes"])],
             callbacks=[*callbacks, LearningRateMonitor("step")],
         )
     except (MisconfigurationException, ValueError) as error:
@@ -137,16 +144,13 @@ def _make_trainer(
     return lightning
 
 
-def _check_launcher(devices: int, num_nodes: int) -> None:
-    """A launcher from outside has started its processes already: the configuration can only agree."""
-    if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return
-    started, local = int(os.environ["WORLD_SIZE"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    if local != devices or started != devices * num_nodes:
-        raise ConfigError(
-            f"torchrun started {local} processes here and {started} in all, but trainer.devices={devices} and "
-            f"trainer.num_nodes={num_nodes}: leave both out with trainer=ddp, ddp_cpu or fsdp, which follow torchrun"
-        )
+def _environment(devices: int, num_nodes: int) -> ClusterEnvironment:
+    """Return what tells Lightning which process this is: what `segrnn.processes` says, and no guess of Lightning's."""
+    launcher = place().launcher
+    if launcher == "torchrun":
+        return TorchElasticEnvironment()
+    several = devices != 1 or num_nodes != 1
+    return SLURMEnvironment() if launcher == "srun" and several else LightningEnvironment()
 
 
 def _average(decay: float) -> list[Callback]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import WeightAveraging
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -22,6 +23,7 @@ from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.models import Segmenter
 from segrnn.text import printable
 from segrnn.training.interruption import Interruption
+from segrnn.training.resuming import move_to, take_over
 
 
 class SegmentationModule(pl.LightningModule):
@@ -185,6 +187,14 @@ class SegmentationModule(pl.LightningModule):
         """The optimizer, with a schedule that moves every step."""
         optimizer = self.optimizer(self.model)
         return [optimizer], [self.schedule(optimizer, self.trainer.max_steps)]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the rates, the schedule and the loss of the configuration."""
+        optimizer = self.optimizer(self.model)
+        schedule = self.schedule(optimizer, self.trainer.max_steps)
+        move_to(checkpoint["global_step"], optimizer, schedule)
+        averages = any(isinstance(callback, WeightAveraging) for callback in getattr(self.trainer, "callbacks"))  # noqa: B009  # untyped
+        take_over(checkpoint, optimizer, schedule, self.loss.state_dict(), averages)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to rebuild the model."""

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from socket import socket
 
 import numpy as np
 import pytest
 import torch
 from conftest import SMALL
 
-TORCHRUN = [str(Path(sys.executable).with_name("torchrun")), "--nproc-per-node", "2", "recorded.py"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "recorded.py"]
 LIGHTNING = [sys.executable, "recorded.py"]
 
 RECORDED = """
@@ -82,6 +83,72 @@ def test_two_processes_are_one(folder: Path, camvid: Path, launcher: list[str]) 
     np.testing.assert_array_equal(confusion("two_64-true"), confusion("one_64-true"))
     one, two = (Path(f"runs/train/{name}_64-true/panels.png").read_bytes() for name in ("one", "two"))
     assert one == two  # images of both processes
+
+
+def started_by_srun(command: list[str], tasks: int, number: str) -> list[subprocess.CompletedProcess[str]]:
+    """Processes with the variables that srun gives to the tasks of a step, on one machine; all at once."""
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {
+        "SLURM_JOB_ID": number,
+        "SLURM_JOB_NAME": "segrnn",
+        "SLURM_STEP_ID": "0",
+        "SLURM_NTASKS": str(tasks),
+        "SLURM_NPROCS": str(tasks),
+        "SLURM_STEP_NUM_TASKS": str(tasks),
+        "SLURM_NTASKS_PER_NODE": str(tasks),
+        "SLURM_NNODES": "1",
+        "SLURM_NODEID": "0",
+        "SLURM_NODELIST": "localhost",
+        "SLURM_JOB_NODELIST": "localhost",
+        "MASTER_PORT": str(port),
+    }
+    processes = []
+    for task in range(tasks):
+        own = {"SLURM_PROCID": str(task), "SLURM_LOCALID": str(task)}
+        environment = {**os.environ, **shared, **own}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        processes.append(subprocess.Popen(command, env=environment, **pipes))
+    done = []
+    for process in processes:
+        out, err = process.communicate(timeout=240)
+        done.append(subprocess.CompletedProcess(command, process.returncode, out, err))
+    return done
+
+
+@pytest.mark.slow
+def test_the_tasks_of_srun_are_one_run_with_one_writer(folder: Path, camvid: Path) -> None:
+    recipe = [*RECIPE, f"data.root={camvid}", "trainer=ddp_cpu", "logger=wandb", "logger.mode=offline"]
+    tasks = started_by_srun([*LIGHTNING, *recipe], 4, "4711")
+    assert [task.returncode for task in tasks] == [0] * 4, tasks
+    assert [task.stdout.count("best checkpoint") for task in tasks] == [1, 0, 0, 0]
+    assert [task.stdout.count("run directory") for task in tasks] == [1, 0, 0, 0]
+    (run,) = Path("runs/train").iterdir()
+    assert run.name == "slurm_4711_0"
+    assert len(list(run.rglob("offline-run-*"))) == 1
+    assert len(list(run.rglob("metrics.csv"))) == 1
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
+    assert sorted(path.name for path in run.iterdir() if path.is_dir()) == ["checkpoints", "csv", "wandb"]
+    assert (run / "config.yaml").is_file()
+    assert (run / "metrics.json").is_file()
+
+    torchrun = ["4" if word == "2" else word for word in TORCHRUN]
+    subprocess.run([*torchrun, *recipe, "run_id=other"], check=True)
+    assert steps("other") == steps(run.name)
+    one, other = (
+        torch.load(f"runs/train/{name}/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+        for name in (run.name, "other")
+    )
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+    again = started_by_srun([*LIGHTNING, *recipe], 4, "4711")
+    assert [task.returncode for task in again] == [2] * 4
+    assert ["holds a run already" in task.stderr for task in again] == [True] * 4
+    single = started_by_srun([*LIGHTNING, *RECIPE, f"data.root={camvid}", "trainer=cpu"], 4, "4712")
+    assert [task.returncode for task in single] == [2] * 4
+    assert all("srun started 4 processes" in task.stderr and "Traceback" not in task.stderr for task in single)
+    assert not Path("runs/train/slurm_4712_0/checkpoints").exists()
 
 
 def end(launcher: list[str], overrides: list[str], number: int, log: Path, rank: int = 1) -> tuple[int, float]:

@@ -1,0 +1,85 @@
+"""One writer for each folder: a file in it says which process writes there."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import SoftFileLease, Timeout
+
+from segrnn.errors import OutputError
+
+FILE = "run.lock"
+"""The name of the file, which vanishes when the writer ends."""
+
+_BEAT = 5.0
+"""Seconds between two signs of life. Each of them is a new time of the file."""
+
+_LEASE = 120.0
+"""Seconds without a sign of life after which a writer on another machine counts as gone. Disks that machines share may
+show a sign of life a minute late."""
+
+
+@contextmanager
+def claimed(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Keep all other processes from writing into a folder.
+
+    The file is made in one step that only one process can win, on most network disks too. It names process and machine.
+    A claim whose process is gone is taken over: at once on the same machine, after two minutes on another one.
+
+    Args:
+        folder: the folder to claim; it is made if it is missing.
+        say: gets a line where the claim of an earlier process is waited for or taken over.
+
+    Raises:
+        OutputError: another process writes there, or the file can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lease = SoftFileLease(folder / FILE, lease_duration=_LEASE, heartbeat_interval=_BEAT, thread_local=False)
+        _acquire(lease, folder, say)
+    except OSError as error:
+        raise OutputError(f"{folder} can't be written: {error}") from error
+    try:
+        yield
+    finally:
+        lease.release()
+
+
+def _acquire(lease: SoftFileLease, folder: Path, say: Callable[[str], None]) -> None:
+    """Acquire the lease as soon as its holder is known to be gone, and give up as soon as it shows that it lives."""
+    start = time.monotonic()
+    first: tuple[str | None, float] | None = None
+    told = False
+    while True:
+        owner, beat = lease.owner, _time_of(folder / FILE)
+        holder = f"process {owner.pid} on {owner.hostname}" if owner else "an unknown process"
+        try:
+            lease.acquire(timeout=0)
+        except Timeout:
+            pass
+        else:
+            if beat is not None:
+                say(f"{folder}: {holder} has ended and left its claim; this process takes over")
+            return
+        if beat is None:
+            continue  # another process was faster, or has just ended
+        seen = (owner.token if owner else None, beat)
+        first, waited = first or seen, time.monotonic() - start
+        if seen != first or waited > _LEASE + 2 * _BEAT:
+            raise OutputError(
+                f"{folder} belongs to {holder}, which wrote there at {time.strftime('%F %T', time.localtime(beat))}: "
+                "wait for its end, or choose another folder (run_id, study.name or hydra.run.dir). If it can't be "
+                f"running any more, remove {folder / FILE}"
+            )
+        if waited > 2 * _BEAT and not told:
+            say(f"{folder} belongs to {holder}; waiting up to {_LEASE:.0f} s for a sign of life")
+            told = True
+        time.sleep(0.2)
+
+
+def _time_of(path: Path) -> float | None:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return None

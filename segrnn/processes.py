@@ -1,0 +1,96 @@
+"""Which of several processes this one is, whoever has started them."""
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of this process among those that do one thing together.
+
+    Args:
+        launcher: the program that has started the processes; empty for a process that was started alone.
+        rank: the number of this process, from 0.
+        size: how many processes there are.
+        local_size: how many of them are on this machine; None if the launcher does not say.
+    """
+
+    launcher: str
+    rank: int
+    size: int
+    local_size: int | None
+
+
+_MPIRUN = (
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
+    ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),
+)
+"""Rank and size, as Open MPI and MVAPICH call them."""
+
+_PMI = ("PMI_RANK", "PMI_SIZE")
+"""Rank and size, as MPICH and Intel MPI call them. srun sets them too."""
+
+
+def place() -> Place:
+    """Return this process's place by the variables of torchrun, MPI, SLURM's srun and Lightning, in this order.
+
+    A launcher may run inside of what another one has started: mpirun in a job of SLURM, say. So the order is from the
+    launcher that is never around another one to the one that always may be.
+
+    Example:
+        >>> place()
+        Place(launcher='', rank=0, size=1, local_size=1)
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return Place("torchrun", _number("RANK", 0), _number("WORLD_SIZE", 1), _number("LOCAL_WORLD_SIZE", 1))
+    for rank, size in _MPIRUN:
+        if _number(size, 1) > 1:
+            return Place("mpirun", _number(rank, 0), _number(size, 1), None)
+    if _started_by_srun():
+        local_size = _number("SLURM_NTASKS_PER_NODE", 0) or None
+        return Place("srun", _number("SLURM_PROCID", 0), _number("SLURM_NTASKS", 1), local_size)
+    rank, size = _PMI
+    if _number(size, 1) > 1:
+        return Place("mpirun", _number(rank, 0), _number(size, 1), None)
+    if {"RANK", "LOCAL_RANK", "NODE_RANK"} & os.environ.keys():
+        # Lightning does not count over all machines; what it says is 0 for the first process and for no other
+        own = _number("NODE_RANK", 0) * _number("LOCAL_WORLD_SIZE", 1) + _number("LOCAL_RANK", 0)
+        return Place("Lightning", _number("RANK", own), _number("WORLD_SIZE", 1), None)
+    return Place("", 0, 1, 1)
+
+
+def _started_by_srun() -> bool:
+    """Tell whether this is one of several tasks of srun. As for Lightning, a shell that SLURM has started is none."""
+    if os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive") or "SLURM_PROCID" not in os.environ:
+        return False
+    tasks = ("SLURM_PROCID", "SLURM_NTASKS")
+    # an mpirun inside of the job numbers its processes otherwise
+    agrees = all(os.environ.get(pmi) in (None, os.environ.get(task)) for pmi, task in zip(_PMI, tasks, strict=True))
+    return _number("SLURM_NTASKS", 1) > 1 and agrees
+
+
+def _number(variable: str, default: int) -> int:
+    try:
+        return int(os.environ[variable])
+    except (KeyError, ValueError):
+        return default
+
+
+def rank() -> int:
+    """Return the number of this process among those that do one thing together; 0 is the one that speaks and writes."""
+    distributed = _distributed()
+    return place().rank if distributed is None else int(distributed.get_rank())
+
+
+def world_size() -> int:
+    """Return how many processes do one thing together."""
+    distributed = _distributed()
+    return place().size if distributed is None else int(distributed.get_world_size())
+
+
+def _distributed() -> Any:
+    """Return torch's module if it is loaded and its processes know each other; this module doesn't load torch."""
+    module = sys.modules.get("torch.distributed")
+    return module if module is not None and module.is_available() and module.is_initialized() else None

@@ -57,7 +57,7 @@ def _write_files(config: dict[str, Any]) -> list[Path]:
     from segrnn.inference import FORMATS, plan, take_up
 
     output, (suffix, write) = Path(config["output"]), FORMATS[config["format"]]
-    jobs = plan(Path(config["input"]), output, suffix, config["inside"])
+    jobs = plan(Path(config["input"]), output, suffix, config["inside"], print)
     predictor = build_predictor(config)
     left = take_up(jobs, output, _settings(config), config["overwrite"])
     _say_kept(len(jobs) - len(left), len(jobs), output)
@@ -131,7 +131,7 @@ def _write_submission(config: dict[str, Any]) -> list[Path]:
     if output.suffix != ".zip":
         raise OutputError(f"output={output}: a submission is one zip archive, output=<name>.zip")
     _check_free(config)
-    images = find_images(Path(config["input"]), config["inside"])
+    images = find_images(Path(config["input"]), config["inside"], print)
     predictor = build_predictor(config)
     labels = predictor.model.info.labels
     rules = rules_for(labels)

@@ -16,6 +16,7 @@ ROOMS = {
     "components": 0,
     "labels": 0,
     "libraries": 0,
+    "paths": 0,
     "ops": 1,
     "context": 2,
     "losses": 2,
@@ -53,6 +54,7 @@ ONLY_IN = {
     "hydra": {"config"},
     "matplotlib": {"reports"},
     "cv2": {"inference/video.py"},
+    "pillow_heif": {"datasets/pictures.py"},
     "requests": {"datasets/download.py", "datasets/cityscapes_download.py"},
     "cityscapesscripts": {"datasets/cityscapes_download.py"},
 }

@@ -1,6 +1,7 @@
 """Which images a folder or an archive holds, where their masks go, and which are left to do."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -91,6 +92,21 @@ def plan(source: Path, output: Path, suffix: str, inside: str = "", say: Say = _
         if (other := owners.setdefault(mask, image)) != image:
             raise OutputError(f"{other} and {image} would both be written to {mask}: rename one of them")
     return jobs
+
+
+def plan_frames(video: Path, output: Path, suffix: str) -> list[Job]:
+    """Return the frames of a video that have a mask already, and the one that follows each of them.
+
+    How many frames there are is only known at the end; the first one that is missing may have been begun.
+
+    Args:
+        video: the file.
+        output: the folder for the masks, whose names are numbers of six digits or more.
+        suffix: of the masks.
+    """
+    numbers = {int(path.stem) for path in output.glob(f"*{suffix}") if re.fullmatch(r"[0-9]{6,18}", path.stem)}
+    frames = sorted({1} | numbers | {number + 1 for number in numbers})
+    return [Job(video, output / f"{number:06d}{suffix}") for number in frames]
 
 
 def take_up(jobs: list[Job], output: Path, settings: Mapping[str, Any], overwrite: bool) -> list[Job]:

@@ -11,6 +11,7 @@ from segrnn.text import nearest, tell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from segrnn.inference import Video
     from segrnn.labels.space import ByteArray
 
 SUBMISSION = "submission"
@@ -57,14 +58,14 @@ def _write_files(config: dict[str, Any]) -> list[Path]:
     from segrnn.inference import FORMATS, plan, take_up
 
     output, (suffix, write) = Path(config["output"]), FORMATS[config["format"]]
-    jobs = plan(Path(config["input"]), output, suffix, config["inside"])
+    jobs = plan(Path(config["input"]), output, suffix, config["inside"], print)
     predictor = build_predictor(config)
     left = take_up(jobs, output, _settings(config), config["overwrite"])
     _say_kept(len(jobs) - len(left), len(jobs), output)
     written, broken = [], []
     for job in track(left, description="predict"):
         try:
-            image = read_image(job.image)
+            image = read_image(job.image, config["max_pixels"])
         except DataError as error:
             broken.append(str(error))
             continue
@@ -81,21 +82,22 @@ def _write_frames(config: dict[str, Any]) -> list[Path]:
     from rich.progress import track
 
     from segrnn.config.predictor import build_predictor
-    from segrnn.inference import FORMATS, Job, Video, take_up
+    from segrnn.inference import FORMATS, Video, plan_frames, take_up
 
     output, (suffix, write) = Path(config["output"]), FORMATS[config["format"]]
-    video = Video(Path(config["input"]))
-    jobs = [Job(video.path, output / f"{number:06d}{suffix}") for number in range(1, video.frames + 1)]
+    video = Video(Path(config["input"]), config["max_pixels"])
     predictor = build_predictor(config)
+    jobs = plan_frames(video.path, output, suffix)
     left = take_up(jobs, output, _settings(config), config["overwrite"])
-    _say_kept(len(jobs) - len(left), len(jobs), output)
-    wanted = {job.mask for job in left}
-    written = []
-    for number, frame in enumerate(track(video, description="predict", total=video.frames), start=1):
+    kept = {job.mask for job in jobs} - {job.mask for job in left}
+    _say_kept(len(kept), video.promised, output)
+    written, number = [], 0
+    for number, frame in enumerate(track(video, description="predict", total=video.promised), start=1):
         mask = output / f"{number:06d}{suffix}"
-        if mask in wanted or number > len(jobs):
+        if mask not in kept:
             write(mask, predictor, frame)
             written.append(mask)
+    _say_decoded(number, video)
     tell(f"{len(written)} masks ({config['format']}) in {output}")
     return written
 
@@ -111,12 +113,27 @@ def _write_video(config: dict[str, Any]) -> list[Path]:
     if name not in ("color", "overlay"):
         raise ConfigError(f"format={name}: a video's compression changes ids: choose format=overlay or a folder")
     _check_free(config)
-    video = Video(Path(config["input"]))
+    video = Video(Path(config["input"]), config["max_pixels"])
     predictor = build_predictor(config)
-    frames = track(video, description="predict", total=video.frames)
-    write_video(output, video.rate, (PICTURES[name](predictor, frame) for frame in frames))
-    tell(f"{video.frames} frames ({name}) in {output}")
+    count = 0
+
+    def paint() -> "Iterator[ByteArray]":
+        nonlocal count
+        for frame in track(video, description="predict", total=video.promised):
+            count += 1
+            yield PICTURES[name](predictor, frame)
+
+    write_video(output, video.rate, paint())
+    _say_decoded(count, video)
+    tell(f"{count} frames ({name}) in {output}")
     return [output]
+
+
+def _say_decoded(count: int, video: "Video") -> None:
+    for remark in video.remarks:
+        tell(remark)
+    if video.promised and count < video.promised:
+        tell(f"{count} of the {video.promised} frames that {video.path} promises could be decoded")
 
 
 def _write_submission(config: dict[str, Any]) -> list[Path]:
@@ -131,14 +148,14 @@ def _write_submission(config: dict[str, Any]) -> list[Path]:
     if output.suffix != ".zip":
         raise OutputError(f"output={output}: a submission is one zip archive, output=<name>.zip")
     _check_free(config)
-    images = find_images(Path(config["input"]), config["inside"])
+    images = find_images(Path(config["input"]), config["inside"], print)
     predictor = build_predictor(config)
     labels = predictor.model.info.labels
     rules = rules_for(labels)
 
     def masks() -> "Iterator[tuple[str, ByteArray]]":
         for name, file in track(images.items(), description="predict"):
-            image = read_image(file)
+            image = read_image(file, config["max_pixels"])
             if rules.size not in (None, image.shape[:2]):
                 height, width = rules.size
                 raise DataError(
@@ -170,9 +187,10 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
     return {"weights": digest_weights(config["ckpt"]), "input": str(Path(config["input"]).resolve()), **kept}
 
 
-def _say_kept(kept: int, jobs: int, output: Path) -> None:
+def _say_kept(kept: int, jobs: int | None, output: Path) -> None:
     if kept:
-        tell(f"{kept} of {jobs} masks are in {output} already, from an earlier start; overwrite=true makes them anew")
+        of = f" of {jobs}" if jobs else ""
+        tell(f"{kept}{of} masks are in {output} already, from an earlier start; overwrite=true makes them anew")
 
 
 def main() -> None:

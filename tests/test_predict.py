@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -192,7 +194,7 @@ def draw_video(path: Path, frames: int, size: tuple[int, int] = (64, 48)) -> lis
 def test_frames_come_in_their_order(tmp_path: Path) -> None:
     pictures = draw_video(tmp_path / "a.mp4", 20)
     video = Video(tmp_path / "a.mp4")
-    assert (video.frames, video.rate) == (20, 25)
+    assert (video.promised, video.rate, video.remarks) == (20, 25, [])
     found = [int(frame.mean()) for frame in video]
     assert len(found) == 20
     np.testing.assert_allclose(found, [picture.mean() for picture in pictures], atol=4)
@@ -207,12 +209,89 @@ def test_videos_that_are_none(tmp_path: Path) -> None:
         Video(tmp_path / "text.mp4")
     with pytest.raises(OutputError, match="a video without a frame"):
         write_video(tmp_path / "empty.mp4", 25, iter([]))
-    draw_video(tmp_path / "whole.mp4", 40, (320, 240))
-    video = Video(tmp_path / "whole.mp4")
-    video.frames = 50
-    with pytest.raises(DataError, match="breaks off after 40 of 50 frames"):
-        list(video)
+    save(tmp_path / "picture.mp4", Image.new("RGB", (9, 9)), format="PNG")
+    with pytest.raises(DataError, match=r"picture\.mp4 is a picture \(PNG\), not a video"):
+        Video(tmp_path / "picture.mp4")
+    draw_video(tmp_path / "small.mp4", 3)
+    with pytest.raises(DataError, match=r"claims frames of 64 x 48, which are more than max_pixels=3071"):
+        Video(tmp_path / "small.mp4", max_pixels=3071)
     assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def promise_longer(path: Path, more: float) -> None:
+    """Let a Matroska file say that it is longer, as one with a longer sound track does."""
+    content = bytearray(path.read_bytes())
+    place = content.find(b"\x44\x89\x88") + 3
+    [duration] = struct.unpack(">d", content[place : place + 8])
+    content[place : place + 8] = struct.pack(">d", duration + more)
+    path.write_bytes(content)
+
+
+def draw_clip(path: Path, code: str, count: int = 6) -> None:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*code), 10, (48, 32))
+    for i in range(count):
+        writer.write(np.full((32, 48, 3), 20 * i, np.uint8))
+    writer.release()
+
+
+def test_a_video_that_promises_more_frames_keeps_what_was_decoded(bundle: Path, run: Run, capsys) -> None:
+    draw_clip(Path("long.mkv"), "mp4v")
+    promise_longer(Path("long.mkv"), 4000)
+    promised = Video(Path("long.mkv")).promised
+    assert promised
+    assert promised > 6
+    ask = ("predict", f"ckpt={bundle}", "input=long.mkv")
+    assert run(*ask, "output=painted.mp4", "format=overlay") == 0
+    said = f"6 of the {promised} frames that long.mkv promises could be decoded"
+    assert said in capsys.readouterr().out
+    assert len(list(Video(Path("painted.mp4")))) == 6
+    assert run(*ask, "output=masks") == 0
+    assert said in capsys.readouterr().out
+    masks = sorted(Path("masks").glob("*.png"))
+    assert [path.name for path in masks] == [f"{i:06d}.png" for i in range(1, 7)]
+    for mask in masks[3:]:
+        mask.unlink()
+    Path("masks/.000004-abcd.part").write_bytes(b"what a kill in the midst of writing leaves")
+    assert run(*ask, "output=masks") == 0
+    assert f"3 of {promised} masks are in masks already" in capsys.readouterr().out
+    assert sorted(path.name for path in Path("masks").iterdir()) == [*(path.name for path in masks), "predict.json"]
+    assert run(*ask, "output=masks", "flip=true") == 2
+    assert "made with other settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("scale", "rate", "remark"),
+    [(1, 10, ""), (1, 10**9, "1e+09 frames a second: 25 are taken"), (1, 0, "")],
+    ids=["frames", "frames and rate", "frames and no rate"],
+)
+def test_what_a_header_claims_is_not_planned_for(scale: int, rate: int, remark: str, tmp_path: Path) -> None:
+    path = tmp_path / "claims.avi"
+    draw_clip(path, "MJPG")
+    content = bytearray(path.read_bytes())
+    main, stream = content.find(b"avih") + 8, content.find(b"strh") + 8
+    content[main + 16 : main + 20] = content[stream + 32 : stream + 36] = struct.pack("<I", 2**31)
+    content[stream + 20 : stream + 28] = struct.pack("<II", scale, rate)
+    path.write_bytes(content)
+    video = Video(path)
+    assert video.promised is None
+    assert 0 < video.rate <= 1000
+    assert video.remarks[-1] == f"{path} says that it has 2147483648 frames: those that can be decoded are taken"
+    assert remark in video.remarks[0]
+    assert len(list(video)) == 6
+
+
+def test_a_video_without_a_frame_is_one_message(tmp_path: Path) -> None:
+    draw_clip(tmp_path / "none.avi", "MJPG")
+    content = (tmp_path / "none.avi").read_bytes()
+    (tmp_path / "none.avi").write_bytes(content[: content.find(b"movi") + 4])
+    with pytest.raises(DataError, match=r"none\.avi \(\d+ bytes\) has no frame that can be decoded"):
+        list(Video(tmp_path / "none.avi"))
+
+
+def test_frames_of_another_size_are_brought_to_that_of_the_first(tmp_path: Path) -> None:
+    sizes = [(48, 64), (24, 32), (96, 40)]
+    write_video(tmp_path / "a.mp4", 10, (np.full((*size, 3), 90, np.uint8) for size in sizes))
+    assert [frame.shape for frame in Video(tmp_path / "a.mp4")] == [(48, 64, 3)] * 3
 
 
 def test_a_video_becomes_a_video_or_masks(bundle: Path, run: Run, capsys) -> None:
@@ -227,7 +306,7 @@ def test_a_video_becomes_a_video_or_masks(bundle: Path, run: Run, capsys) -> Non
     assert "11 of 12 masks are in masks already" in capsys.readouterr().out
     assert run(*ask, "output=painted.mp4", "format=overlay") == 0
     painted = Video(Path("painted.mp4"))
-    assert (painted.frames, painted.rate) == (12, 25)
+    assert (painted.promised, painted.rate) == (12, 25)
     assert [frame.shape for frame in painted] == [(48, 64, 3)] * 12
     assert run(*ask, "output=painted.mp4", "format=overlay") == 2
     assert "painted.mp4 exists already" in capsys.readouterr().err

@@ -188,6 +188,7 @@ class Predict(Inference):
     output: str
     format: str
     overwrite: bool
+    max_pixels: int
 
 
 @dataclass
@@ -295,6 +296,7 @@ _AT_LEAST = {
     "classes": 1,
     "hidden": 1,
     "max_images": 1,
+    "max_pixels": 1,
     "repeats": 1,
     "checkpoint.every_n_steps": 1,
     "data.batch_size": 1,

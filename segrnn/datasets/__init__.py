@@ -5,8 +5,9 @@ from segrnn.datasets.camvid import CamVid, CamVidOriginal
 from segrnn.datasets.cityscapes import Cityscapes
 from segrnn.datasets.demo import Demo
 from segrnn.datasets.digest import digest
-from segrnn.datasets.files import Sample, SegmentationFiles, read_image, read_label, to_rgb
+from segrnn.datasets.files import Sample, SegmentationFiles
 from segrnn.datasets.folder import Folder
+from segrnn.datasets.pictures import read_image, read_label, to_rgb
 from segrnn.datasets.storage import File, Tree
 from segrnn.datasets.stream import Augmented, EndlessSampler, sample_loader
 from segrnn.datasets.transforms import Augmentation, Preprocessing

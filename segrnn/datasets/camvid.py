@@ -5,7 +5,8 @@ import warnings
 from pathlib import Path
 from typing import ClassVar
 
-from segrnn.datasets.files import Named, SegmentationFiles, read_colors
+from segrnn.datasets.files import Named, SegmentationFiles
+from segrnn.datasets.pictures import read_colors
 from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError
 from segrnn.labels import CAMVID, CAMVID_COLORS, ForeignIdError, LabelSpace
@@ -89,6 +90,7 @@ class CamVidOriginal(SegmentationFiles):
 
     table: ClassVar[LabelSpace] = CAMVID
     paletted = True
+    color_code = CAMVID_COLORS
     layout = """\
   701_StillsRaw_full/<sequence>_<frame>.png
   LabeledApproved_full/<sequence>_<frame>_L.png    in the 32 colours of label_colors.txt"""

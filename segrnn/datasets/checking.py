@@ -1,13 +1,11 @@
 """A dataset's files, each decoded in full and compared with what it should be."""
 
-from segrnn.datasets.files import SegmentationFiles, open_picture, read_image
+from segrnn.datasets.files import SegmentationFiles
+from segrnn.datasets.pictures import is_dark, open_picture, read_depth
 from segrnn.datasets.storage import File
 from segrnn.errors import DataError
 from segrnn.labels import IGNORE_INDEX
-
-_PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_DEPTH = 24
-"""Where a PNG file says how many bits a channel has."""
+from segrnn.labels.space import ByteArray
 
 
 def find_problems(dataset: SegmentationFiles, index: int) -> list[str]:
@@ -16,8 +14,8 @@ def find_problems(dataset: SegmentationFiles, index: int) -> list[str]:
     problems = []
     image = ids = None
     try:
-        image = read_image(pair.image)
-        problems += _find_depth(pair.image)
+        image = dataset.read_pixels(pair.image)
+        problems += _find_depth(pair.image, image)
     except DataError as error:
         problems.append(str(error))
     try:
@@ -34,14 +32,16 @@ def find_problems(dataset: SegmentationFiles, index: int) -> list[str]:
     return problems
 
 
-def _find_depth(file: File) -> list[str]:
+def _find_depth(file: File, image: ByteArray) -> list[str]:
     """Pillow reads the upper half of 16-bit colours without a word."""
-    head = file.read_bytes()[: _PNG_DEPTH + 1]
-    return [f"{file} has 16 bits in each channel; 8 are read"] if head.startswith(_PNG) and head[-1] == 16 else []
+    if file.suffix.lower() == ".npy" or read_depth(file) <= 8:
+        return []
+    dark = f", and the largest value of these is {image.max()}: scale the image to 8 bits" if is_dark(image) else ""
+    return [f"{file} has 16 bits in each channel; 8 are read{dark}"]
 
 
 def _find_palette(file: File) -> list[str]:
     """The published labels have none, so that somebody has written the file anew, and maybe its ids too."""
-    if file.suffix == ".npy" or open_picture(file).mode != "P":
+    if file.suffix.lower() == ".npy" or open_picture(file).picture.mode != "P":
         return []
     return [f"{file} has a palette; its indices are read as ids, which the published labels hold without one"]

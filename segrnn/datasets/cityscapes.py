@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from segrnn.datasets.files import Named, SegmentationFiles, open_picture
+from segrnn.datasets.files import Named, SegmentationFiles
+from segrnn.datasets.pictures import open_picture
 from segrnn.datasets.storage import File, Tree
 from segrnn.errors import ConfigError
 from segrnn.labels import CITYSCAPES, IGNORE_INDEX, ForeignIdError, LabelSpace
@@ -70,7 +71,7 @@ class Cityscapes(SegmentationFiles):
     def read_instances(self, index: int) -> npt.NDArray[np.int64] | None:
         """From ``*_instanceIds.png``: an id, or for an instance its id * 1000 + its number. None if not there."""
         file = self._instances.get(self.pairs[index].name)
-        return None if file is None else np.array(open_picture(file)).astype(np.int64)
+        return None if file is None else np.array(open_picture(file).picture).astype(np.int64)
 
     def official_scores(self, counts: npt.NDArray[np.int64], instances: InstanceHits | None) -> dict[str, Any]:
         """IoU and iIoU of classes and categories, as cityscapesScripts prints them."""

@@ -16,6 +16,7 @@ from rich.progress import track
 
 from segrnn.datasets.drafts import new_folder
 from segrnn.errors import DataError, OutputError
+from segrnn.paths import safe_path
 
 MAX_MEMBERS = 500_000
 MAX_RATIO = 100
@@ -94,9 +95,9 @@ def check_members(members: Sequence[zipfile.ZipInfo], archive: Path) -> None:
     for member in members:
         if fault := _fault(member):
             raise _refusal(archive, member, fault)
-        path = PurePosixPath(member.filename)
+        path = _path(member)
         folders.update(_place(parent) for parent in path.parents)
-        if member.is_dir():
+        if _is_folder(member):
             folders.add(_place(path))
         elif first := seen.get(_place(path)):
             raise _refusal(archive, member, f"falls on the same place as {first!r}")
@@ -126,17 +127,27 @@ def require_space(folder: Path, size: int) -> None:
 def _fault(member: zipfile.ZipInfo) -> str:
     """What is wrong with a member by itself; empty for a good one."""
     kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the archive was not made on Unix
-    parts = PurePosixPath(member.filename).parts
+    name, path = member.orig_filename, _path(member)
     if member.flag_bits & 0x1:
         return "is encrypted"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link" if kind == stat.S_IFLNK else "is neither a file nor a folder"
-    # zipfile cuts names at a zero byte; a backslash is a separator on Windows alone
-    if "\0" in member.orig_filename or "\\" in member.orig_filename or not (parts or member.is_dir()):
-        return "has a name that is not portable"
-    if PureWindowsPath(member.filename).anchor or ".." in parts:
+    if "\\" not in name and (PureWindowsPath(name).anchor or ".." in path.parts):
         return "leads out of the folder"
-    return ""
+    try:
+        portable = (_is_folder(member) and not path.parts) or safe_path(name) == path
+    except ValueError:
+        portable = False
+    return "" if portable else "has a name that is not portable"
+
+
+def _path(member: zipfile.ZipInfo) -> PurePosixPath:
+    """Where a member lies; archives made on Windows may have backslashes between folders."""
+    return PurePosixPath(member.filename.replace("\\", "/"))
+
+
+def _is_folder(member: zipfile.ZipInfo) -> bool:
+    return member.filename.endswith(("/", "\\"))
 
 
 def _place(path: PurePosixPath) -> str:
@@ -151,7 +162,7 @@ def _refusal(archive: Path, member: zipfile.ZipInfo, fault: str) -> DataError:
 def _choose(members: Sequence[zipfile.ZipInfo], archive: Path, inside: str) -> dict[PurePosixPath, zipfile.ZipInfo]:
     """The files below a folder of the archive, by their paths from there."""
     root = PurePosixPath(inside)
-    paths = {PurePosixPath(member.filename): member for member in members if not member.is_dir()}
+    paths = {_path(member): member for member in members if not _is_folder(member)}
     chosen = {path.relative_to(root): member for path, member in paths.items() if root in path.parents}
     if not chosen:
         folders = sorted({str(parent) for path in paths for parent in path.parents} - {"."})

@@ -1,24 +1,19 @@
 """Image and label files, read in full and checked."""
 
-import io
-import warnings
 from collections.abc import Iterable
 from copy import copy
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from torch.utils.data import Dataset
 
+from segrnn.datasets.pictures import MAX_PIXELS, read_image, read_label
 from segrnn.datasets.storage import File, Member, Tree
 from segrnn.errors import DataError
-from segrnn.labels import ForeignIdError, LabelSpace
+from segrnn.labels import ColorCode, ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray
 from segrnn.metrics import InstanceHits
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 class Sample(NamedTuple):
@@ -56,6 +51,7 @@ class SegmentationFiles(Dataset[Sample]):
         pairs: images with labels, by name.
         unlabelled: what is wrong with images that are in no pair.
         orphans: which labels have no image; harmless.
+        remarks: what else was found in the tree and is not used, a line for each kind.
 
     Raises:
         DataError: there are no files, or an image has no label; on reading, where a file is missing, truncated, of the
@@ -69,9 +65,14 @@ class SegmentationFiles(Dataset[Sample]):
     """Whether label files may have a palette."""
     layout: ClassVar[str]
     """The tree as people should see it, for messages."""
+    color_code: ColorCode | None = None
+    """The colours that stand for ids, where label files are pictures in colours."""
+    max_pixels = MAX_PIXELS
+    """Images and label files that claim to have more are refused before they are decoded."""
 
     def __init__(self, root: str, split: str, strict: bool = True) -> None:
         self.split = split
+        self.remarks: list[str] = []
         try:
             tree = Tree(root, *self.wrappers)
         except DataError as error:
@@ -119,7 +120,7 @@ class SegmentationFiles(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]
-        return self.sample(pair, read_image(pair.image), self.read_ids(pair.label))
+        return self.sample(pair, self.read_pixels(pair.image), self.read_ids(pair.label))
 
     def first(self, count: int | None) -> Self:
         """Only the first so many samples of this dataset; all for None."""
@@ -152,9 +153,13 @@ class SegmentationFiles(Dataset[Sample]):
         except ForeignIdError as error:
             raise DataError(f"{file}: {error}; {self.explain_foreign(error)}") from error
 
+    def read_pixels(self, file: File) -> ByteArray:
+        """Return the pixels ``(H, W, 3)`` of an image file."""
+        return read_image(file, self.max_pixels)
+
     def read_ids(self, file: File) -> ByteArray:
-        """The ids ``(H, W)`` that a label file holds."""
-        return read_label(file)
+        """Return the ids ``(H, W)`` that a label file holds."""
+        return read_label(file, self.max_pixels)
 
     def read_instances(self, index: int) -> npt.NDArray[np.int64] | None:
         """The instance ids ``(H, W)`` of a sample, for datasets whose official score needs them and that have them."""
@@ -194,109 +199,6 @@ def _by_name(files: Iterable[Named]) -> tuple[dict[str, File], list[str]]:
         if first is not file and type(first) is type(file):
             taken.append(f"two files are called {name}: {first} and {file}")
     return found, taken
-
-
-def read_image(file: File) -> ByteArray:
-    """Decode an image in full as RGB, ``(H, W, 3)`` uint8; grey and paletted ones are converted, alpha is dropped.
-
-    Raises:
-        DataError: the file is missing, not an image, truncated, or has one channel of more than 16 bits.
-    """
-    return _map_array(file, dimensions=3) if file.suffix == ".npy" else to_rgb(open_picture(file), file)
-
-
-def to_rgb(picture: Image.Image, name: object) -> ByteArray:
-    """The pixels of an image as RGB, ``(H, W, 3)`` uint8; of 16 bits, the upper 8, as Pillow does to colours.
-
-    Raises:
-        DataError: one channel of more than 16 bits; the message has the name.
-    """
-    if picture.mode.startswith("I;16"):
-        grey = (np.asarray(picture) >> 8).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=-1)
-    if picture.mode.startswith(("I", "F")):
-        raise DataError(f"{name} has mode {picture.mode}: more than 16 bits in one channel, which is no photograph")
-    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
-
-
-def read_label(file: File) -> ByteArray:
-    """Decode a label file as the ids it holds, ``(H, W)`` uint8. Palettes are not applied: their indices are the ids.
-
-    Raises:
-        DataError: the file is missing, not an image, a JPEG, truncated, or does not hold one byte for each pixel.
-    """
-    if file.suffix == ".npy":
-        return _map_array(file, dimensions=2)
-    picture = _open_label(file)
-    if picture.mode not in ("L", "P"):
-        hint = "is it the colour picture instead of the ids?" if picture.mode.startswith("RGB") else "convert it"
-        raise DataError(
-            f"{file} has mode {picture.mode}; a label holds one 8-bit id for each pixel (mode L or P): {hint}"
-        )
-    return np.array(picture)
-
-
-def read_colors(file: File) -> ByteArray:
-    """Decode a label that is a picture in colours, ``(H, W, 3)`` uint8; alpha is dropped.
-
-    Raises:
-        DataError: the file is missing, not an image, a JPEG, truncated, or has no colours.
-    """
-    picture = _open_label(file)
-    if picture.mode not in ("RGB", "RGBA", "P"):
-        raise DataError(f"{file} has mode {picture.mode}; a label in colours has mode RGB: does it hold ids instead?")
-    return np.asarray(picture.convert("RGB"))
-
-
-def _open_label(file: File) -> Image.Image:
-    picture = open_picture(file)
-    if picture.format == "JPEG":
-        raise DataError(
-            f"{file} is a JPEG, which changes labels slightly as it is written: make a PNG from the original"
-        )
-    return picture
-
-
-def open_picture(file: File) -> Image.Image:
-    """Open and decode; `Image.open` alone reads just the header and lets truncated files through.
-
-    Raises:
-        DataError: the file is missing, not an image, or truncated.
-    """
-    content = None
-    try:
-        content = file.read_bytes()
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content))
-            picture.load()
-            picture.info.pop("transparency", None)  # alpha is dropped in silence
-            return picture
-    except FileNotFoundError:
-        raise DataError(f"{file} does not exist") from None
-    except DataError:
-        raise
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
-        if content is None:
-            raise DataError(f"{file} can't be read: {error}") from error
-        reason = str(error).partition(" <_io")[0] if content else "the file is empty"  # without an object's address
-        raise DataError(f"{file} ({len(content)} bytes) can't be decoded: {reason}") from error
-
-
-def _map_array(file: File, dimensions: int) -> ByteArray:
-    """An array of bytes that stays on disk until its parts are used."""
-    try:
-        if not isinstance(file, Path):
-            raise ValueError("packed images are read from a folder, not from an archive")
-        array = np.lib.format.open_memmap(file, mode="r")
-        if array.dtype != np.uint8 or array.ndim != dimensions or (array.shape[2:] or (3,)) != (3,) or not array.size:
-            wanted = "(H, W, 3)" if dimensions == 3 else "(H, W)"
-            raise ValueError(f"it holds {array.dtype} of shape {array.shape} instead of uint8 {wanted}")
-        return np.asarray(array)
-    except FileNotFoundError:
-        raise DataError(f"{file} does not exist") from None
-    except Exception as error:  # damaged headers raise ValueError, TypeError, OverflowError, TokenError, ...
-        raise DataError(f"{file} is no packed image or mask: {error}") from error
 
 
 def _size(array: ByteArray) -> str:

@@ -6,7 +6,9 @@ from typing import Any
 
 import yaml
 
-from segrnn.datasets.files import IMAGE_SUFFIXES, Named, SegmentationFiles, read_colors
+from segrnn.datasets.files import Named, SegmentationFiles
+from segrnn.datasets.passed_over import describe_passed_over
+from segrnn.datasets.pictures import MAX_PIXELS, picture_suffixes, read_colors, read_mask
 from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError
 from segrnn.labels import IGNORE_INDEX, ColorCode, Label, LabelSpace
@@ -30,6 +32,7 @@ class Folder(SegmentationFiles):
         root: a folder, or a zip archive of one.
         split: the folder below ``images`` and ``masks``.
         strict: whether an image without a mask is an error.
+        max_pixels: an image or a mask that claims to have more is refused before it is decoded.
 
     Raises:
         DataError: the tree is not there, ``classes.yaml`` can't be understood, or an image has no mask.
@@ -45,21 +48,39 @@ with {_FILE} like
 
 {_EXAMPLE}"""
 
+    def __init__(self, root: str, split: str, strict: bool = True, max_pixels: int = MAX_PIXELS) -> None:
+        self.max_pixels = max_pixels
+        super().__init__(root, split, strict)
+
     def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
-        """Images and masks, by their path below the split."""
-        classes = tree.files().get(_FILE)
-        if classes is None:
-            raise DataError(f"{tree.root} holds no {_FILE}. {self._wanted()}")
-        self._labels, self._colors = read_classes(classes)
-        images, masks = (
-            [
-                (PurePosixPath(name).with_suffix("").as_posix(), file)
-                for name, file in tree.files(f"{kind}/{split}").items()
-                if PurePosixPath(name).suffix.lower() in (*IMAGE_SUFFIXES, ".npy")
-            ]
-            for kind in ("images", "masks")
-        )
+        """Return images and masks, by their path below the split."""
+        top, classes = self._find_classes(tree)
+        self._labels, self.color_code = read_classes(classes)
+        found = []
+        for kind in ("images", "masks"):
+            listing = tree.listing(f"{top}{kind}/{split}")
+            read = {name for name in listing.files if PurePosixPath(name).suffix.lower() in self._suffixes()}
+            self.remarks += [f"{kind}/{split}: {line}" for line in describe_passed_over(listing, read)]
+            found.append(
+                [(PurePosixPath(name).with_suffix("").as_posix(), listing.files[name]) for name in sorted(read)]
+            )
+        images, masks = found
         return images, masks
+
+    def _find_classes(self, tree: Tree) -> tuple[str, File]:
+        """Find ``classes.yaml``, at the top or in the one folder that the dataset was packed with."""
+        files = tree.files()
+        if _FILE in files:
+            return "", files[_FILE]
+        below = [name for name in files if PurePosixPath(name).name == _FILE]
+        if len(below) == 1 and len(PurePosixPath(below[0]).parts) == 2:
+            return below[0].removesuffix(_FILE), files[below[0]]
+        there = f", but {', '.join(below[:3])}: the folder around it must be data.root, or the top of the archive"
+        raise DataError(f"{tree.root} holds no {_FILE}{there if below else ''}. {self._wanted()}")
+
+    @staticmethod
+    def _suffixes() -> frozenset[str]:
+        return picture_suffixes() | {".npy"}
 
     @property
     def labels(self) -> LabelSpace:
@@ -67,10 +88,10 @@ with {_FILE} like
         return self._labels
 
     def read_ids(self, file: File) -> ByteArray:
-        """The ids that a mask holds, or that its colours stand for."""
-        if self._colors is None:
-            return super().read_ids(file)
-        return self._colors.decode(read_colors(file))[0]
+        """Return the ids that a mask holds, or that its colours stand for."""
+        if self.color_code is None:
+            return read_mask(file, self.max_pixels)
+        return self.color_code.decode(read_colors(file, self.max_pixels))[0]
 
 
 def read_classes(file: File) -> tuple[LabelSpace, ColorCode | None]:

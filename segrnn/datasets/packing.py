@@ -3,17 +3,18 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import yaml
 
 from segrnn.datasets.drafts import new_folder
 from segrnn.datasets.extract import require_space
-from segrnn.datasets.files import SegmentationFiles, read_image
-from segrnn.errors import OutputError
+from segrnn.datasets.files import SegmentationFiles
+from segrnn.errors import DataError, OutputError
 from segrnn.labels import IGNORE_INDEX, LabelSpace
 from segrnn.labels.space import ByteArray
+from segrnn.paths import safe_path
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,19 @@ class Pack:
         """Write a sample's image and ids; the bytes that they take.
 
         Raises:
-            DataError: it can't be trained on.
+            DataError: it can't be trained on, or its name leads elsewhere or is not portable.
             OutputError: it can't be written.
         """
         pair = dataset.pairs[index]
-        image, ids = read_image(pair.image), dataset.read_ids(pair.label)
+        path = PurePosixPath(f"{pair.name}.npy")
+        if safe_path(str(path)) != path:
+            raise DataError(
+                f"{pair.image}: its name in the copy would be {pair.name!r}, which is not portable: rename it"
+            )
+        image, ids = dataset.read_pixels(pair.image), dataset.read_ids(pair.label)
         dataset.sample(pair, image, ids)  # what can't be trained on is not packed
         for kind, array in (("images", image), ("masks", ids)):
-            _write(self.root / kind / dataset.split / f"{pair.name}.npy", array)
+            _write(self.root / kind / dataset.split / path, array)
         return image.nbytes + ids.nbytes
 
 

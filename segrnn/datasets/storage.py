@@ -1,6 +1,7 @@
 """Files of a dataset: in folders, or straight in the zip archives that it is published as."""
 
 import os
+import stat
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from segrnn.errors import DataError
+from segrnn.paths import safe_path
 
 _LARGEST_MEMBER = 2**30
 """Bytes: no image or label comes near it; what claims more is a bomb."""
@@ -19,7 +21,7 @@ class Member:
 
     Args:
         archive: the zip file.
-        inner: the file's path in it.
+        inner: the file's path in it, as `safe_path` understands its name.
     """
 
     archive: Path
@@ -43,18 +45,22 @@ class Member:
     @property
     def size(self) -> int:
         """Bytes that the file holds."""
-        return _opened(self.archive, _state(self.archive), os.getpid()).getinfo(self.inner).file_size
+        state = _state(self.archive)
+        return _opened(self.archive, state, os.getpid()).getinfo(_members(self.archive, state)[self.inner]).file_size
 
     def read_bytes(self) -> bytes:
-        """The whole file.
+        """Read the whole file.
 
         Raises:
-            DataError: the archive or the file in it is damaged, encrypted, or far larger than any image.
+            DataError: the archive or the file in it is damaged, encrypted, a link, or far larger than any image.
             FileNotFoundError: the archive or the file does not exist.
         """
         try:
-            archive = _opened(self.archive, _state(self.archive), os.getpid())
-            info = archive.getinfo(self.inner)
+            state = _state(self.archive)
+            archive = _opened(self.archive, state, os.getpid())
+            info = archive.getinfo(_members(self.archive, state)[self.inner])
+            if stat.S_ISLNK(info.external_attr >> 16):
+                raise DataError(f"{self} is a link, which is not followed in an archive: pack the file itself")
             if info.file_size > _LARGEST_MEMBER:
                 raise DataError(f"{self} claims to hold {info.file_size} bytes: no image or label is that large")
             return archive.read(info)
@@ -73,25 +79,42 @@ File = Path | Member
 """What datasets read: it has ``name``, ``stem``, ``suffix`` and ``read_bytes()``, and prints as its place."""
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What a folder of a tree holds.
+
+    Args:
+        files: by their path from the folder.
+        hidden: the paths that are passed over because a system or an editor keeps its own things there. A hidden
+            folder counts once, whatever it holds.
+        renamed: the paths of the members of archives whose names had to be changed, and those names.
+    """
+
+    files: dict[str, File]
+    hidden: frozenset[str]
+    renamed: dict[str, str]
+
+
 class Tree:
     """The files below a dataset's root, in its folders and in the zip archives that lie in it.
 
-    Where a file is in both, the folder's is taken.
+    Where a file is in both, the folder's is taken. Links to folders are followed, but not in circles.
 
     Args:
         root: a folder, or one zip archive.
         wrappers: folders that the publishers put around everything; they may be there or not.
+        archives: whether zip archives that lie in the root are read as if they were extracted.
 
     Raises:
         DataError: the root does not exist.
     """
 
-    def __init__(self, root: str | Path, *wrappers: str) -> None:
+    def __init__(self, root: str | Path, *wrappers: str, archives: bool = True) -> None:
         self.root = Path(root)
         self.wrappers = ("", *wrappers)
         if self.root.is_dir():
-            archives = (path for path in self.root.glob("*.zip") if not path.is_dir())
-            self.archives = sorted(path for path in archives if not path.name.startswith("."))
+            found = (path for path in self.root.glob("*.zip") if archives and not path.is_dir())
+            self.archives = sorted(path for path in found if not path.name.startswith("."))
         elif self.root.is_file() and (self.root.suffix == ".zip" or zipfile.is_zipfile(self.root)):
             self.archives = [self.root]
         else:
@@ -99,44 +122,81 @@ class Tree:
             raise DataError(f"{self.root} {reason}")
 
     def files(self, folder: str = "") -> dict[str, File]:
-        """All files below a folder, by their path from there; hidden ones and other systems' leavings are passed over.
+        """Return all files below a folder, by their path from there.
+
+        Raises:
+            DataError: an archive is damaged.
+            OSError: a folder or an archive may not be read, or vanishes.
+        """
+        return self.listing(folder).files
+
+    def listing(self, folder: str = "") -> Listing:
+        """Return all files below a folder, and what is passed over or read under another name.
 
         Raises:
             DataError: an archive is damaged.
             OSError: a folder or an archive may not be read, or vanishes.
         """
         found: dict[str, File] = {}
+        hidden: set[str] = set()
+        renamed: dict[str, str] = {}
         bases = [PurePosixPath(wrapper, folder) for wrapper in self.wrappers]
         for base in bases:
-            for path in _walk(self.root / base):
-                found.setdefault(path.relative_to(self.root / base).as_posix(), path)
+            for name, path in _walk(self.root / base):
+                if path is None:
+                    hidden.add(name)
+                else:
+                    found.setdefault(name, path)
         for archive in self.archives:
-            listing = _listing(archive, _state(archive))
+            members = _members(archive, _state(archive))
             for base in bases:
                 prefix = "" if base == PurePosixPath() else f"{base}/"
-                for inner in listing:
-                    if inner.startswith(prefix):
-                        found.setdefault(inner.removeprefix(prefix), Member(archive, inner))
-        return {name: found[name] for name in sorted(found) if not _is_junk(name)}
+                for inner, raw in members.items():
+                    if not inner.startswith(prefix):
+                        continue
+                    name = inner.removeprefix(prefix)
+                    if top := _hidden_part(name):
+                        hidden.add(top)
+                        continue
+                    found.setdefault(name, Member(archive, inner))
+                    if PurePosixPath(raw.replace("\\", "/")) != PurePosixPath(inner):
+                        renamed[name] = raw
+        return Listing({name: found[name] for name in sorted(found)}, frozenset(hidden), renamed)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):  # splits may be on other disks
-        here = Path(parent).resolve()
-        folders[:] = [name for name in folders if not here.is_relative_to((here / name).resolve())]  # a link upwards
-        for name in names:
-            yield Path(parent, name)
+def _walk(folder: Path) -> Iterator[tuple[str, Path | None]]:
+    """Yield the files below a folder by their path from there; None stands for what is hidden."""
+    yield from _walk_on(folder, "", [folder.resolve()])
 
 
-def _refuse(error: OSError) -> None:
-    """A folder that may not be read is not an empty one."""
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise error
+def _walk_on(folder: Path, prefix: str, above: list[Path]) -> Iterator[tuple[str, Path | None]]:
+    here = above[-1]
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        name, path = f"{prefix}{entry.name}", folder / entry.name
+        link = entry.is_symlink()
+        if _is_hidden(entry.name):
+            yield name, None
+        elif path.is_dir() if link else entry.is_dir():
+            place = path.resolve() if link else here / entry.name
+            if place not in above and not here.is_relative_to(place):  # else a link upwards, or into a circle of links
+                yield from _walk_on(path, f"{name}/", [*above, place])
+        elif (path.is_file() or not path.exists()) if link else entry.is_file():
+            yield name, path  # a link that leads nowhere is a file that can't be read
 
 
-def _is_junk(name: str) -> bool:
+def _hidden_part(name: str) -> str:
+    """Return the path up to its first hidden part; empty if it has none."""
     parts = PurePosixPath(name).parts
-    return any(part.startswith((".", "__MACOSX")) for part in parts) or parts[-1] in ("Thumbs.db", "desktop.ini")
+    first = next((i for i, part in enumerate(parts, 1) if _is_hidden(part)), 0)
+    return "/".join(parts[:first])
+
+
+def _is_hidden(part: str) -> bool:
+    return part.startswith((".", "__MACOSX")) or part in ("Thumbs.db", "desktop.ini")
 
 
 _State = tuple[int, ...]
@@ -149,16 +209,25 @@ def _state(archive: Path) -> _State:
 
 
 @lru_cache(maxsize=32)
-def _listing(archive: Path, state: _State) -> tuple[str, ...]:
-    """The files in an archive, read again when it has changed."""
+def _members(archive: Path, state: _State) -> dict[str, str]:
+    """The files in an archive, by their safe paths, with their own names; read again when the archive has changed."""
     try:
         with zipfile.ZipFile(archive) as opened:
-            return tuple(name for name in opened.namelist() if not name.endswith("/"))
+            names = [name for name in opened.namelist() if not name.endswith(("/", "\\"))]
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise DataError(
             f"{archive} ({archive.stat().st_size} bytes) is no whole zip archive: {error}. "
             "Fetch it again, or take it out of the folder"
         ) from error
+    members: dict[str, str] = {}
+    for name in names:
+        try:
+            inner = str(safe_path(name))
+        except ValueError as error:
+            raise DataError(f"{archive}: {error}; nothing was read") from error
+        if members.setdefault(inner, name) != name:
+            raise DataError(f"{archive}: {members[inner]!r} and {name!r} are both read as {inner}; nothing was read")
+    return members
 
 
 @lru_cache(maxsize=32)

@@ -2,7 +2,7 @@
 
 from segrnn.inference.device import choose_device
 from segrnn.inference.files import write_atomically, write_png
-from segrnn.inference.folder import Job, find_images, plan, take_up
+from segrnn.inference.folder import Job, find_images, plan, plan_frames, take_up
 from segrnn.inference.images import Picture, as_array
 from segrnn.inference.masks import FORMATS, PICTURES
 from segrnn.inference.predictor import Predictor
@@ -23,6 +23,7 @@ __all__ = [
     "choose_device",
     "find_images",
     "plan",
+    "plan_frames",
     "rules_for",
     "take_up",
     "write_atomically",

@@ -1,15 +1,24 @@
 """Which images a folder or an archive holds, where their masks go, and which are left to do."""
 
 import json
+import re
 import zipfile
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from segrnn.datasets.files import IMAGE_SUFFIXES
+from segrnn.datasets.passed_over import describe_passed_over
+from segrnn.datasets.pictures import picture_suffixes
 from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError, OutputError
 from segrnn.inference.files import PARTIAL, write_atomically
+
+Say = Callable[[str], None]
+"""What gets lines for people."""
+
+
+def _say_nothing(line: str) -> None:
+    pass
 
 
 class Job(NamedTuple):
@@ -19,34 +28,40 @@ class Job(NamedTuple):
     mask: Path
 
 
-def find_images(source: Path, inside: str = "") -> dict[str, File]:
-    """The images of a file, a folder with its subfolders, or a zip archive, by their paths from there.
+def find_images(source: Path, inside: str = "", say: Say = _say_nothing) -> dict[str, File]:
+    """Return the images of a file, a folder with its subfolders, or a zip archive, by their paths from there.
+
+    Links to folders are followed; zip archives that lie in a folder are not opened.
 
     Args:
         source: an image, a folder, or a zip archive; hidden files are passed over.
         inside: the folder of a folder or archive that is searched; all of it by default.
+        say: gets a line for each kind of file that is passed over.
 
     Raises:
-        DataError: there is no image.
+        DataError: there is no image, or a folder can't be read.
     """
     if not source.exists():
         raise DataError(f"input={source} does not exist")
-    if source.is_dir():
-        base = source / inside
-        files: dict[str, File] = {path.relative_to(base).as_posix(): path for path in base.rglob("*") if path.is_file()}
-        files = {name: file for name, file in files.items() if not PurePosixPath(name).name.startswith(".")}
-    elif zipfile.is_zipfile(source):
-        files = Tree(source).files(inside)
-    else:
+    if not source.is_dir() and not zipfile.is_zipfile(source):
         return {source.name: source}
-    images = {name: files[name] for name in sorted(files) if files[name].suffix.lower() in IMAGE_SUFFIXES}
+    try:
+        listing = Tree(source, archives=False).listing(inside)
+    except OSError as error:
+        raise DataError(f"input={source} can't be read: {error}") from error
+    suffixes = picture_suffixes()
+    images = {name: file for name, file in listing.files.items() if file.suffix.lower() in suffixes}
+    remarks = describe_passed_over(listing, images)
     if not images:
         where = f"input={source}" + (f", inside={inside}," if inside else "")
-        raise DataError(f"{where} holds no image ({', '.join(IMAGE_SUFFIXES)})")
+        found = "".join(f"; {line}" for line in remarks)
+        raise DataError(f"{where} holds no image that is read ({', '.join(sorted(suffixes))}){found}")
+    for line in remarks:
+        say(f"{source}: {line}")
     return images
 
 
-def plan(source: Path, output: Path, suffix: str, inside: str = "") -> list[Job]:
+def plan(source: Path, output: Path, suffix: str, inside: str = "", say: Say = _say_nothing) -> list[Job]:
     """Pair every image of a file, folder or archive with a file of the same stem, in the same subfolder of `output`.
 
     Args:
@@ -54,15 +69,21 @@ def plan(source: Path, output: Path, suffix: str, inside: str = "") -> list[Job]
         output: the folder for the masks.
         suffix: of the masks.
         inside: the folder of a folder or archive that is searched.
+        say: gets a line for each kind of file that is passed over.
 
     Raises:
         DataError: there is no image.
-        OutputError: two images want the same mask, or an image would be overwritten.
+        OutputError: two images want the same mask, an image would be overwritten, or a link leads out of `output`.
     """
-    images = find_images(source, inside)
+    images = find_images(source, inside, say)
     if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
         raise OutputError(f"output={output} lies inside input={source}: the next run would take masks for images")
     jobs = [Job(image, (output / name).with_suffix(suffix)) for name, image in images.items()]
+    for folder in sorted({job.mask.parent for job in jobs}):
+        if not (place := folder.resolve()).is_relative_to(output.resolve()):
+            raise OutputError(
+                f"{folder} leads to {place}, out of output={output}: remove the link, or choose another output"
+            )
 
     owners: dict[Path, File] = {}
     for image, mask in jobs:
@@ -71,6 +92,21 @@ def plan(source: Path, output: Path, suffix: str, inside: str = "") -> list[Job]
         if (other := owners.setdefault(mask, image)) != image:
             raise OutputError(f"{other} and {image} would both be written to {mask}: rename one of them")
     return jobs
+
+
+def plan_frames(video: Path, output: Path, suffix: str) -> list[Job]:
+    """Return the frames of a video that have a mask already, and the one that follows each of them.
+
+    How many frames there are is only known at the end; the first one that is missing may have been begun.
+
+    Args:
+        video: the file.
+        output: the folder for the masks, whose names are numbers of six digits or more.
+        suffix: of the masks.
+    """
+    numbers = {int(path.stem) for path in output.glob(f"*{suffix}") if re.fullmatch(r"[0-9]{6,18}", path.stem)}
+    frames = sorted({1} | numbers | {number + 1 for number in numbers})
+    return [Job(video, output / f"{number:06d}{suffix}") for number in frames]
 
 
 def take_up(jobs: list[Job], output: Path, settings: Mapping[str, Any], overwrite: bool) -> list[Job]:

@@ -14,6 +14,7 @@ from segrnn.errors import DataError, OutputError
 from segrnn.inference.files import write_atomically
 from segrnn.labels import ADE20K, CITYSCAPES, LabelSpace
 from segrnn.labels.space import ByteArray
+from segrnn.paths import safe_path
 
 Size = tuple[int, int]
 """Height and width."""
@@ -46,7 +47,7 @@ class Rules:
         Raises:
             DataError: the image is not called as the benchmark's images are.
         """
-        path = PurePosixPath(image)
+        path = safe_path(image)
         match = re.match(self.images, path.stem)
         if match is None:
             raise DataError(f"{image} is not named as the images of {self.labels.name} are ({self.images})")

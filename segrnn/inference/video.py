@@ -8,44 +8,70 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from segrnn.datasets.pictures import MAX_PIXELS, picture_format
 from segrnn.errors import DataError, OutputError
 from segrnn.labels.space import ByteArray
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 
 
+_USUAL_RATE = 25.0
+_HIGHEST_RATE = 1000.0
+_MOST_FRAMES = 10**8
+"""More than a month of video: a file that promises more can't be believed."""
+
+
 class Video:
     """The frames of a video in their order, of which one at a time is in memory.
+
+    What the file says of itself is not relied on: only decoding shows how many frames there are.
 
     OpenCV decodes it, which albumentations brings along.
 
     Args:
         path: the file.
+        max_pixels: a video whose frames claim to have more is refused.
 
     Attributes:
-        frames: how many the file says that it has.
-        rate: frames per second.
+        promised: how many frames the file says that it has; None if it does not say, or can't be believed.
+        rate: frames per second; 25 if the file does not say, or can't be believed.
+        remarks: what the file says and can't be believed.
 
     Raises:
-        DataError: the file is missing or no video.
+        DataError: the file is missing or no video, or its frames are too large.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_pixels: int = MAX_PIXELS) -> None:
         if not path.is_file():
             raise DataError(f"input={path} does not exist")
+        if format := picture_format(path):
+            raise DataError(f"input={path} is a picture ({format}), not a video: give it a name that ends so")
         self.path = path
         capture = cv2.VideoCapture(str(path))
         opened = capture.isOpened()
-        self.frames, self.rate = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), capture.get(cv2.CAP_PROP_FPS)
+        frames, rate, width, height = (
+            capture.get(key)
+            for key in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)
+        )
         capture.release()
         if not opened:
             raise DataError(f"input={path} ({path.stat().st_size} bytes) can't be decoded as a video")
+        if width * height > max_pixels:
+            raise DataError(
+                f"input={path} claims frames of {width:.0f} x {height:.0f}, which are more than max_pixels={max_pixels}"
+            )
+        self.promised = int(frames) if 0 < frames <= _MOST_FRAMES else None
+        believed = 0 < rate <= _HIGHEST_RATE
+        self.rate = rate if believed else _USUAL_RATE
+        self.remarks = [] if believed else [f"{path} says {rate:g} frames a second: {_USUAL_RATE:g} are taken"]
+        if frames > _MOST_FRAMES:
+            self.remarks.append(f"{path} says that it has {frames:.0f} frames: those that can be decoded are taken")
 
     def __iter__(self) -> Iterator[ByteArray]:
-        """RGB frames ``(H, W, 3)``.
+        """Yield RGB frames ``(H, W, 3)`` as long as there are some that can be decoded.
 
         Raises:
-            DataError: after the last frame, where there are fewer than the file says.
+            DataError: there is none.
         """
         capture = cv2.VideoCapture(str(self.path))
         count = 0
@@ -58,12 +84,14 @@ class Video:
                 yield np.ascontiguousarray(frame[..., ::-1])  # OpenCV has blue first
         finally:
             capture.release()
-        if count < self.frames:
-            raise DataError(f"{self.path} breaks off after {count} of {self.frames} frames")
+        if not count:
+            raise DataError(f"{self.path} ({self.path.stat().st_size} bytes) has no frame that can be decoded")
 
 
 def write_video(path: Path, rate: float, frames: Iterator[ByteArray]) -> None:
-    """Write frames ``(H, W, 3)`` of one size as an MP4, which gets its name when it is whole.
+    """Write frames ``(H, W, 3)`` as an MP4, which gets its name when it is whole.
+
+    A video has one size: frames of another than the first are brought to it.
 
     Raises:
         OutputError: the file can't be written.
@@ -79,6 +107,8 @@ def write_video(path: Path, rate: float, frames: Iterator[ByteArray]) -> None:
                     writer = cv2.VideoWriter(str(draft), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
                     if not writer.isOpened():
                         raise OutputError(f"{path} can't be written as a video of {size[0]} x {size[1]}")
+                if (frame.shape[1], frame.shape[0]) != size:
+                    frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_NEAREST), np.uint8)
                 writer.write(np.ascontiguousarray(frame[..., ::-1]))
             if writer is None:
                 raise OutputError(f"{path} would be a video without a frame")

@@ -98,6 +98,12 @@ EVIL = {
     "drive without a root": (["c:evil"], "'c:evil' leads out of the folder"),
     "share": (["//server/share/evil"], "leads out of the folder"),
     "backslashes": (["..\\evil"], "has a name that is not portable"),
+    "drive and backslashes": (["C:\\evil"], "has a name that is not portable"),
+    "server": (["\\\\server\\share\\evil"], "has a name that is not portable"),
+    "device of Windows": (["gt/nul.png"], "'gt/nul.png' has a name that is not portable"),
+    "dots at the end": (["gt. /evil"], "has a name that is not portable"),
+    "control characters": (["gt/\x1b[2Jevil"], "has a name that is not portable"),
+    "same behind backslashes": (["gt/a", "gt\\a"], "falls on the same place as 'gt/a'"),
     "no name": (["."], "'.' has a name that is not portable"),
     "same case": (["a", "A"], "'A' falls on the same place as 'a'"),
     "same letters": (["stra\u00dfe/x", "STRASSE/X"], "falls on the same place as"),
@@ -106,6 +112,12 @@ EVIL = {
     "file and folder": (["gt", "gt/a"], "'gt' is a file and a folder"),
     "file and empty folder": (["GT", "gt/"], "'GT' is a file and a folder"),
 }
+
+
+def test_backslashes_between_folders_are_understood(tmp_path: Path) -> None:
+    archive = pack(tmp_path / "windows.zip", "gt\\", "gt\\a\\1.png", "gt\\2.png")
+    assert extract_archive(archive, tmp_path / "out", "gt") == [tmp_path / "out/a/1.png", tmp_path / "out/2.png"]
+    assert content(tmp_path / "out") == {"a/1.png": b"content", "2.png": b"content"}
 
 
 @pytest.mark.parametrize("name", EVIL)

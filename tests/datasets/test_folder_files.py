@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,59 @@ def test_a_missing_file_of_classes_is_an_error_with_an_example(own_folder: Path)
     (own_folder / "classes.yaml").rename(own_folder / "classes.txt")
     with pytest.raises(DataError, match=r"own holds no classes\.yaml(.|\n)*name: my streets"):
         Folder(str(own_folder), "train")
+
+
+def test_a_data_set_in_its_own_folder_is_found(own_folder: Path) -> None:
+    """As archives are made by right-clicking a folder, and as they come out of some tools again."""
+    (own_folder / "__MACOSX").mkdir()
+    expected = list(Folder(str(own_folder), "val"))
+    (own_folder.parent / "extracted" / "mine").parent.mkdir()
+    zipped(own_folder, own_folder.parent / "own.zip", "my pictures")
+    own_folder.rename(own_folder.parent / "extracted" / "mine")
+    for root in (own_folder.parent / "own.zip", own_folder.parent / "extracted"):
+        samples = list(Folder(str(root), "val"))
+        assert [sample.name for sample in samples] == [sample.name for sample in expected]
+        assert all((a.mask == b.mask).all() for a, b in zip(samples, expected, strict=True))
+
+
+def test_backslashes_between_folders_of_an_archive_are_understood(own_folder: Path) -> None:
+    expected = list(Folder(str(own_folder), "val"))
+    with zipfile.ZipFile(own_folder.parent / "own.zip", "w") as archive:
+        for path in own_folder.rglob("*.*"):
+            member = zipfile.ZipInfo("x")
+            member.filename = str(path.relative_to(own_folder)).replace("/", "\\")
+            archive.writestr(member, path.read_bytes())
+    dataset = Folder(str(own_folder.parent / "own.zip"), "val")
+    assert dataset.remarks == []
+    for sample, other in zip(dataset, expected, strict=True):
+        assert sample.name == other.name
+        assert (sample.mask == other.mask).all()
+
+
+@pytest.mark.parametrize("places", [["a/b"], ["a", "b"]])
+def test_several_or_deep_files_of_classes_are_named(places: list[str], own_folder: Path) -> None:
+    for place in places:
+        (own_folder / place).mkdir(parents=True)
+        (own_folder / place / "classes.yaml").write_bytes((own_folder / "classes.yaml").read_bytes())
+    (own_folder / "classes.yaml").unlink()
+    there = ", ".join(f"{place}/classes.yaml" for place in places)
+    with pytest.raises(
+        DataError, match=rf"own holds no classes\.yaml, but {there}: the folder around it must be data\.r"
+    ):
+        Folder(str(own_folder), "train")
+
+
+def test_what_is_no_picture_is_counted(own_folder: Path) -> None:
+    for name in ("images/val/notes.TXT", "images/val/day0/raw.cr2", "masks/val/.ipynb_checkpoints/0.png"):
+        (own_folder / name).parent.mkdir(exist_ok=True)
+        (own_folder / name).write_bytes(b"")
+    dataset = Folder(str(own_folder), "val")
+    assert len(dataset) == 2
+    assert dataset.remarks == [
+        "images/val: 2 other files are passed over: 1 .cr2, 1 .txt",
+        "masks/val: 1 hidden one is passed over: 1 .ipynb_checkpoints",
+    ]
+    assert Folder(str(own_folder), "train").remarks == []
 
 
 MALFORMED = {

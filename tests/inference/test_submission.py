@@ -48,6 +48,12 @@ def test_masks_have_the_benchmarks_names() -> None:
         CITYSCAPES_RULES.name("street.jpg")
 
 
+def test_masks_of_any_name_stay_in_the_archive() -> None:
+    rules = Rules(CAMVID)
+    names = {"/etc/a.jpg": "etc/a.png", "..\\..\\b.jpg": "b.png", "day/c.jpg": "day/c.png", "con.jpg": "_con.png"}
+    assert {name: rules.name(name) for name in names} == names
+
+
 def test_a_submission_holds_label_ids(tmp_path: Path) -> None:
     mask = np.random.default_rng(0).integers(0, 19, (1024, 2048), dtype=np.uint8)
     path = tmp_path / "new" / "submission.zip"

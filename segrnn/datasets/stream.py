@@ -97,6 +97,9 @@ def obey_parent_only(worker: int) -> None:
     A loader that died of it would take that process with it, before it has saved anything. They still end when it ends
     them, or is gone.
     """
+    if not hasattr(signal, "sigwaitinfo"):  # macOS and Windows can't tell who has sent a signal
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # a handler could not tell who has sent it

@@ -11,7 +11,7 @@ from segrnn.datasets.passed_over import describe_passed_over
 from segrnn.datasets.pictures import picture_suffixes
 from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError, OutputError
-from segrnn.inference.files import PARTIAL, write_atomically
+from segrnn.inference.files import PARTIAL, draft_name, write_atomically
 
 Say = Callable[[str], None]
 """What gets lines for people."""
@@ -134,18 +134,18 @@ def take_up(jobs: list[Job], output: Path, settings: Mapping[str, Any], overwrit
             f"{len(existing)} of {len(jobs)} masks exist already, e.g. {min(existing)}, made with other settings: "
             "choose another output, or replace them with overwrite=true"
         )
-    drafts = {(job.mask.parent, job.mask.stem) for job in jobs}
+    drafts = {(job.mask.parent, draft_name(job.mask)) for job in jobs}
     for folder in {folder for folder, _ in drafts}:
         for left_over in folder.glob(f".*-*{PARTIAL}"):
             if (folder, left_over.name[1:].rpartition("-")[0]) in drafts:  # as `write_atomically` names them
                 left_over.unlink()
-    write_atomically(record, lambda path: path.write_text(json.dumps(settings, indent=2) + "\n"))
+    write_atomically(record, lambda path: path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8"))
     return [job for job in jobs if job.mask not in existing]
 
 
 def _read(record: Path) -> Any:
     """The settings in a record; None where there is none, or a damaged one."""
     try:
-        return json.loads(record.read_text())
+        return json.loads(record.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None

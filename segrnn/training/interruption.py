@@ -11,8 +11,9 @@ import torch
 
 from segrnn.errors import Interrupted
 
-_SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
-_TIME_IS_UP = signal.SIGALRM  # never sent: stands for the time limit among the numbers that processes agree on
+_NAMES = ("SIGTERM", "SIGUSR1", "SIGUSR2", "SIGINT")  # Windows lacks two of them
+_SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+_TIME_IS_UP = 1000  # no signal has it: it stands for the time limit among the numbers that processes agree on
 
 
 class Interruption:

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
 import urllib.error
@@ -150,7 +151,8 @@ class WandbDashboard(Dashboard):
         run.define_metric(_STEP)
         run.define_metric("*", step_metric=_STEP)
         data = self.info.config["data"]
-        artifact = wandb.Artifact(f"data-{data['name']}", "dataset", metadata=data)
+        name = re.sub(r"[^\w.-]+", "-", data["name"], flags=re.ASCII)[:100]  # W&B allows no other characters
+        artifact = wandb.Artifact(f"data-{name}", "dataset", metadata=data)
         with redirect_stderr(io.StringIO()):  # W&B warns that it does not look into a folder, which would take long
             root = Path(data["root"]).resolve()
             artifact.add_reference(f"folder://{root}", self.info.facts["data_digest"], checksum=False)

@@ -158,3 +158,13 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
     with Image.open(tmp_path / "new" / "mask.png") as picture:
         assert picture.mode == "L"
         assert (np.array(picture) == pixels).all()
+
+
+def test_long_names_are_written_too(tmp_path: Path) -> None:
+    path = tmp_path / f"{250 * 'a'}.png"
+    write_atomically(path, lambda draft: draft.write_text("x"))
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+    with pytest.raises(OutputError, match="can't be written"):
+        write_atomically(tmp_path / f"{300 * 'a'}.png", lambda draft: draft.write_text("x"))
+    with pytest.raises(OutputError, match="can't be written"):
+        write_atomically(tmp_path / "\ud800.png", lambda draft: draft.write_text("x"))

@@ -69,14 +69,13 @@ def check(model_name: str, context: str, losses: list[str], crop: tuple[int, int
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_trains_on_one_crop_or_is_refused(model: str) -> None:
     trains = check(model, "none", LOSSES_WITHOUT_FILES, (64, 64))
-    assert trains == (model not in ("deeplabv3plus", "pspnet", "upernet"))
+    assert trains == (model not in ("deeplabv3plus", "upernet"))  # whose batch norms see the mean of the whole map
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_every_context_trains_on_one_crop_or_is_refused(context: str) -> None:
-    trains = check("fcn_stride8", context, ["cross_entropy_lovasz"], (64, 64))
-    assert trains == (context != "pyramid_pooling")
+    assert check("fcn_stride8", context, ["cross_entropy_lovasz"], (64, 64))
     check("fcn_stride8", context, ["cross_entropy_dice"], (8, 8))
 
 

@@ -40,7 +40,7 @@ def build(config: Any, path: str, allow: Sequence[str]) -> Any:
     if isinstance(config, Mapping):
         if "_target_" not in config:
             return {key: build(value, f"{path}.{key}", allow) for key, value in config.items()}
-        target = _find(config["_target_"], path, allow)
+        target = find_target(config["_target_"], path, allow)
         arguments = {key: build(value, f"{path}.{key}", allow) for key, value in config.items() if key not in _SPECIAL}
         _check_scalars(target, path, arguments)
         if config.get("_partial_"):
@@ -82,8 +82,14 @@ def _check_scalars(target: Any, path: str, arguments: Mapping[str, Any]) -> None
             raise ConfigError(f"{path}.{name}={value!r} must be {wanted[1]}")
 
 
-def _find(target: Any, path: str, allow: Sequence[str]) -> Any:
-    """Compare the path, and then where the object it leads to was defined: modules also hold what they import."""
+def find_target(target: Any, path: str, allow: Sequence[str]) -> Any:
+    """Import what a ``_target_`` names.
+
+    Its import path is compared with what is allowed, and then where it was defined: modules also hold what they import.
+
+    Raises:
+        ConfigError: it is not allowed, or does not exist.
+    """
     allowed = ", ".join(allow)
     if not isinstance(target, str) or not _matches(target, allow):
         raise ConfigError(f"{path}._target_={target!r} is not allowed; allowed are {allowed} and what allow=[...] adds")

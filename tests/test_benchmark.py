@@ -62,7 +62,7 @@ def test_inference(run, capsys: pytest.CaptureFixture[str]) -> None:
         (["contexts", "sizes=[[0,3]]"], "sizes=[[0, 3]] must be a list of [height, width], each at least 1"),
         (["contexts", "sizes=[]"], "sizes=[] must be a list of [height, width]"),
         (["contexts", "hidden=0"], "hidden=0 must be at least 1"),
-        (["contexts", "channels=x"], "channels: "),
+        (["contexts", "channels=x"], "channels=x must be a whole number"),
         (["contexts", "repeats=0"], "repeats=0 must be at least 1"),
         (["contexts", "size=3"], "there is no 'size' in the configuration (did you mean sizes?)"),
         (["contexts", "contexts=[self_attention]", "hidden=6"], "hidden=6 can't be divided into heads=4"),

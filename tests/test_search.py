@@ -178,7 +178,7 @@ def test_time_is_up_for_all_trials_together(run: Run, arguments: list[str], caps
     [
         (["study.space={optimizer.lrr: {low: 1, high: 2}}"], "no 'optimizer.lrr' in the configuration (did you mean"),
         (["study.space={context: {choices: [none, renet_gr]}}"], "context has no option 'renet_gr' (did you mean"),
-        (["study.space={trainer.max_steps: {low: 0.5, high: 2}}"], "trainer.max_steps: "),
+        (["study.space={trainer.max_steps: {low: 0.5, high: 2}}"], "trainer.max_steps=0.5 must be a whole number"),
         (["study.space={data.flip: {low: 0.5, high: 2.0}}"], "data.flip=2.0 must be between 0 and 1"),
         (["study.space={optimizer.lr: {low: 2, high: 1}}"], "goes from low=2 to high=1: low must be below high"),
         (["study.space=[1,2]"], "study.space=[1, 2] must say for at least one override what to try"),

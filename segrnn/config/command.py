@@ -17,10 +17,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from segrnn import __version__
 from segrnn.config.run import named_run
+from segrnn.config.typed import quote_texts
 from segrnn.errors import SegrnnError
 from segrnn.processes import rank, world_size
 from segrnn.text import nearest, tell
@@ -44,9 +45,11 @@ def run_command(task: Task, config_name: str, parallel: bool = False) -> None:
         tell(f"process {rank()} of {world_size()} has nothing to do here: the first one does it all", error=True)
         return
     # a shell leaves the tilde of data.root=~/camvid as it is, and Hydra can't read it
-    sys.argv[1:] = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
     _use_utf8()
     _answer_version()
+    arguments = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
+    GlobalHydra.instance().clear()
+    sys.argv[1:] = quote_texts(arguments, config_name, CONF)
     debug = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints and exits itself, with code 1
 
@@ -144,9 +147,13 @@ def explain(error: Exception, config_name: str) -> str:
         return _explain_key(key[1], config_name)
     if isinstance(error, OverrideParseException):
         return f"{error.override} can't be read: put quotes around values with special characters, 'key=\"value\"'"
+    if override := re.search(r"Error merging override (.*)", text):
+        return f"{override[1]} has another form than what it replaces: a list stands for a list, keys stand for keys"
     missing = re.search(r"Missing mandatory value: (\S+)", str(cause))
     if missing:
         return f"{missing[1]} is needed: add {missing[1]}=<value>. See --help"
+    if isinstance(cause, InterpolationResolutionError):
+        return f"{cause.full_key}: {text.splitlines()[0]}; write '\\${{...}}' for these characters themselves"
     return text
 
 

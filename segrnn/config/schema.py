@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from segrnn.config.wrong import explain_type
 from segrnn.errors import ConfigError
 
 
@@ -288,6 +290,16 @@ class PreparePack:
     allow: list[str]
 
 
+def schema_of(config_name: str) -> type | None:
+    """Return the class of a file of ``conf/``, if it has one.
+
+    Example:
+        >>> schema_of("prepare_check").__name__
+        'PrepareCheck'
+    """
+    return globals().get("".join(word.capitalize() for word in config_name.split("_")))
+
+
 _AT_LEAST = {
     "workers": 0,
     "seed": 0,
@@ -319,6 +331,9 @@ _AT_LEAST = {
     "trainer.patience": 1,
     "trainer.validate_every_n_steps": 1,
 }
+_LARGEST = 2**32 - 1
+"""The largest whole number: what generators of random numbers take as a seed, and more steps than anybody takes."""
+
 _LENGTHS = {
     "field_size": 2,
     "size": 2,
@@ -363,11 +378,23 @@ def check(config: DictConfig, schema: type) -> dict[str, Any]:
         key = getattr(error, "full_key", None)
         if "Missing mandatory value" in str(error):
             raise ConfigError(f"{key} is needed: add {key}=<value>. See --help") from error
+        if explanation := explain_type(_resolved(config), schema, _LENGTHS):
+            raise ConfigError(explanation) from error
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
     assert isinstance(containers, dict)
     checked = {str(key): value for key, value in containers.items()}
     _check_ranges(checked)
     return checked
+
+
+def _resolved(config: DictConfig) -> dict[str, Any]:
+    """Return plain containers without interpolations; nothing where an interpolation is itself what is wrong."""
+    try:
+        plain = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException:
+        return {}
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
 
 
 def _check_ranges(config: Mapping[str, Any]) -> None:
@@ -377,6 +404,8 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
             raise ConfigError("splits=[] must name at least one split")
         if not all(isinstance(number, int | float) for number in numbers):
             continue  # not a number, or, in what evaluate lays over a checkpoint's data, not chosen or not yet typed
+        if any(not isfinite(number) or (isinstance(number, int) and number > _LARGEST) for number in numbers):
+            raise ConfigError(f"{key}={value} must be a number below 2^32")
         if key in _AT_LEAST and value < _AT_LEAST[key]:
             raise ConfigError(f"{key}={value} must be at least {_AT_LEAST[key]}")
         if key == "trainer.devices" and value == 0:

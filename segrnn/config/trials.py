@@ -9,9 +9,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from segrnn.config.command import explain
+from segrnn.config.command import CONF, explain
 from segrnn.config.schema import Train, check
 from segrnn.config.space import Choices, Range, Value
+from segrnn.config.typed import quote_texts
 from segrnn.errors import ConfigError
 
 
@@ -29,7 +30,7 @@ def compose_trial(values: Mapping[str, Value]) -> DictConfig:
     config_name = HydraConfig.get().job.config_name
     assert config_name is not None
     try:
-        config = compose(config_name, [*_given(values), *write_overrides(values)])
+        config = compose(config_name, [*_given(values), *_typed(values)])
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"study.space: {explain(error, config_name)}") from error
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "study"])
@@ -58,8 +59,14 @@ def train_overrides(values: Mapping[str, Value]) -> list[str]:
     """
     return [
         *(given for given in _given(values) if not given.lstrip("+~").startswith("study")),
-        *write_overrides(values),
+        *_typed(values),
     ]
+
+
+def _typed(values: Mapping[str, Value]) -> list[str]:
+    config_name = HydraConfig.get().job.config_name
+    assert config_name is not None
+    return quote_texts(write_overrides(values), config_name, CONF)
 
 
 def write_overrides(values: Mapping[str, Value]) -> list[str]:

@@ -1,0 +1,186 @@
+"""What was typed is what is meant: a text stays as it is on the command line, whatever else Hydra would read in it.
+
+Hydra reads ``2026_11_27`` and ``12e3`` as numbers, and can't read ``(1)`` or ``é``. Here, such a value gets quotes if
+the type of its key is text.
+"""
+
+import inspect
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import is_dataclass
+from enum import Enum
+from importlib import resources
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from hydra import compose, initialize_config_module
+from hydra.conf import HydraConf
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from segrnn.components import find
+from segrnn.config.schema import Data, Encoder, schema_of
+from segrnn.config.targets import TARGETS
+from segrnn.errors import ConfigError
+
+
+class _Kind(Enum):
+    """What a key takes, as far as it matters for the characters of its value."""
+
+    TEXT = "text"
+    TEXT_OR_NULL = "text or null"
+    TEXTS = "list of texts"
+    ARGUMENT = "argument of a component"
+    OTHER = "other"
+
+
+_GROUPS: dict[str, type] = {"data": Data, "encoder": Encoder, "hydra": HydraConf}
+"""The types of groups that the types of some commands leave open."""
+
+
+def quote_texts(arguments: Sequence[str], config_name: str, conf: str) -> list[str]:
+    """Put quotes around the values of a command line that are texts and that Hydra would read as something else.
+
+    Args:
+        arguments: of the command line.
+        config_name: the file of the configuration that the command starts from.
+        conf: the module of the configurations.
+    """
+    sweeps = bool({"-m", "--multirun"} & set(arguments))
+    groups = {path.name for path in resources.files(conf).iterdir() if path.is_dir()}
+    kinds = [_kind_of(argument, config_name, groups) for argument in arguments]
+    quoted = [_quote(argument, kind, sweeps) for argument, kind in zip(arguments, kinds, strict=True)]
+    # what is open is left out here: a number in the place of a text would hide that it is one
+    is_open = [
+        kind is _Kind.ARGUMENT and _quote_argument(argument, sweeps) != argument
+        for argument, kind in zip(arguments, kinds, strict=True)
+    ]
+    if any(is_open):
+        rest = [each for each, left_out in zip(quoted, is_open, strict=True) if not left_out and each[:1] != "-"]
+        config = _compose(rest, config_name, conf)
+        for index, argument in enumerate(arguments):
+            if is_open[index] and _takes_text(argument, config):
+                quoted[index] = _quote_argument(argument, sweeps)
+    return quoted
+
+
+def _kind_of(argument: str, config_name: str, groups: Collection[str]) -> _Kind:
+    key, equals, value = argument.partition("=")
+    annotation: Any = schema_of(config_name)
+    parts = key.lstrip("+").split(".")
+    if equals and key in groups and not value.startswith("["):
+        return _Kind.TEXT  # an option's name
+    if not equals or key.startswith(("-", "~")) or annotation is None:
+        return _Kind.OTHER
+    for depth, part in enumerate(parts):
+        if depth == 1 and not is_dataclass(annotation):
+            annotation = _GROUPS.get(parts[0], annotation)
+        if get_origin(annotation) is dict:
+            return _Kind.ARGUMENT
+        if not is_dataclass(annotation):
+            return _Kind.OTHER
+        known = get_type_hints(annotation) | ({"hydra": HydraConf} if depth == 0 else {})
+        annotation = known.get(part)
+    return _kind_of_annotation(annotation)
+
+
+def _kind_of_annotation(annotation: Any) -> _Kind:
+    options = set(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else {annotation}
+    if options == {str}:
+        return _Kind.TEXT
+    if options == {str, type(None)}:
+        return _Kind.TEXT_OR_NULL
+    return (
+        _Kind.TEXTS if any(get_origin(each) is list and get_args(each) == (str,) for each in options) else _Kind.OTHER
+    )
+
+
+def _quote(argument: str, kind: _Kind, sweeps: bool) -> str:
+    key, _, value = argument.partition("=")
+    if kind in (_Kind.TEXT, _Kind.TEXT_OR_NULL):
+        texts = value.split(",") if sweeps and not re.search(r"""[][(){}"']""", value) else [value]
+        return f"{key}={','.join(_quote_text(text, kind is _Kind.TEXT_OR_NULL) for text in texts)}"
+    if kind is _Kind.TEXTS and (inside := re.fullmatch(r"""\[([^][(){}"']+)\]""", value)):
+        return f"{key}=[{','.join(_quote_text(text.strip(), nullable=False) for text in inside[1].split(','))}]"
+    return argument
+
+
+def _quote_argument(argument: str, sweeps: bool) -> str:
+    value = argument.partition("=")[2]
+    if value[:1] == "{":
+        return argument
+    return _quote(argument, _Kind.TEXTS if value[:1] == "[" else _Kind.TEXT_OR_NULL, sweeps)
+
+
+def _quote_text(text: str, nullable: bool) -> str:
+    """Put quotes around a text if Hydra would read something else in it. Quotes and ``${...}`` of the user's stay.
+
+    Example:
+        >>> [_quote_text(text, nullable=True) for text in ("run", "12e3", "a (1)", "'12e3'", "null", "${run_id}/a")]
+        ['run', "'12e3'", "'a (1)'", "'12e3'", 'null', '${run_id}/a']
+    """
+    is_quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+    if is_quoted or "${" in text or (nullable and text.lower() == "null"):
+        return text
+    try:
+        read = OverridesParser.create().parse_override(f"key={text}").value()
+    except HydraException:
+        read = None
+    return text if isinstance(read, str) and read == text else QuotedString(text, Quote.single).with_quotes()
+
+
+def _takes_text(argument: str, config: Mapping[str, Any]) -> bool:
+    """Tell whether an argument of a component is a text: by its present value, or else by the component's signature."""
+    *parents, name = argument.partition("=")[0].lstrip("+").split(".")
+    component: Any = config
+    for parent in parents:
+        component = component.get(parent) if isinstance(component, Mapping) else None
+    if not isinstance(component, Mapping):
+        return False
+    present = component.get(name)
+    if isinstance(present, str) or (isinstance(present, list) and present):
+        return isinstance(present, str) or all(isinstance(each, str) for each in present)
+    return present in (None, []) and _is_text(_annotation(component.get("_target_"), name, config.get("allow", [])))
+
+
+def _annotation(target: Any, name: str, allow: Sequence[str]) -> str:
+    """Return the annotation of a component's parameter as it is written; empty if there is none."""
+    try:
+        parameter = inspect.signature(find(target, name, (*_SIGNED, *allow))).parameters[name]
+    except (ConfigError, KeyError, TypeError, ValueError):
+        return ""
+    return inspect.formatannotation(parameter.annotation) if parameter.annotation is not parameter.empty else ""
+
+
+def _is_text(annotation: str) -> bool:
+    words = set(re.findall(r"\w+", annotation))
+    return "str" in words and not words & {"int", "float", "bool", "complex"}
+
+
+def _compose(overrides: list[str], config_name: str, conf: str) -> dict[str, Any]:
+    """Return the configuration, with interpolations as they are; nothing if there is a mistake, which is told later."""
+    try:
+        with _hydra(conf):
+            config = OmegaConf.to_container(compose(config_name, overrides))
+    except (HydraException, OmegaConfBaseException):
+        return {}
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items()}
+
+
+_SIGNED = ("segrnn.", "segmentation_models_pytorch.", *TARGETS)
+"""Where the components are whose signatures are looked at."""
+
+
+@contextmanager
+def _hydra(conf: str) -> Iterator[None]:
+    if GlobalHydra.instance().is_initialized():  # a command is under way: a search composes its trials
+        yield
+        return
+    with initialize_config_module(conf, version_base="1.3"):
+        yield

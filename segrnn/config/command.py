@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from segrnn import __version__
-from segrnn.config.run import named_run
+from segrnn.config.run import find_misplaced, named_run
 from segrnn.config.typed import quote_texts
 from segrnn.errors import SegrnnError
 from segrnn.processes import rank, world_size
@@ -44,10 +44,12 @@ def run_command(task: Task, config_name: str, parallel: bool = False) -> None:
     if rank() > 0 and not parallel:
         tell(f"process {rank()} of {world_size()} has nothing to do here: the first one does it all", error=True)
         return
-    # a shell leaves the tilde of data.root=~/camvid as it is, and Hydra can't read it
     _use_utf8()
     _answer_version()
+    # a shell leaves the tilde of data.root=~/camvid as it is, and Hydra can't read it
     arguments = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
+    if fault := find_misplaced(arguments):
+        _stop(fault)
     GlobalHydra.instance().clear()
     sys.argv[1:] = quote_texts(arguments, config_name, CONF)
     debug = "HYDRA_FULL_ERROR" in os.environ

@@ -1,9 +1,10 @@
 """The name of a run: the same in all its processes, and again when a scheduler starts it anew."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import PurePath
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -29,6 +30,31 @@ def named_run() -> Iterator[None]:
     finally:
         if not given:
             del os.environ[_VARIABLE]
+
+
+def find_misplaced(arguments: Sequence[str]) -> str:
+    """Say which name of a run or a study leads out of the folder of runs; empty if none does.
+
+    It is asked before Hydra sees the command line, as Hydra makes the run's folder at once.
+
+    Args:
+        arguments: of the command line.
+
+    Example:
+        >>> find_misplaced(["run_id=../elsewhere"])
+        'run_id=../elsewhere must be the name of a folder below that of all runs: hydra.run.dir= takes any folder'
+        >>> find_misplaced(["run_id=first", "study.name=lr/wide"])
+        ''
+    """
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if equals and key.lstrip("+") in ("run_id", "study.name"):
+            path = PurePath(value.strip("'\""))
+            if not path.name or path.anchor or ".." in path.parts:
+                return (
+                    f"{argument} must be the name of a folder below that of all runs: hydra.run.dir= takes any folder"
+                )
+    return ""
 
 
 def _slurm_job() -> str | None:

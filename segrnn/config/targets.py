@@ -2,13 +2,14 @@
 
 TARGETS = (
     "segrnn.models.weights.",
+    "segrnn.datasets.statistics.",
     "segrnn.losses.",
     "segrnn.training.",
     "torch.nn.",
     "torch.optim.",
     "pytorch_lightning.loggers.",
 )
-"""Losses, optimizers, schedules, loggers and pretrained weights, besides the prefixes in ``allow``.
+"""Losses with their class weights, optimizers, schedules, loggers and pretrained weights, besides the prefixes in ``allow``.
 
 Networks have a list of their own in `segrnn.models.architecture`, and data sets one in `segrnn.config.data`.
 """

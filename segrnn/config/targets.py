@@ -9,7 +9,7 @@ TARGETS = (
     "torch.optim.",
     "pytorch_lightning.loggers.",
 )
-"""Losses with their class weights, optimizers, schedules, loggers and pretrained weights, besides the prefixes in ``allow``.
+"""Losses and class weights, optimizers, schedules, loggers and pretrained weights, besides the prefixes in ``allow``.
 
 Networks have a list of their own in `segrnn.models.architecture`, and data sets one in `segrnn.config.data`.
 """

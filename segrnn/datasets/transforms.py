@@ -1,5 +1,6 @@
 """What happens to pixels between the file and the network. The only place that knows albumentations."""
 
+import math
 import os
 import random
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from segrnn.datasets.crops import draw_window
 from segrnn.labels import IGNORE_INDEX
-from segrnn.labels.space import ByteArray
+from segrnn.labels.space import ByteArray, is_whole
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # or importing it asks the network for newer versions
 import albumentations as A
@@ -38,6 +39,10 @@ def base_factor(image: ByteArray, base_size: Sequence[int] | None) -> float:
     return min(base_size[0] / short, base_size[1] / long)
 
 
+_CHANNELS, _LARGEST_SCALE, _LARGEST_SIDE = 3, 64, 2**16
+"""What an image is brought to must fit into the memory, whatever a file says."""
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """What every image goes through, in training, evaluation and prediction alike.
@@ -48,6 +53,9 @@ class Preprocessing:
         scale: the size at which the network sees an image, relative to the base size, or else to the file's.
         base_size: the short and the long side that `base_factor` brings every image within.
 
+    Raises:
+        ValueError: a number that no image can be brought to.
+
     Example:
         >>> Preprocessing((0.5,) * 3, (0.5,) * 3, scale=0.5)(np.zeros((6, 8, 3), np.uint8)).shape
         torch.Size([3, 3, 4])
@@ -57,6 +65,20 @@ class Preprocessing:
     std: tuple[float, ...]
     scale: float = 1.0
     base_size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        for name, values in {"mean": self.mean, "std": self.std, "scale": (self.scale,)}.items():
+            lowest = -math.inf if name == "mean" else 0
+            if not all(isinstance(value, int | float) and lowest < value < math.inf for value in values):
+                raise ValueError(f"{name} must be numbers{'' if name == 'mean' else ' above 0'}, got {list(values)}")
+        if not len(self.mean) == len(self.std) == _CHANNELS:
+            raise ValueError(f"mean and std must be {_CHANNELS} numbers, got {len(self.mean)} and {len(self.std)}")
+        if self.scale > _LARGEST_SCALE:
+            raise ValueError(f"scale must be at most {_LARGEST_SCALE}, got {self.scale}")
+        if self.base_size and not (
+            len(self.base_size) == 2 and all(is_whole(s, 1, _LARGEST_SIDE) for s in self.base_size)
+        ):
+            raise ValueError(f"base_size must be two whole numbers of 1 to {_LARGEST_SIDE}, got {list(self.base_size)}")
 
     def __call__(self, image: ByteArray) -> Tensor:
         """Turn an image ``(H, W, 3)`` of bytes into the network's input ``(3, H', W')``."""

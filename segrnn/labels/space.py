@@ -1,6 +1,7 @@
 """Label tables and the look-ups that follow from them."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
@@ -41,6 +42,28 @@ class Label:
     color: tuple[int, int, int]
     category: str = ""
     instance_size: float | None = None
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> "Label":
+        """Make a label of primitives that a file holds; columns that a label no longer has are skipped.
+
+        Raises:
+            ValueError: a column is missing, or holds what it can't.
+        """
+        kept = {field.name: row[field.name] for field in fields(cls) if field.name in row}
+        color, size = kept.get("color"), kept.get("instance_size")
+        faults = {
+            "name": not isinstance(kept.get("name"), str),
+            "id": not is_whole(kept.get("id"), -1, IGNORE_INDEX),
+            "train_id": not is_whole(kept.get("train_id"), -1, IGNORE_INDEX),
+            "color": not (isinstance(color, list) and len(color) == 3 and all(is_whole(c, 0, 255) for c in color)),
+            "category": not isinstance(kept.get("category", ""), str),
+            "instance_size": not (size is None or (isinstance(size, int | float) and 0 < size < math.inf)),
+        }
+        for column, wrong in faults.items():
+            if wrong:
+                raise ValueError(f"a label has {column}={kept.get(column)!r}")
+        return cls(**{**kept, "color": tuple(kept["color"])})
 
     @property
     def has_instances(self) -> bool:
@@ -159,7 +182,21 @@ class LabelSpace:
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> "LabelSpace":
-        """The inverse of `to_dict`; columns that a label no longer has are skipped, as old checkpoints hold some."""
-        columns = {field.name for field in fields(Label)}
-        rows = ({key: row[key] for key in row.keys() & columns} for row in table["labels"])
-        return cls(table["name"], [Label(**{**row, "color": tuple(row["color"])}) for row in rows])
+        """Make a table of what `to_dict` gives.
+
+        Raises:
+            ValueError: a row or the name is not what it has to be.
+        """
+        if not isinstance(table["name"], str):
+            raise ValueError(f"a label table is called {table['name']!r}")
+        return cls(table["name"], [Label.from_dict(row) for row in table["labels"]])
+
+
+def is_whole(value: Any, low: int, high: int) -> bool:
+    """Return whether a value is a whole number from `low` to `high`, both included.
+
+    Example:
+        >>> is_whole(7, 0, 255), is_whole(True, 0, 255), is_whole(7.0, 0, 255)
+        (True, False, False)
+    """
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high

@@ -40,9 +40,19 @@ class ModelInfo:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ModelInfo":
-        """The inverse of `to_dict`."""
+        """Make of primitives what `to_dict` made them of.
+
+        Raises:
+            ValueError: a part is not what it has to be.
+        """
         from segrnn.datasets import Preprocessing
 
+        for part in ("architecture", "scores", "provenance"):
+            if not isinstance(values[part], Mapping):
+                raise ValueError(f"{part} is {values[part]!r}")
+        for name, score in values["scores"].items():
+            if not isinstance(score, int | float):
+                raise ValueError(f"the score {name!r} is {score!r}")
         return cls(
             values["architecture"],
             LabelSpace.from_dict(values["labels"]),

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib import resources
@@ -21,6 +22,8 @@ from segrnn.config.run import named_run
 from segrnn.config.typed import quote_texts
 from segrnn.errors import SegrnnError
 from segrnn.processes import rank, world_size
+from segrnn.termination import Terminated, tidy
+from segrnn.trouble import explain_trouble
 
 CONF = "segrnn.conf"
 
@@ -56,11 +59,17 @@ def run_command(task: Task, config_name: str, parallel: bool = False) -> None:
             if debug:
                 raise
             _stop(_own_words(error), error.exit_code)
+        except Exception as error:
+            trouble = explain_trouble(error)
+            if debug or trouble is None:
+                raise
+            _discard(error)
+            _stop(trouble)
         finally:
             os.environ["HYDRA_FULL_ERROR"] = "1"
 
     try:
-        with named_run():
+        with tidy(), named_run():
             hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=config_name)(guarded)()
     except (HydraException, OmegaConfBaseException) as error:
         if debug:
@@ -70,6 +79,9 @@ def run_command(task: Task, config_name: str, parallel: bool = False) -> None:
         if debug or error.filename is None:
             raise
         _stop(f"{error.filename}: {error.strerror}")
+    except Terminated as terminated:
+        print(terminated, file=sys.stderr)
+        sys.exit(143)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
@@ -100,6 +112,16 @@ def _stop(message: str, exit_code: int = 2) -> NoReturn:
     who = f"[process {rank()}] " if rank() else ""
     print(f"{who}error: {message}", file=sys.stderr)
     sys.exit(exit_code)
+
+
+def _discard(error: Exception) -> None:
+    """Free what an error holds. A loader that has come to be in half only complains in its own finalizer."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        traceback.clear_frames(error.__traceback__)
+    finally:
+        sys.unraisablehook = hook
 
 
 def _own_words(error: SegrnnError) -> str:

@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from segrnn.errors import Interrupted
+from segrnn.termination import end
 
 _SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
 _TIME_IS_UP = signal.SIGALRM  # never sent: stands for the time limit among the numbers that processes agree on
@@ -50,7 +51,8 @@ class Interruption:
     ) -> None:
         for number, handler in self.former.items():
             signal.signal(number, handler)
-        handled = self.number != signal.SIGINT and callable(self.former.get(self.number))
+        former = self.former.get(self.number)
+        handled = self.number != signal.SIGINT and callable(former) and former is not end
         if isinstance(error, Interrupted) and handled:
             signal.raise_signal(self.number)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
@@ -31,6 +30,7 @@ from segrnn.training.examples import Examples
 from segrnn.training.lr_range import LearningRateRange
 from segrnn.training.module import SegmentationModule
 from segrnn.training.synchronize import synchronize_batch_norm
+from segrnn.trouble import is_out_of_memory, reason_of
 
 
 def fit(
@@ -97,7 +97,7 @@ def fit(
                 lightning.validate(module, data, verbose=False)
     except BaseException as error:
         _end_children(lightning)
-        if isinstance(error, torch.OutOfMemoryError):
+        if is_out_of_memory(error):
             raise TrainingError(_explain_memory(error, module, data, lightning)) from error
         if isinstance(error, TrainingError):
             raise TrainingError(_explain_failure(error, data, lightning, run_dir)) from error
@@ -154,13 +154,13 @@ def _average(decay: float) -> list[Callback]:
     return [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))] if decay else []
 
 
-def _explain_memory(error: Exception, module: SegmentationModule, data: DataModule, lightning: pl.Trainer) -> str:
+def _explain_memory(error: BaseException, module: SegmentationModule, data: DataModule, lightning: pl.Trainer) -> str:
     share = module.micro_batch_size or data.batch_size // lightning.world_size
     crop = " x ".join(str(side) for side in data.train.augmentation.crop)
     fewer = f"trainer.micro_batch_size={share // 2}, " if share > 1 and share % 2 == 0 else ""
     return (
         f"the memory of {lightning.strategy.root_device} is too small for {share} crops of {crop} at a time "
-        f"({str(error).splitlines()[0]}). Lower what one step holds and keep the recipe: {fewer}"
+        f"({reason_of(error)}). Lower what one step holds and keep the recipe: {fewer}"
         "trainer.checkpoint_encoder=true or trainer.precision=bf16-mixed; or change it: a smaller data.crop"
     )
 

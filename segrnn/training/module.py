@@ -16,13 +16,14 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from segrnn.datasets import Sample
-from segrnn.errors import TrainingError
+from segrnn.errors import ConfigError, SegrnnError, TrainingError
 from segrnn.inference import Predictor
 from segrnn.labels import IGNORE_INDEX
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.models import Segmenter
 from segrnn.training.interruption import Interruption
 from segrnn.training.resuming import move_to, take_over
+from segrnn.trouble import explain_trouble, reason_of
 
 
 class SegmentationModule(pl.LightningModule):
@@ -69,6 +70,7 @@ class SegmentationModule(pl.LightningModule):
         self.interruption, self.memory_format = interruption, memory_format
         self.confusion = ConfusionMatrix(len(self.class_names))
         self.scores: Scores | None = None
+        self.has_run = False
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         """Learn from a batch: images ``(B, 3, h, w)`` and train ids ``(B, h, w)``, both uint8.
@@ -101,12 +103,28 @@ class SegmentationModule(pl.LightningModule):
 
     def _loss(self, images: Tensor, masks: Tensor) -> Tensor:
         pixels = self.model.info.preprocessing.normalize(images).to(memory_format=self.memory_format)
-        logits, auxiliary = self.model.forward_with_auxiliary(pixels)
+        logits, auxiliary = self._forward(pixels)
         loss = self.loss(logits, masks.long())
         if auxiliary is not None:
             assert self.model.auxiliary is not None
             loss = loss + self.model.auxiliary.weight * self.loss(auxiliary, masks.long())
         return loss
+
+    def _forward(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Run the network. What ends its first pass is a matter of sizes: encoders and decoders say so in many ways."""
+        try:
+            output = self.model.forward_with_auxiliary(pixels)
+        except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
+            if self.has_run or isinstance(error, SegrnnError) or explain_trouble(error):
+                raise
+            height, width = pixels.shape[2:]
+            raise ConfigError(
+                f"the network can't take {len(pixels)} crops of {height} x {width}: {reason_of(error)}. Most encoders "
+                "want sides that are multiples of 32, such as data.crop=[256,256]; some want the size that they were "
+                "made for"
+            ) from error
+        self.has_run = True
+        return output
 
     def _seed_step(self) -> None:
         """Dropout is a function of the seed and the step, so that a run that comes back draws what it would have."""

@@ -89,6 +89,7 @@ def inference(cfg: DictConfig, run_dir: Path) -> "Latencies":
     from segrnn.errors import ConfigError
     from segrnn.export import Exported, describe, export_onnx, quantize_int8, runtimes
     from segrnn.measure import Latency, measure_latencies
+    from segrnn.models.compiling import check_compiler
     from segrnn.reports import describe_machine, print_latencies, write_latencies
 
     config = check(cfg, BenchmarkInference)
@@ -107,6 +108,8 @@ def inference(cfg: DictConfig, run_dir: Path) -> "Latencies":
         for name in config["runtimes"]:
             if name not in ways:
                 raise ConfigError(f"runtimes: {name} must be one of {', '.join(ways)}{nearest(name, ways)}")
+        if "compiled" in config["runtimes"]:
+            check_compiler(torch.device("cpu"))
         model = (
             load_trained(config["ckpt"], allow) if config["ckpt"] else build_untrained(config, config["classes"], allow)
         )

@@ -61,7 +61,7 @@ def call(component: Any, path: str, /, *args: Any, **kwargs: Any) -> Any:
         return component(*args, **kwargs)
     except SegrnnError:
         raise
-    except (TypeError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except (AssertionError, TypeError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise ConfigError(f"{path}: {error}") from error
 
 

@@ -70,13 +70,18 @@ def _train(
     on_validation: Callable[[int, float], None] | None,
 ) -> TrainResult:
     import pytorch_lightning as pl
+    import torch
 
     from segrnn.config.examples import choose_examples
     from segrnn.measure import count_parameters
+    from segrnn.models.compiling import check_compiler
     from segrnn.training import Examples, Interruption, fit
 
     allow = config["allow"]
     resume = _find_checkpoint(config, run_dir, say)
+    if config["trainer"]["compile"]:
+        on_gpu = config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
+        check_compiler(torch.device("cuda" if on_gpu else "cpu"))
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     with Interruption(config["trainer"]["max_minutes"]) as interruption:
         data = _build_data(config, allow)

@@ -15,6 +15,8 @@ ROOMS = {
     "errors": 0,
     "processes": 0,
     "claims": 0,
+    "termination": 0,
+    "trouble": 0,
     "components": 0,
     "guard": 0,
     "labels": 0,

@@ -5,6 +5,7 @@ import locale
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from importlib import resources
@@ -24,7 +25,9 @@ from segrnn.config.run import find_misplaced, named_run
 from segrnn.config.typed import quote_texts
 from segrnn.errors import SegrnnError
 from segrnn.processes import rank, world_size
+from segrnn.termination import Terminated, tidy
 from segrnn.text import nearest, tell
+from segrnn.trouble import explain_trouble
 
 CONF = "segrnn.conf"
 
@@ -64,11 +67,17 @@ def run_command(task: Task, config_name: str, parallel: bool = False) -> None:
             if debug:
                 raise
             _stop(_own_words(error), error.exit_code)
+        except Exception as error:
+            trouble = explain_trouble(error)
+            if debug or trouble is None:
+                raise
+            _discard(error)
+            _stop(trouble)
         finally:
             os.environ["HYDRA_FULL_ERROR"] = "1"
 
     try:
-        with named_run():
+        with tidy(), named_run():
             hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=config_name)(guarded)()
     except (HydraException, OmegaConfBaseException) as error:
         if debug:
@@ -78,6 +87,13 @@ def run_command(task: Task, config_name: str, parallel: bool = False) -> None:
         if debug or error.filename is None:
             raise
         _stop(f"{error.filename}: {error.strerror}")
+    except UnicodeEncodeError as error:
+        if debug:
+            raise
+        _stop(f"{error.object!r} can't be the name of a file: {error.reason}")
+    except Terminated as terminated:
+        tell(terminated, error=True)
+        sys.exit(143)
     except KeyboardInterrupt:
         tell("interrupted", error=True)
         sys.exit(130)
@@ -129,6 +145,16 @@ def _stop(message: str, exit_code: int = 2) -> NoReturn:
     who = f"[process {rank()}] " if rank() else ""
     tell(f"{who}error: {message}", error=True)
     sys.exit(exit_code)
+
+
+def _discard(error: Exception) -> None:
+    """Free what an error holds. A loader that has come to be in half only complains in its own finalizer."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        traceback.clear_frames(error.__traceback__)
+    finally:
+        sys.unraisablehook = hook
 
 
 def _own_words(error: SegrnnError) -> str:

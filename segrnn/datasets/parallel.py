@@ -62,6 +62,7 @@ def _cores() -> int:
 def _start(work: Callable[[int], Any]) -> None:
     global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one ends the others
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _work = work
 
 

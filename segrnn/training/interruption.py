@@ -10,6 +10,7 @@ import pytorch_lightning as pl
 import torch
 
 from segrnn.errors import Interrupted
+from segrnn.termination import end
 
 _NAMES = ("SIGTERM", "SIGUSR1", "SIGUSR2", "SIGINT")  # Windows lacks two of them
 _SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
@@ -51,7 +52,8 @@ class Interruption:
     ) -> None:
         for number, handler in self.former.items():
             signal.signal(number, handler)
-        handled = self.number != signal.SIGINT and callable(self.former.get(self.number))
+        former = self.former.get(self.number)
+        handled = self.number != signal.SIGINT and callable(former) and former is not end
         if isinstance(error, Interrupted) and handled:
             signal.raise_signal(self.number)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
@@ -31,7 +30,8 @@ from segrnn.training.examples import Examples
 from segrnn.training.lr_range import LearningRateRange
 from segrnn.training.module import SegmentationModule
 from segrnn.training.synchronize import synchronize_batch_norm
-from segrnn.training.trial import try_step
+from segrnn.training.trial import takes, try_step
+from segrnn.trouble import is_out_of_memory, reason_of
 
 
 def fit(
@@ -101,7 +101,7 @@ def fit(
                 lightning.validate(module, data, verbose=False)
     except BaseException as error:
         _end_children(lightning)
-        if isinstance(error, torch.OutOfMemoryError):
+        if is_out_of_memory(error):
             raise TrainingError(_explain_memory(error, module, data, lightning)) from error
         if isinstance(error, TrainingError):
             raise TrainingError(_explain_failure(error, data, lightning, run_dir)) from error
@@ -158,13 +158,17 @@ def _average(decay: float) -> list[Callback]:
     return [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))] if decay else []
 
 
-def _explain_memory(error: Exception, module: SegmentationModule, data: DataModule, lightning: pl.Trainer) -> str:
+def _explain_memory(error: BaseException, module: SegmentationModule, data: DataModule, lightning: pl.Trainer) -> str:
     share = module.micro_batch_size or data.batch_size // lightning.world_size
     crop = " x ".join(str(side) for side in data.train.augmentation.crop)
-    fewer = f"trainer.micro_batch_size={share // 2}, " if share > 1 and share % 2 == 0 else ""
+    half = share // 2
+    # one crop at a time is not enough for every batch norm; on a GPU that is full, it can't be tried
+    alone = lightning.world_size == 1 and lightning.strategy.root_device.type == "cpu"
+    possible = half > 1 or (half == 1 and alone and takes(module.model, 1, data.train.augmentation.crop))
+    fewer = f"trainer.micro_batch_size={half}, " if possible and share % 2 == 0 else ""
     return (
         f"the memory of {lightning.strategy.root_device} is too small for {share} crops of {crop} at a time "
-        f"({str(error).splitlines()[0]}). Lower what one step holds and keep the recipe: {fewer}"
+        f"({reason_of(error)}). Lower what one step holds and keep the recipe: {fewer}"
         "trainer.checkpoint_encoder=true or trainer.precision=bf16-mixed; or change it: a smaller data.crop"
     )
 

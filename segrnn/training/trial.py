@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from segrnn.errors import ConfigError
 from segrnn.models import Segmenter
+from segrnn.trouble import is_out_of_memory, reason_of
 
 
 def try_step(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
@@ -50,10 +51,12 @@ def _try_with_data(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
             "helps is more crops at a time (data.batch_size, trainer.micro_batch_size), a larger data.crop, or another "
             "model or context: some take means over the whole map"
         ) from error
-    except (AssertionError, IndexError, RuntimeError, ValueError) as error:
+    except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ConfigError(
-            f"the network can't be trained on {size}: {str(error).partition(chr(10))[0]}. What may help is a larger "
-            f"data.crop, with sides that are multiples of {model.encoder.output_stride}"
+            f"the network can't be trained on {size}: {reason_of(error)}. What may help is a larger data.crop, with "
+            f"sides that are multiples of {model.encoder.output_stride}, or the size that the encoder was made for"
         ) from error
 
 

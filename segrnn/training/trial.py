@@ -53,7 +53,7 @@ def _try_with_data(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
         ) from error
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
         if is_out_of_memory(error):
-            raise
+            return  # the first step says what to do about it
         raise ConfigError(
             f"the network can't be trained on {size}: {reason_of(error)}. What may help is a larger data.crop, with "
             f"sides that are multiples of {model.encoder.output_stride}, or the size that the encoder was made for"

@@ -36,6 +36,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     from segrnn.config.schema import Evaluate, check
     from segrnn.datasets import sample_loader
     from segrnn.errors import CheckpointError, DataError
+    from segrnn.inference import LargeImages
     from segrnn.metrics import BoundaryIoU, Calibration, ConfusionMatrix, InstanceHits, Scores
     from segrnn.reports import (
         Gallery,
@@ -68,8 +69,10 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     examples = config["examples"]
     gallery = Gallery(choose_examples(examples, dataset), examples["extremes"], _LONGEST)
     loader = sample_loader(dataset, data["eval_batch_size"], data["workers"])
+    large = LargeImages(predictor, print)
     samples = (sample for batch in loader for sample in batch)
     for index, sample in enumerate(track(samples, description="evaluate", total=len(dataset))):
+        large.note(sample.image, sample.name)
         predicted, confidence = predictor.mask_with_confidence(sample.image)
         mask = predicted.cpu().numpy()
         miou = Scores(confusion.update(torch.from_numpy(mask), torch.from_numpy(sample.mask)).numpy(), classes).miou

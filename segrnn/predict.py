@@ -55,20 +55,21 @@ def _write_files(config: dict[str, Any]) -> list[Path]:
     from segrnn.config.predictor import build_predictor
     from segrnn.datasets import read_image
     from segrnn.errors import DataError
-    from segrnn.inference import FORMATS, plan, take_up
+    from segrnn.inference import FORMATS, LargeImages, plan, take_up
 
     output, (suffix, write) = Path(config["output"]), FORMATS[config["format"]]
     jobs = plan(Path(config["input"]), output, suffix, config["inside"], print)
     predictor = build_predictor(config)
     left = take_up(jobs, output, _settings(config), config["overwrite"])
     _say_kept(len(jobs) - len(left), len(jobs), output)
-    written, broken = [], []
+    written, broken, large = [], [], LargeImages(predictor, print)
     for job in track(left, description="predict"):
         try:
             image = read_image(job.image, config["max_pixels"])
         except DataError as error:
             broken.append(str(error))
             continue
+        large.note(image, job.image)
         write(job.mask, predictor, image)
         written.append(job.mask)
     tell(f"{len(written)} masks ({config['format']}) in {output}")
@@ -142,7 +143,7 @@ def _write_submission(config: dict[str, Any]) -> list[Path]:
     from segrnn.config.predictor import build_predictor
     from segrnn.datasets import read_image
     from segrnn.errors import DataError, OutputError
-    from segrnn.inference import find_images, rules_for, write_submission
+    from segrnn.inference import LargeImages, find_images, rules_for, write_submission
 
     output = Path(config["output"])
     if output.suffix != ".zip":
@@ -151,7 +152,7 @@ def _write_submission(config: dict[str, Any]) -> list[Path]:
     images = find_images(Path(config["input"]), config["inside"], print)
     predictor = build_predictor(config)
     labels = predictor.model.info.labels
-    rules = rules_for(labels)
+    rules, large = rules_for(labels), LargeImages(predictor, print)
 
     def masks() -> "Iterator[tuple[str, ByteArray]]":
         for name, file in track(images.items(), description="predict"):
@@ -161,6 +162,7 @@ def _write_submission(config: dict[str, Any]) -> list[Path]:
                 raise DataError(
                     f"{file} is {image.shape[1]} x {image.shape[0]}; {labels.name} wants masks of {width} x {height}"
                 )
+            large.note(image, file)
             yield name, predictor.mask(image).cpu().numpy()
 
     count = write_submission(output, rules, masks())

@@ -79,6 +79,8 @@ def check_files(cfg: DictConfig) -> None:
         of_split = [*dataset.unlabelled, *dataset.orphans, *(problem for some in per_pair for problem in some)]
         for problem in of_split:
             console.print(problem)
+        for remark in dataset.remarks:
+            console.print(remark)
         console.print(f"{split}: {len(dataset)} pairs of image and label, {len(of_split)} problems")
         count += len(of_split)
     if count:

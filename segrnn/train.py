@@ -99,6 +99,8 @@ def _train(
             f"{data.val.labels.num_classes} classes; {count_parameters(module.model):,} parameters, "
             f"of which {count_parameters(module.model.context):,} in the context\nrun directory: {run_dir}"
         )
+        for remark in (*data.train.dataset.remarks, *data.val.remarks):
+            say(remark)
         with _watched(loggers, module.model, data, config, run_dir, step):
             fit(
                 module,

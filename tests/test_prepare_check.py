@@ -154,6 +154,12 @@ def test_a_tree_of_images_alone_is_listed(run: Run, tree: Path, capsys: pytest.C
     assert err == f"error: 25 problems in {tree}, listed above\n"
 
 
+def test_what_is_passed_over_is_told_and_is_no_problem(run: Run, own_folder: Path, capsys) -> None:
+    (own_folder / "images" / "val" / "notes.txt").write_text("x")
+    assert run("prepare", "check", "data=folder", f"data.root={own_folder}", "workers=0") == 0
+    assert "images/val: 1 other file is passed over: 1 .txt" in capsys.readouterr().out
+
+
 def test_a_split_is_needed(run: Run, tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("prepare", "check", "data=cityscapes", f"data.root={tree}", "splits=[]") == 2
     assert "splits=[] must name at least one split" in capsys.readouterr().err

@@ -192,7 +192,9 @@ def test_an_encoder_that_wants_another_size(run: Run, arguments: list[str], monk
     monkeypatch.setattr(Segmenter, "forward_with_auxiliary", narrow)
     assert run("train", *arguments, "data.workers=0") == 2
     error = capsys.readouterr().err
-    assert "can't be trained on 4 crops of 32 x 32: The size of tensor a (3) must match the size of tensor b (4)" in error
+    assert (
+        "can't be trained on 4 crops of 32 x 32: The size of tensor a (3) must match the size of tensor b (4)" in error
+    )
     assert "Traceback" not in error
 
 

@@ -27,9 +27,6 @@ _UNREAD = {"BUFR", "CUR", "EPS", "FITS", "FLI", "GRIB", "HDF5", "ICNS", "ICO", "
 _LOSSY = {"JPEG", "MPO", "JPEG2000", "AVIF", "HEIF"}
 """Formats that may change values as they are written."""
 
-_MANY = {"AVIF", "GIF", "HEIF", "PNG", "TIFF", "WEBP"}
-"""Formats that hold several pictures of equal rank, not previews or layers."""
-
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _PNG_DEPTH = 24
 """Where a PNG file says how many bits a channel has."""
@@ -46,13 +43,11 @@ class Decoded:
         picture: as Pillow gives it.
         bits: how many the file has for each channel; Pillow may give more or fewer.
         as_written: whether Pillow gives the values of grey pixels as the file has them, or scaled or inverted.
-        several: whether the file holds more pictures, of which this is the first.
     """
 
     picture: Image.Image
     bits: int
     as_written: bool
-    several: bool
 
 
 @cache
@@ -216,7 +211,6 @@ def open_picture(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
                 f"{file} ({len(content)} bytes) claims to be {width} x {height}, which is {width * height} pixels and "
                 f"more than max_pixels={max_pixels}: if it is what it claims, give max_pixels={width * height}"
             )
-        several = picture.format in _MANY and bool(getattr(picture, "is_animated", False))
         bits, as_written = _find_depth(picture, content), _keeps_values(picture)
         picture.load()
     except FileNotFoundError:
@@ -235,7 +229,7 @@ def open_picture(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
         wide, format = np.asarray(picture), picture.format
         picture = Image.fromarray(wide.astype(np.uint16))
         picture.format = format
-    return Decoded(picture, bits, as_written, several)
+    return Decoded(picture, bits, as_written)
 
 
 def read_depth(file: File) -> int:

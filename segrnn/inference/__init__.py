@@ -4,17 +4,20 @@ from segrnn.inference.device import choose_device
 from segrnn.inference.files import write_atomically, write_png
 from segrnn.inference.folder import Job, find_images, plan, plan_frames, take_up
 from segrnn.inference.images import Picture, as_array
+from segrnn.inference.large import LargeImages
 from segrnn.inference.masks import FORMATS, PICTURES
-from segrnn.inference.predictor import Predictor
+from segrnn.inference.predictor import MOST_WHOLE, Predictor
 from segrnn.inference.submission import rules_for, write_submission
 from segrnn.inference.video import VIDEO_SUFFIXES, Video, write_video
 from segrnn.inference.windows import Windows
 
 __all__ = [
     "FORMATS",
+    "MOST_WHOLE",
     "PICTURES",
     "VIDEO_SUFFIXES",
     "Job",
+    "LargeImages",
     "Picture",
     "Predictor",
     "Video",

@@ -11,6 +11,14 @@ from segrnn.labels.space import ByteArray
 from segrnn.models import Segmenter
 from segrnn.models.modes import evaluating
 
+MOST_WHOLE = 2**24
+"""Pixels of the largest image that is looked at as a whole by itself: usual networks take 150 to 300 bytes for each."""
+
+_WINDOW = 1024
+_STRIDE = 768
+_HELD = 2**29
+"""Probabilities that may be held at a time, 2 GiB of them, where windows are chosen by themselves."""
+
 
 class Predictor:
     """Labels images of any size, with memory bounded by the image and not by classes times image.
@@ -25,7 +33,8 @@ class Predictor:
         scales: sizes at which the network looks at the image, or at each window, relative to the one that its
             preprocessing wants.
         flip: whether it also looks at the mirrored image, at each scale.
-        windows: where to look; None looks at the whole image.
+        windows: where to look; None looks at the whole image, or, where it would be too large for that, in windows that
+            are chosen by `windows_for`.
 
     Raises:
         ValueError: no scale, or one that is not above 0.
@@ -86,17 +95,30 @@ class Predictor:
     def probabilities(self, image: ByteArray) -> Iterator[Part]:
         """The probabilities of all classes: some classes for all rows, or all classes for some rows, at a time."""
         factor = self.preprocessing.factor(image)
-        if self.windows is None:
+        windows = self.windows_for(image)
+        if windows is None:
             yield from average(self._looks(image, factor))
         else:
             shape = (self._classes, image.shape[0], image.shape[1])
-            yield from blend(
-                self.windows, shape, self.device, lambda ys, xs: average(self._looks(image[ys, xs], factor))
-            )
+            yield from blend(windows, shape, self.device, lambda ys, xs: average(self._looks(image[ys, xs], factor)))
+
+    def windows_for(self, image: ByteArray) -> Windows | None:
+        """Return the windows in which an image is looked at; None looks at the whole image.
+
+        They are those of the caller. Without any, an image of more than `MOST_WHOLE` pixels, as the network would see
+        it, gets windows of 1024 x 1024 every 768, or lower ones where there are very many classes.
+        """
+        height, width = image.shape[:2]
+        zoom = self.preprocessing.factor(image) * max(scale for scale, _ in self.views)
+        if self.windows is not None or height * width * zoom**2 <= MOST_WHOLE:
+            return self.windows
+        lower = min(1.0, _HELD * zoom / (self._classes * _WINDOW * width))
+        size, stride = ((max(1, round(side * lower / zoom)), max(1, round(side / zoom))) for side in (_WINDOW, _STRIDE))
+        return Windows(size, stride)
 
     def _only_look(self, image: ByteArray) -> Look | None:
         """The look that is all there is to a mask, where there is but one."""
-        if self.windows is not None or len(self.views) > 1:
+        if len(self.views) > 1 or self.windows_for(image) is not None:
             return None
         return self._looks(image, self.preprocessing.factor(image))[0]
 

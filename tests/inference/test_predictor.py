@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from segrnn.context import ReNet
 from segrnn.datasets import Preprocessing
 from segrnn.errors import DataError
-from segrnn.inference import PICTURES, Predictor, Windows, as_array
+from segrnn.inference import PICTURES, LargeImages, Predictor, Windows, as_array
 from segrnn.inference import looks as looks_module
+from segrnn.inference import predictor as predictor_module
 from segrnn.inference.looks import Look, Part, winner
 from segrnn.inference.windows import blend
 from segrnn.labels import CAMVID, Label, LabelSpace
@@ -269,3 +270,39 @@ def test_each_part_of_the_network_keeps_its_mode() -> None:
     assert set(before.values()) == {False, True}
     Predictor(model).mask(picture(20, 30))
     assert {name: module.training for name, module in model.named_modules()} == before
+
+
+def test_images_too_large_for_a_whole_get_windows_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor_module, "MOST_WHOLE", 40 * 60)
+    monkeypatch.setattr(predictor_module, "_WINDOW", 32)
+    monkeypatch.setattr(predictor_module, "_STRIDE", 24)
+    model = trained(FCN("resnet18", classes=11, width=8))
+    for size, windows in [((40, 60), None), ((41, 60), Windows((32, 32), (24, 24)))]:
+        image = picture(*size)
+        assert Predictor(model).windows_for(image) == windows
+        assert torch.equal(Predictor(model).mask(image), Predictor(model, windows=windows).mask(image))
+    said: list[str] = []
+    own = Windows((64, 64))
+    for predictor in (Predictor(model), Predictor(model, windows=own)):
+        large = LargeImages(predictor, said.append)
+        for name in ("small", "first", "second"):
+            large.note(picture(*((8, 8) if name == "small" else (41, 60))), name)
+    assert len(said) == 1
+    assert said[0].startswith("first is 60 x 41: images of which the network would see more than ")
+    assert "this one of 32 x 32 every 24 x 24" in said[0]
+    assert Predictor(model, windows=own).windows_for(picture(41, 60)) == own
+
+
+def test_what_counts_is_the_size_that_the_network_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor_module, "MOST_WHOLE", 40 * 60)
+    half = trained(FCN("resnet18", classes=11, width=8), scale=0.5)
+    assert Predictor(half).windows_for(picture(80, 120)) is None
+    assert Predictor(half).windows_for(picture(80, 122)) == Windows((2048, 2048), (1536, 1536))
+    assert Predictor(half, scales=(1.0, 2.0)).windows_for(picture(41, 60)) == Windows((1024, 1024), (768, 768))
+
+
+def test_windows_are_lower_where_many_classes_would_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor_module, "MOST_WHOLE", 100)
+    monkeypatch.setattr(predictor_module, "_HELD", 11 * 256 * 64)
+    windows = Predictor(trained(FCN("resnet18", classes=11, width=8))).windows_for(picture(40, 64))
+    assert windows == Windows((256, 1024), (192, 768))

@@ -69,7 +69,7 @@ def evaluate(cfg: DictConfig, run_dir: Path) -> "Scores":
     examples = config["examples"]
     gallery = Gallery(choose_examples(examples, dataset), examples["extremes"], _LONGEST)
     loader = sample_loader(dataset, data["eval_batch_size"], data["workers"])
-    large = LargeImages(predictor, print)
+    large = LargeImages(predictor, tell)
     samples = (sample for batch in loader for sample in batch)
     for index, sample in enumerate(track(samples, description="evaluate", total=len(dataset))):
         large.note(sample.image, sample.name)

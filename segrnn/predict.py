@@ -58,11 +58,11 @@ def _write_files(config: dict[str, Any]) -> list[Path]:
     from segrnn.inference import FORMATS, LargeImages, plan, take_up
 
     output, (suffix, write) = Path(config["output"]), FORMATS[config["format"]]
-    jobs = plan(Path(config["input"]), output, suffix, config["inside"], print)
+    jobs = plan(Path(config["input"]), output, suffix, config["inside"], tell)
     predictor = build_predictor(config)
     left = take_up(jobs, output, _settings(config), config["overwrite"])
     _say_kept(len(jobs) - len(left), len(jobs), output)
-    written, broken, large = [], [], LargeImages(predictor, print)
+    written, broken, large = [], [], LargeImages(predictor, tell)
     for job in track(left, description="predict"):
         try:
             image = read_image(job.image, config["max_pixels"])
@@ -149,10 +149,10 @@ def _write_submission(config: dict[str, Any]) -> list[Path]:
     if output.suffix != ".zip":
         raise OutputError(f"output={output}: a submission is one zip archive, output=<name>.zip")
     _check_free(config)
-    images = find_images(Path(config["input"]), config["inside"], print)
+    images = find_images(Path(config["input"]), config["inside"], tell)
     predictor = build_predictor(config)
     labels = predictor.model.info.labels
-    rules, large = rules_for(labels), LargeImages(predictor, print)
+    rules, large = rules_for(labels), LargeImages(predictor, tell)
 
     def masks() -> "Iterator[tuple[str, ByteArray]]":
         for name, file in track(images.items(), description="predict"):

@@ -65,6 +65,7 @@ def check_files(cfg: DictConfig) -> None:
     from segrnn.config.data import build_dataset
     from segrnn.config.schema import PrepareCheck, check
     from segrnn.datasets.checking import find_problems
+    from segrnn.datasets.occurrence import describe_occurrence, look
     from segrnn.datasets.parallel import for_each
     from segrnn.errors import DataError
     from segrnn.reports import PlainConsole
@@ -79,7 +80,11 @@ def check_files(cfg: DictConfig) -> None:
         of_split = [*dataset.unlabelled, *dataset.orphans, *(problem for some in per_pair for problem in some)]
         for problem in of_split:
             console.print(problem)
-        for remark in dataset.remarks:
+        remarks = list(dataset.remarks)
+        if not of_split:  # or a label can't be read
+            held = track(for_each(dataset, look, config["workers"]), f"look at {split}", len(dataset), console=console)
+            remarks += describe_occurrence(dataset, list(held))
+        for remark in remarks:
             console.print(remark)
         console.print(f"{split}: {len(dataset)} pairs of image and label, {len(of_split)} problems")
         count += len(of_split)

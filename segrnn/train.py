@@ -73,6 +73,7 @@ def _train(
     import torch
 
     from segrnn.config.examples import choose_examples
+    from segrnn.datasets.occurrence import describe_occurrence, look_at_some
     from segrnn.measure import count_parameters
     from segrnn.models.compiling import check_compiler
     from segrnn.training import Examples, Interruption, fit
@@ -99,8 +100,14 @@ def _train(
             f"{data.val.labels.num_classes} classes; {count_parameters(module.model):,} parameters, "
             f"of which {count_parameters(module.model.context):,} in the context\nrun directory: {run_dir}"
         )
-        for remark in (*data.train.dataset.remarks, *data.val.remarks):
-            say(remark)
+        train_set = data.train.dataset
+        if first:  # the others would look at the same labels
+            for remark in (
+                *train_set.remarks,
+                *data.val.remarks,
+                *describe_occurrence(train_set, look_at_some(train_set)),
+            ):
+                say(remark)
         with _watched(loggers, module.model, data, config, run_dir, step):
             fit(
                 module,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from segrnn.claims import claimed
 from segrnn.errors import OutputError
+from segrnn.text import tell
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     draft = scratch / "draft"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with claimed(scratch, print):
+        with claimed(scratch, tell):
             try:
                 shutil.rmtree(draft, ignore_errors=True)
                 draft.mkdir()

@@ -1,0 +1,181 @@
+"""Which classes and colours labels hold, and the mistake that explains what they lack."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from segrnn.datasets.files import SegmentationFiles
+from segrnn.datasets.pictures import is_dark, open_label, read_colors, read_depth
+from segrnn.labels import IGNORE_INDEX
+from segrnn.labels.colors import Color
+
+T = TypeVar("T")
+
+_MOST, _SECONDS = 64, 2.0
+"""How many labels are looked at before a training, and for how long at most."""
+
+_FEW = 12
+"""Classes of a data set in which the absence of one from some of its labels is worth a word."""
+
+_NAMED = 3
+"""Colours, classes and palettes that a line names."""
+
+_NEAR = 8
+"""Values in each channel that a colour may be off and still be likely to mean a class."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What one label file holds.
+
+    Args:
+        name: of the sample.
+        ids: pixels of each id.
+        unknown: pixels of each colour that is none of a class; empty where labels are ids.
+        palette: the colour of each of its ids in the file's palette; empty without one.
+        dark: whether the image has 16 bits of which the upper 8, which are read, are nearly empty.
+    """
+
+    name: str
+    ids: Mapping[int, int]
+    unknown: Mapping[Color, int] = field(default_factory=dict)
+    palette: Mapping[int, Color] = field(default_factory=dict)
+    dark: bool = False
+
+
+def look(dataset: SegmentationFiles, index: int) -> Held:
+    """Look at a label and at the depth of its image; a task for `for_each`.
+
+    Raises:
+        DataError: the label can't be read, or holds foreign ids.
+    """
+    pair = dataset.pairs[index]
+    ids = dataset.read_ids(pair.label)
+    dataset.encode(pair.label, ids)
+    counts = np.bincount(ids.ravel(), minlength=256)
+    held = {int(id): int(counts[id]) for id in np.flatnonzero(counts)}
+    unknown: Counter[Color] = Counter()
+    palette: dict[int, Color] = {}
+    if pair.label.suffix.lower() != ".npy":
+        if dataset.color_code is not None:
+            colors, pixels = np.unique(read_colors(pair.label).reshape(-1, 3), axis=0, return_counts=True)
+            for (red, green, blue), count in zip(colors.tolist(), pixels.tolist(), strict=True):
+                if (red, green, blue) not in dataset.color_code.ids:
+                    unknown[red, green, blue] = count
+        else:
+            palette = _palette(dataset, index, held)
+    deep = pair.image.suffix.lower() != ".npy" and read_depth(pair.image) > 8
+    return Held(pair.name, held, unknown, palette, deep and is_dark(dataset.read_pixels(pair.image)))
+
+
+def _palette(dataset: SegmentationFiles, index: int, ids: Mapping[int, int]) -> dict[int, Color]:
+    picture = open_label(dataset.pairs[index].label).picture
+    colors = (picture.getpalette("RGB") if picture.mode == "P" else None) or []
+    return {id: (colors[3 * id], colors[3 * id + 1], colors[3 * id + 2]) for id in ids if 3 * id + 2 < len(colors)}
+
+
+def look_at_some(dataset: SegmentationFiles) -> list[Held]:
+    """Look at labels spread over a split, for about two seconds at most.
+
+    Raises:
+        DataError: a label can't be read, or holds foreign ids.
+    """
+    places = np.unique(np.linspace(0, len(dataset) - 1, min(_MOST, len(dataset))).round().astype(int))
+    start, found = time.monotonic(), []
+    for place in np.random.default_rng(0).permutation(places):  # in this order, so that any beginning is spread
+        found.append(look(dataset, int(place)))
+        if time.monotonic() - start > _SECONDS:
+            break
+    return sorted(found, key=lambda held: held.name)
+
+
+def describe_occurrence(dataset: SegmentationFiles, found: Sequence[Held]) -> list[str]:
+    """Say what is likely to be wrong with the labels of a split, one line for each mistake.
+
+    Args:
+        dataset: the split.
+        found: what its labels hold, or some of them.
+    """
+    of_all = "" if len(found) == len(dataset) else f" that were looked at, of {len(dataset)}"
+    labels = f"{len(found)} {dataset.split} labels{of_all}"
+    lines = [*_absent(dataset, found, labels), *_unknown_colors(dataset, found, labels)]
+    lines += _contradictions(dataset, found)
+    if dark := [held.name for held in found if held.dark]:
+        lines.append(
+            f"{len(dark)} of the images have 16 bits, of which the upper 8 are read and are nearly empty: {dark[0]}. "
+            "Scale them to 8 bits"
+        )
+    return lines
+
+
+def _absent(dataset: SegmentationFiles, found: Sequence[Held], labels: str) -> list[str]:
+    """Name classes that occur nowhere, with what their pixels may be instead."""
+    ids = _total(held.ids for held in found)
+    absent = [label for label in dataset.labels.classes if label.id not in ids]
+    if not absent or (len(found) < len(dataset) and dataset.labels.num_classes > _FEW):
+        return []
+    names = ", ".join(label.name for label in absent[:_NAMED])
+    more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
+    several = len(absent) > 1
+    line = f"class{'es' if several else ''} {names}{more} occur{'' if several else 's'} in none of the {labels}"
+    void = {label.id for label in dataset.labels.labels if label.train_id == IGNORE_INDEX}
+    ignored = {id: count for id, count in ids.items() if id in void}
+    if ignored and dataset.color_code is None:
+        most = max(ignored, key=lambda id: ignored[id])
+        line += f"; {100 * ignored[most] / sum(ids.values()):.1f} % of their pixels hold {most}, which is ignored"
+        if most == IGNORE_INDEX and ids.keys() <= {0, IGNORE_INDEX}:
+            line += f": if these are masks of 0 and 255, give {absent[0].name} `id: 255` and write `ignore: []`"
+    return [line]
+
+
+def _unknown_colors(dataset: SegmentationFiles, found: Sequence[Held], labels: str) -> list[str]:
+    """Name colours of no class, with the class that is nearest."""
+    unknown = _total(held.unknown for held in found)
+    if dataset.color_code is None or not unknown:
+        return []
+    pixels = sum(sum(held.ids.values()) for held in found)
+    named = [f"{color} {_nearest_class(dataset, color)}({count})" for color, count in unknown.most_common(_NAMED)]
+    more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+    return [
+        f"{100 * sum(unknown.values()) / pixels:.1f} % of the pixels of the {labels} have a colour of no class and are "
+        f"ignored: {', '.join(named)}{more}"
+    ]
+
+
+def _nearest_class(dataset: SegmentationFiles, color: Color) -> str:
+    distance, name = min(
+        (max(abs(a - b) for a, b in zip(color, label.color, strict=True)), label.name)
+        for label in dataset.labels.classes
+    )
+    return f"{distance} off {name} " if distance <= _NEAR else ""
+
+
+def _contradictions(dataset: SegmentationFiles, found: Sequence[Held]) -> list[str]:
+    """Name palettes that differ from one another, or give an id the colour of another class."""
+    first: dict[int, tuple[Color, str]] = {}
+    lines: dict[str, None] = {}
+    of_class = {label.color: label for label in dataset.labels.classes}
+    for held in found:
+        for id, color in held.palette.items():
+            known, name = first.setdefault(id, (color, held.name))
+            if known != color:
+                lines[f"palettes contradict each other: {id} is {known} in {name} and {color} in {held.name}"] = None
+            other = of_class.get(color)
+            if other is not None and other.id != id and any(each.id == id for each in dataset.labels.classes):
+                lines[
+                    f"the palette of {held.name} shows {id} in the colour of class {other.name}, whose id is "
+                    f"{other.id}: are the ids numbered in another way there?"
+                ] = None
+    more = [f"and {len(lines) - _NAMED} more such lines about palettes"] if len(lines) > _NAMED else []
+    return [*list(lines)[:_NAMED], *more]
+
+
+def _total(counts: Iterable[Mapping[T, int]]) -> Counter[T]:
+    total: Counter[T] = Counter()
+    for each in counts:
+        total.update(each)
+    return total

@@ -1,0 +1,114 @@
+"""What labels lack is said, with the likely mistake."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SMALL, Run
+from PIL import Image
+
+from segrnn.datasets import Folder
+from segrnn.datasets.occurrence import describe_occurrence, look, look_at_some
+
+IDS = "classes:\n  - {name: ground, color: [10, 20, 30]}\n  - {name: crack, color: [200, 0, 0]}\n"
+COLORS = f"{IDS}masks: colors\n"
+
+
+def draw(root: Path, classes: str, *masks: Image.Image, image: np.ndarray | None = None) -> Folder:
+    for number, mask in enumerate(masks):
+        for kind in ("images", "masks"):
+            (root / kind / "train").mkdir(parents=True, exist_ok=True)
+        pixels = np.zeros((*mask.size[::-1], 3), np.uint8) if image is None else image
+        Image.fromarray(pixels).save(root / "images/train" / f"{number}.png")
+        mask.save(root / "masks/train" / f"{number}.png")
+    (root / "classes.yaml").write_text(classes)
+    return Folder(str(root), "train")
+
+
+def said(dataset: Folder) -> list[str]:
+    lines = describe_occurrence(dataset, look_at_some(dataset))
+    assert lines == describe_occurrence(dataset, [look(dataset, index) for index in range(len(dataset))])
+    return lines
+
+
+def grey(*rows: list[int]) -> Image.Image:
+    return Image.fromarray(np.array(rows, np.uint8))
+
+
+def colored(*rows: list[tuple[int, int, int]]) -> Image.Image:
+    return Image.fromarray(np.array(rows, np.uint8))
+
+
+def paletted(colors: list[int], *rows: list[int]) -> Image.Image:
+    picture = grey(*rows)
+    picture.putpalette(colors)
+    return picture
+
+
+def test_masks_with_all_classes_need_no_word(tmp_path: Path) -> None:
+    assert said(draw(tmp_path, IDS, grey([0, 0, 255], [0, 0, 0]), grey([1, 1, 1]))) == []
+
+
+def test_masks_of_0_and_255(tmp_path: Path) -> None:
+    assert said(draw(tmp_path, IDS, grey([0, 0, 255, 255]), grey([255, 255, 255, 255]))) == [
+        "class crack occurs in none of the 2 train labels; 75.0 % of their pixels hold 255, which is ignored: if these "
+        "are masks of 0 and 255, give crack `id: 255` and write `ignore: []`"
+    ]
+
+
+def test_classes_that_never_occur_are_named(tmp_path: Path) -> None:
+    more = "".join(f"  - {{name: more{i}}}\n" for i in range(4))
+    assert said(draw(tmp_path, f"{IDS}{more}ignore: [99]\n", grey([1, 1, 99, 1]))) == [
+        "classes ground, more0, more1 and 2 more occur in none of the 1 train labels; 25.0 % of their pixels hold 99, "
+        "which is ignored"
+    ]
+
+
+def test_a_colour_that_is_one_off(tmp_path: Path) -> None:
+    mask = colored([(10, 20, 30), (201, 0, 0), (201, 0, 0), (0, 255, 0)])
+    assert said(draw(tmp_path, COLORS, mask)) == [
+        "class crack occurs in none of the 1 train labels",
+        "75.0 % of the pixels of the 1 train labels have a colour of no class and are ignored: (201, 0, 0) 1 off crack "
+        "(2), (0, 255, 0) (1)",
+    ]
+
+
+def test_palettes_that_contradict(tmp_path: Path) -> None:
+    right, swapped = [10, 20, 30, 200, 0, 0], [200, 0, 0, 10, 20, 30]
+    assert said(draw(tmp_path / "right", IDS, paletted(right, [0, 1]), paletted(right, [1, 1]))) == []
+    lines = said(draw(tmp_path / "wrong", IDS, paletted(right, [0, 1]), paletted(swapped, [0, 1])))
+    assert lines[:2] == [
+        "palettes contradict each other: 0 is (10, 20, 30) in 0 and (200, 0, 0) in 1",
+        "the palette of 1 shows 0 in the colour of class crack, whose id is 1: are the ids numbered in another way "
+        "there?",
+    ]
+
+
+def test_images_of_12_bits_in_16(tmp_path: Path) -> None:
+    image = np.full((1, 2), 3000, np.uint16)
+    assert said(draw(tmp_path / "dark", IDS, grey([0, 1]), image=image)) == [
+        "1 of the images have 16 bits, of which the upper 8 are read and are nearly empty: 0. Scale them to 8 bits"
+    ]
+    assert said(draw(tmp_path / "full", IDS, grey([0, 1]), image=image * 20)) == []
+
+
+def test_of_many_labels_some_are_looked_at(tmp_path: Path) -> None:
+    dataset = draw(tmp_path, IDS, *[grey([0, 0])] * 70)
+    found = look_at_some(dataset)
+    assert len(found) <= 64
+    assert describe_occurrence(dataset, found)[0].startswith(
+        f"class crack occurs in none of the {len(found)} train labels that were looked at, of 70"
+    )
+
+
+@pytest.mark.parametrize("command", ["train", "check"])
+def test_commands_say_it(command: str, run: Run, own_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (own_folder / "masks").rglob("*.png"):
+        ids = np.array(Image.open(path))
+        Image.fromarray(np.where(ids == 40, 255, ids).astype(np.uint8)).save(path)
+    data = ["data=folder", f"data.root={own_folder}"]
+    if command == "train":
+        assert run("train", *SMALL, *data, "trainer.max_steps=1") == 0
+    else:
+        assert run("prepare", "check", *data, "workers=0") == 0
+    assert "class car occurs in none of the 4 train labels; " in capsys.readouterr().out.replace("\n", " ")

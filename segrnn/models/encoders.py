@@ -79,7 +79,13 @@ def levels(encoder: Any) -> list[Level]:
 def small_image(encoder: Any, side: int) -> Tensor:
     """Make a black image that an encoder takes, ``(1, C, side, side)``, to see what it does with one."""
     parameter: Tensor = next(encoder.parameters())
-    return parameter.new_zeros(1, encoder._in_channels, side, side)
+    return parameter.new_zeros(1, in_channels(encoder), side, side)
+
+
+def in_channels(encoder: nn.Module) -> int:
+    """Return how many channels the images of an encoder have; 3 where it does not say so, as libraries' own do."""
+    channels: int = getattr(encoder, "_in_channels", 3)
+    return channels
 
 
 @torch.enable_grad()

@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from segrnn.errors import ConfigError
 from segrnn.models import Segmenter
+from segrnn.models.encoders import in_channels
 from segrnn.trouble import is_out_of_memory, reason_of
 
 
@@ -70,7 +71,7 @@ def _forward(model: Segmenter, device: torch.device, crops: int, crop: Sequence[
     for name, module in network.named_modules():
         if isinstance(module, _BatchNorm):
             module.register_forward_pre_hook(lambda _, inputs, name=name: _check(inputs[0], name))
-    image = next(network.parameters()).new_zeros(crops, network.encoder._in_channels, *crop)
+    image = next(network.parameters()).new_zeros(crops, in_channels(network.encoder), *crop)
     with torch.no_grad():
         network.forward_with_auxiliary(image)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SMALL, Run
-from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from segrnn.labels import CAMVID
@@ -32,8 +31,8 @@ def test_the_final_table_is_coloured_only_in_a_terminal(monkeypatch: pytest.Monk
     scores = Scores(counts, CAMVID.class_names)
     print_scores(scores, CAMVID, "a table")
     assert "\x1b[" not in capsys.readouterr().out
-    terminal = Console(force_terminal=True, color_system="truecolor", width=100)
-    monkeypatch.setattr("segrnn.reports.tables.Console", lambda: terminal)
+    for name, value in {"FORCE_COLOR": "1", "COLORTERM": "truecolor", "TERM": "xterm", "COLUMNS": "100"}.items():
+        monkeypatch.setenv(name, value)
     print_scores(scores, CAMVID, "a table")
     out = capsys.readouterr().out
     assert "\x1b[38;2;{};{};{}m".format(*CAMVID.classes[0].color) in out

@@ -30,6 +30,7 @@ SMALL = [  # a run of seconds
     "data.batch_size=4",
     "data.crop=[32,32]",
     "data.workers=0",
+    "examples.count=1",  # a page of more takes a second to draw
     "trainer.accelerator=cpu",
     "trainer.max_steps=3",
     "trainer.validate_every_n_steps=2",

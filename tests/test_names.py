@@ -80,7 +80,7 @@ def draw_data(root: Path, classes: list[str], files: list[str], name: str) -> li
 
 
 @pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=pytest.mark.slow if part < 2 else pytest.mark.thorough) for part in range(ROUNDS)]
+    "part", [pytest.param(part, marks=pytest.mark.slow if part < 1 else pytest.mark.thorough) for part in range(ROUNDS)]
 )
 def test_any_names_end_well_or_in_a_message(
     part: int, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]

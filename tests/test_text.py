@@ -170,8 +170,13 @@ def nasty_folder(root: Path) -> Path:
     return root
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
+@pytest.mark.parametrize(
+    "locale",
+    [
+        pytest.param({}, marks=pytest.mark.thorough),
+        pytest.param({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_training_of_nothing_but_nasty_names(
     locale: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,7 +72,7 @@ def test_every_model_trains_on_one_crop_or_is_refused(model: str) -> None:
     assert trains == (model not in ("deeplabv3plus", "upernet"))  # whose batch norms see the mean of the whole map
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("context", CONTEXTS)
 def test_every_context_trains_on_one_crop_or_is_refused(context: str) -> None:
     assert check("fcn_stride8", context, ["cross_entropy_lovasz"], (64, 64))

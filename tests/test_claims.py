@@ -153,6 +153,7 @@ def test_one_of_many_takes_a_claim_over(tmp_path: Path) -> None:
     assert sorted(taker.communicate(timeout=60)[0] for taker in takers) == ["refused\n"] * 5 + ["took\n"]
 
 
+@pytest.mark.slow
 def test_a_run_and_a_search_claim_their_folders(
     run: Run, camvid: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:

@@ -101,8 +101,8 @@ def test_messages_keep_their_lines(capsys: pytest.CaptureFixture[str]) -> None:
 def test_pictures_draw_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = Scores(np.ones((len(NASTY), len(NASTY)), np.int64), NASTY)
     write_scores(scores, tmp_path)
-    gallery = Gallery(NASTY, extremes=0, longest=8)
-    for name in NASTY:
+    gallery = Gallery(NASTY[:12], extremes=0, longest=8)
+    for name in NASTY[:12]:  # a page of more takes seconds to draw
         sample = Sample(np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint8), name)
         gallery.add(sample, sample.mask, 0.5)
     write_panels(gallery.chosen, space(), tmp_path / "panels.png")

@@ -125,6 +125,7 @@ def test_a_process_whose_memory_is_limited(run: Run, arguments: list[str], camvi
         assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_loading_process(run: Run, arguments: list[str], monkeypatch, capsys) -> None:
     original = Augmented.__getitem__
 
@@ -141,6 +142,7 @@ def test_a_killed_loading_process(run: Run, arguments: list[str], monkeypatch, c
     assert "Traceback" not in error
 
 
+@pytest.mark.slow
 def test_too_many_open_files(run: Run, arguments: list[str], monkeypatch, capsys) -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     original = Segmenter.forward_with_auxiliary
@@ -181,6 +183,7 @@ def test_a_machine_without_a_compiler(command: str, run: Run, arguments: list[st
     assert not Path("runs/train/run/checkpoints").exists()
 
 
+@pytest.mark.slow
 def test_an_encoder_that_wants_another_size(run: Run, arguments: list[str], monkeypatch, capsys) -> None:
     others = [each for each in arguments if not each.startswith("model.")]
     assert run("train", *others, "model=unet", "encoder.name=tu-swin_tiny_patch4_window7_224", "context.stride=8") == 2

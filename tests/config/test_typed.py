@@ -128,6 +128,7 @@ def test_a_run_lies_where_it_was_told(run: Run, camvid: Path) -> None:
     assert Path("1_0/metrics.json").is_file()
 
 
+@pytest.mark.slow
 def test_the_runs_of_a_sweep_lie_where_they_were_told(run: Run, camvid: Path) -> None:
     arguments = [*SMALL, "data=camvid", f"data.root={camvid}", "trainer.max_steps=1", "hydra.sweep.dir=2031_1"]
     assert run("train", "-m", *arguments, "run_id=1_0,2_0") == 0

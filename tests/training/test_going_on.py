@@ -85,6 +85,7 @@ def test_more_steps_follow_the_schedule_of_the_new_length(finished: Path, run: R
     assert torch.load("run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 9
 
 
+@pytest.mark.slow
 def test_another_schedule_is_taken_up_at_the_step_of_the_run(finished: Path, run: Run, groups: list) -> None:
     changes = [
         "schedule=poly",
@@ -100,6 +101,7 @@ def test_another_schedule_is_taken_up_at_the_step_of_the_run(finished: Path, run
     assert {group["weight_decay"] for group in groups[0]} == {0.0, 0.3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -132,6 +134,7 @@ def test_other_settings_take_effect(changes: list[str], finished: Path, run: Run
     assert steps == 6 or any("patience" in change for change in changes)
 
 
+@pytest.mark.slow
 def test_an_average_that_is_given_up_leaves_the_weights_themselves(finished: Path, run: Run, monkeypatch) -> None:
     averaged = [*settings("trainer.max_steps=5"), "trainer.ema_decay=0.9"]
     assert run("train", *averaged) == 0
@@ -181,6 +184,7 @@ def test_what_can_not_go_on_is_refused_before_the_first_step(
     assert os.listdir("run/checkpoints")
 
 
+@pytest.mark.slow
 def test_a_new_run_can_start_where_the_optimizer_can_not_go_on(finished: Path, run: Run) -> None:
     new = [each for each in BASE if not each.startswith("hydra.run.dir")]
     assert run("train", *new, "optimizer=sgd", "weights=run/checkpoints/last.ckpt", "trainer.max_steps=1") == 0

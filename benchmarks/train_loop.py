@@ -156,7 +156,7 @@ def train_plain(config: dict[str, Any], device: torch.device) -> float:
     augmented = Augmented(dataset, Augmentation(*crops, seed, data["base_size"]))
     order = EndlessSampler(len(dataset), seed)
     loader = DataLoader(augmented, data["batch_size"], sampler=order, num_workers=data["workers"])
-    model = build_model(config, dataset.labels, TARGETS).to(device).train()
+    model = build_model(config, dataset.labels, ()).to(device).train()
     preprocessing = model.info.preprocessing
     criterion = build(config["loss"], "loss", TARGETS)
     optimizer = build(config["optimizer"], "optimizer", TARGETS)(model)

@@ -1,13 +1,12 @@
-"""Types and ranges of the scalars. Struct mode catches a mistyped key, not a wrong type."""
+"""Types of the scalars. Struct mode catches a mistyped key, not a wrong type."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from segrnn.config.ranges import LENGTHS, check_ranges
 from segrnn.config.wrong import explain_type
 from segrnn.errors import ConfigError
 
@@ -300,67 +299,6 @@ def schema_of(config_name: str) -> type | None:
     return globals().get("".join(word.capitalize() for word in config_name.split("_")))
 
 
-_AT_LEAST = {
-    "workers": 0,
-    "seed": 0,
-    "batch": 1,
-    "channels": 1,
-    "classes": 1,
-    "hidden": 1,
-    "max_images": 1,
-    "max_pixels": 1,
-    "repeats": 1,
-    "checkpoint.every_n_steps": 1,
-    "data.batch_size": 1,
-    "data.eval_batch_size": 1,
-    "data.workers": 0,
-    "examples.count": 1,
-    "examples.extremes": 0,
-    "study.trials": 1,
-    "study.sampler.seed": 0,
-    "study.sampler.startup_trials": 0,
-    "study.pruner.startup_trials": 0,
-    "study.pruner.warmup_steps": 0,
-    "trainer.devices": -1,
-    "trainer.gradient_clip_val": 0,
-    "trainer.max_steps": 1,
-    "trainer.max_train_images": 1,
-    "trainer.max_val_images": 1,
-    "trainer.micro_batch_size": 1,
-    "trainer.num_nodes": 1,
-    "trainer.patience": 1,
-    "trainer.validate_every_n_steps": 1,
-}
-_LARGEST = 2**32 - 1
-"""The largest whole number: what generators of random numbers take as a seed, and more steps than anybody takes."""
-
-_LENGTHS = {
-    "field_size": 2,
-    "size": 2,
-    "data.base_size": 2,
-    "data.crop": 2,
-    "data.scale": 2,
-    "encoder.mean": 3,
-    "encoder.std": 3,
-    "windows.size": 2,
-    "windows.stride": 2,
-}
-_POSITIVE = (
-    "field_size",
-    "size",
-    "data.base_size",
-    "data.crop",
-    "data.scale",
-    "data.eval_scale",
-    "encoder.std",
-    "trainer.max_minutes",
-    "scales",
-    "windows.size",
-    "windows.stride",
-)
-_SHARES = ("data.flip", "data.color", "data.max_class_share", "data.repeat_threshold", "trainer.ema_decay")
-
-
 def check(config: DictConfig, schema: type) -> dict[str, Any]:
     """Check types and ranges; the configuration as plain containers, interpolations resolved.
 
@@ -378,12 +316,12 @@ def check(config: DictConfig, schema: type) -> dict[str, Any]:
         key = getattr(error, "full_key", None)
         if "Missing mandatory value" in str(error):
             raise ConfigError(f"{key} is needed: add {key}=<value>. See --help") from error
-        if explanation := explain_type(_resolved(config), schema, _LENGTHS):
+        if explanation := explain_type(_resolved(config), schema, LENGTHS):
             raise ConfigError(explanation) from error
         raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
     assert isinstance(containers, dict)
     checked = {str(key): value for key, value in containers.items()}
-    _check_ranges(checked)
+    check_ranges(checked)
     return checked
 
 
@@ -395,34 +333,3 @@ def _resolved(config: DictConfig) -> dict[str, Any]:
         return {}
     assert isinstance(plain, dict)
     return {str(key): value for key, value in plain.items()}
-
-
-def _check_ranges(config: Mapping[str, Any]) -> None:
-    for key, value in flatten(config):
-        numbers = value if isinstance(value, list) else [value]
-        if key == "splits" and not value:
-            raise ConfigError("splits=[] must name at least one split")
-        if not all(isinstance(number, int | float) for number in numbers):
-            continue  # not a number, or, in what evaluate lays over a checkpoint's data, not chosen or not yet typed
-        if any(not isfinite(number) or (isinstance(number, int) and number > _LARGEST) for number in numbers):
-            raise ConfigError(f"{key}={value} must be a number below 2^32")
-        if key in _AT_LEAST and value < _AT_LEAST[key]:
-            raise ConfigError(f"{key}={value} must be at least {_AT_LEAST[key]}")
-        if key == "trainer.devices" and value == 0:
-            raise ConfigError("trainer.devices=0 must be at least 1, or -1 for all that there are")
-        if key in _LENGTHS and len(numbers) != _LENGTHS[key]:
-            raise ConfigError(f"{key}={value} must be {_LENGTHS[key]} numbers")
-        if key == "scales" and not value:
-            raise ConfigError("scales=[] must hold at least one factor; [1.0] looks once")
-        if key in _POSITIVE and min(numbers) <= 0:
-            raise ConfigError(f"{key}={value} must be above 0")
-        if key in _SHARES and not 0 <= value <= 1:
-            raise ConfigError(f"{key}={value} must be between 0 and 1")
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """The values of nested mappings by their keys, joined with dots."""
-    flat: list[tuple[str, Any]] = []
-    for key, value in config.items():
-        flat += flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
-    return flat

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from segrnn.text import nearest
 
 _WORDS = {int: "whole number", float: "number", str: "text"}
 
@@ -27,8 +28,7 @@ def _explain_group(key: str, value: Any, schema: type, lengths: Mapping[str, int
         return f"{key}={_show(value)} must be a group of keys: {', '.join(prefix + name for name in known)}"
     for name in value:
         if name not in known:
-            close = get_close_matches(str(name), list(known), n=1)
-            hint = f" (did you mean {prefix}{close[0]}?)" if close else ""
+            hint = nearest(f"{prefix}{name}", [f"{prefix}{each}" for each in known])
             return f"there is no {prefix + str(name)!r}{hint}; {key or 'the configuration'} has {', '.join(known)}"
     for field in fields(schema):
         if field.name not in value:

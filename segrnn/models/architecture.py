@@ -43,6 +43,7 @@ STRUCTURAL = frozenset(
         "decoder_pyramid_channels",
         "decoder_segmentation_channels",
         "decoder_use_norm",
+        "drop_path_rate",
         "encoder_depth",
         "encoder_name",
         "encoder_output_stride",
@@ -55,8 +56,8 @@ STRUCTURAL = frozenset(
 )
 """The arguments of models of segmentation_models_pytorch that an architecture may hold."""
 
-_PASSED_ON = "output_stride"
-"""The one structural argument that these models don't declare, but pass on to their encoder."""
+_PASSED_ON = {"drop_path_rate", "output_stride"}
+"""The structural arguments that these models don't declare, but pass on to their encoder."""
 
 
 def build_segmenter(architecture: Mapping[str, Any], num_classes: int, allow: Sequence[str] = ()) -> Segmenter:
@@ -123,7 +124,7 @@ def _structural(target: Any, arguments: Mapping[str, Any], path: str) -> dict[st
     ours = target.__module__.startswith("segrnn.")  # every argument of these classes is a name, a size or a stride
     parameters = inspect.signature(target).parameters
     declared = {name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD}
-    structural = declared if ours else (declared | {_PASSED_ON}) & STRUCTURAL
+    structural = declared if ours else (declared | _PASSED_ON) & STRUCTURAL
     kept = {name: value for name, value in arguments.items() if name in structural}
     for name, value in arguments.items():
         if name not in structural and (value is not None or name not in declared):

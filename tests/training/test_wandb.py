@@ -202,7 +202,7 @@ def check_the_workspace(page: Page) -> None:
 
 @pytest.mark.slow
 def test_images_of_unlike_sizes(run: Run, ade20k: Path) -> None:
-    recipe = [*SMALL, "data=ade20k", f"data.root={ade20k}", "data.base_size=null", "logger=wandb"]
+    recipe = [*SMALL, "data=ade20k", f"data.root={ade20k}", "data.base_size=null", "logger=wandb", "examples.count=3"]
     assert run("train", *recipe, "hydra.run.dir=run", "logger.examples_every_n_validations=2") == 0
     (page,) = pages("run")
     height, width = 51, 63  # of the highest and of the widest

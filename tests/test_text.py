@@ -19,6 +19,7 @@ from segrnn.labels import Label, LabelSpace
 from segrnn.metrics import Calibration, Scores
 from segrnn.models.bundle import _card
 from segrnn.models.info import ModelInfo
+from segrnn.paths import safe_path
 from segrnn.reports import Gallery, PlainConsole, draw_calibration, print_scores, write_panels, write_scores
 from segrnn.reports.figures import picture
 from segrnn.text import markdown, printable, shorten, spreadsheet_cell, tell
@@ -187,14 +188,14 @@ def test_a_training_of_nothing_but_nasty_names(
     for name, value in locale.items():
         monkeypatch.setenv(name, value)
 
-    def run(module: str, *arguments: str) -> str:
+    def run(module: str, *arguments: str, code: int = 0) -> str:
         command = [sys.executable, "-m", f"segrnn.{module}", *arguments]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
         out, err = done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
-        assert done.returncode == 0, err
+        assert done.returncode == code, err
         assert "Traceback" not in err
         assert "\x1b" not in out + err
-        return out
+        return out + err
 
     data = ["data=folder", f"data.root={root}"]
     out = run("train", *SMALL, *data, "run_id=nasty")
@@ -205,9 +206,16 @@ def test_a_training_of_nothing_but_nasty_names(
     assert len(list((tmp_path / "masks").rglob("*.png"))) == count
     run("export_model", "ckpt=runs/train/nasty/checkpoints/best.ckpt", "output=bundle")
     run("prepare", "stats", *data, "workers=0", "output=stats.json")
+    assert "is not portable" in run("prepare", "pack", *data, "workers=0", "output=packed", code=2)
+    assert not (tmp_path / "packed").exists()
+    for path in [path for path in root.rglob("*.png") if str(safe_path(path.name)) != path.name]:
+        path.unlink()
+    portable = len(Folder(str(root), "val"))
+    assert portable > 5
     run("prepare", "pack", *data, "workers=0", "output=packed")
-    assert len(Folder(str(tmp_path / "packed"), "val")) == count
-    assert Folder(str(tmp_path / "packed"), "val").labels.class_names == Folder(str(root), "val").labels.class_names
+    packed = Folder(str(tmp_path / "packed"), "val")
+    assert len(packed) == portable
+    assert packed.labels.class_names == Folder(str(root), "val").labels.class_names
 
 
 def test_names_reach_the_curves(run: Run, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def find_problems(dataset: SegmentationFiles, index: int) -> list[str]:
         problems.append(str(error))
     try:
         ids = dataset.read_ids(pair.label)
-        problems += [] if dataset.paletted else _find_palette(pair.label)
+        problems += [] if dataset.paletted else _find_palette(pair.label, dataset.max_pixels)
     except DataError as error:
         problems.append(str(error))
     if image is not None and ids is not None:
@@ -40,8 +40,8 @@ def _find_depth(file: File, image: ByteArray) -> list[str]:
     return [f"{file} has 16 bits in each channel; 8 are read{dark}"]
 
 
-def _find_palette(file: File) -> list[str]:
+def _find_palette(file: File, max_pixels: int) -> list[str]:
     """The published labels have none, so that somebody has written the file anew, and maybe its ids too."""
-    if file.suffix.lower() == ".npy" or open_picture(file).picture.mode != "P":
+    if file.suffix.lower() == ".npy" or open_picture(file, max_pixels).picture.mode != "P":
         return []
     return [f"{file} has a palette; its indices are read as ids, which the published labels hold without one"]

@@ -62,7 +62,9 @@ def look(dataset: SegmentationFiles, index: int) -> Held:
     palette: dict[int, Color] = {}
     if pair.label.suffix.lower() != ".npy":
         if dataset.color_code is not None:
-            colors, pixels = np.unique(read_colors(pair.label).reshape(-1, 3), axis=0, return_counts=True)
+            colors, pixels = np.unique(
+                read_colors(pair.label, dataset.max_pixels).reshape(-1, 3), axis=0, return_counts=True
+            )
             for (red, green, blue), count in zip(colors.tolist(), pixels.tolist(), strict=True):
                 if (red, green, blue) not in dataset.color_code.ids:
                     unknown[red, green, blue] = count
@@ -73,7 +75,7 @@ def look(dataset: SegmentationFiles, index: int) -> Held:
 
 
 def _palette(dataset: SegmentationFiles, index: int, ids: Mapping[int, int]) -> dict[int, Color]:
-    picture = open_label(dataset.pairs[index].label).picture
+    picture = open_label(dataset.pairs[index].label, dataset.max_pixels).picture
     colors = (picture.getpalette("RGB") if picture.mode == "P" else None) or []
     return {id: (colors[3 * id], colors[3 * id + 1], colors[3 * id + 2]) for id in ids if 3 * id + 2 < len(colors)}
 

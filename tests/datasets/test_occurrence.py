@@ -112,3 +112,14 @@ def test_commands_say_it(command: str, run: Run, own_folder: Path, capsys: pytes
     else:
         assert run("prepare", "check", *data, "workers=0") == 0
     assert "class car occurs in none of the 4 train labels; " in capsys.readouterr().out.replace("\n", " ")
+
+
+@pytest.mark.parametrize("classes", [IDS, COLORS])
+def test_labels_of_any_size_that_the_data_allows_are_looked_at(
+    classes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mask = paletted([10, 20, 30, 200, 0, 0], [0, 1, 1]) if classes == IDS else colored([(10, 20, 30), (200, 0, 0)])
+    draw(tmp_path, classes, mask)
+    monkeypatch.setattr("segrnn.datasets.pictures.read_colors.__defaults__", (1,))
+    monkeypatch.setattr("segrnn.datasets.pictures.open_label.__defaults__", (1,))
+    assert said(Folder(str(tmp_path), "train")) == []

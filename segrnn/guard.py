@@ -90,8 +90,9 @@ def _install() -> None:
         _installed = True
 
 
-def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    attempts = _attempts.get()
+# Python empties modules before it ends, but still calls the hook: what it needs then is an argument
+def _refuse(event: str, arguments: tuple[Any, ...], guarded: ContextVar[list[str] | None] = _attempts) -> None:
+    attempts = guarded.get()
     if attempts is None:
         return
     if event in _ACTIONS:

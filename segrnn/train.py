@@ -47,12 +47,9 @@ def train(cfg: DictConfig, run_dir: Path, on_validation: Callable[[int, float], 
     Raises:
         SegrnnError: the configuration, the data, the folder or a checkpoint is at fault; or the run was told to end.
     """
-    import logging
-
     from segrnn.config.run import check_launcher, check_sweep
     from segrnn.config.schema import Train, check
 
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises
     config = check(cfg, Train)
     check_sweep(config["trainer"]["devices"], config["trainer"]["num_nodes"])
     check_launcher(config["trainer"]["devices"], config["trainer"]["num_nodes"])
@@ -69,6 +66,8 @@ def _train(
     say: Callable[[str], None],
     on_validation: Callable[[int, float], None] | None,
 ) -> TrainResult:
+    import logging
+
     import pytorch_lightning as pl
     import torch
 
@@ -78,6 +77,7 @@ def _train(
     from segrnn.models.compiling import check_compiler
     from segrnn.training import Examples, Interruption, fit
 
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises; its import sets a level
     allow = config["allow"]
     resume = _find_checkpoint(config, run_dir, say)
     if config["trainer"]["compile"]:

@@ -85,3 +85,18 @@ def test_other_threads_and_what_comes_after_are_free(tmp_path: Path) -> None:
     (tmp_path / "ours").write_text("x")
     with pytest.raises(ValueError, match="another reason"), no_side_effects("the test"):
         raise ValueError("another reason")
+
+
+def test_an_interpreter_that_ends_says_nothing() -> None:
+    code = """
+import sys, os, segrnn.guard
+with segrnn.guard.no_side_effects("the test"):
+    pass
+class Late:
+    def __del__(self, open=open):
+        open("/dev/null").close()
+sys.kept = segrnn.guard  # so that the module is emptied, and not only given up
+os.late = Late()
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not result.stderr

@@ -116,5 +116,6 @@ def test_a_command_starts_without_torch() -> None:
     assert not loaded & {"torch", "pytorch_lightning", "optuna"}
 
 
+@pytest.mark.slow
 def test_training_loads_wandb_only_when_chosen() -> None:
     assert "wandb" not in loaded_by("import segrnn.training, segrnn.reports, segrnn.config")

@@ -92,7 +92,7 @@ def test_the_input_path_is_measured_beside_decoding(tmp_path: Path) -> None:
     assert all(float(row[1]) > 0 and float(row[2]) > 0 and float(row[4]) > 0 for row in rows)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_mingru_is_measured_beside_the_gru() -> None:
     done = subprocess.run(documented("mingru.py"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

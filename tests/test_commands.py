@@ -95,6 +95,7 @@ def test_round_trip(trained: Path, camvid: Path, run: Run) -> None:
     assert sum(row["pixels"] for row in scores["calibration"]["per_bin"]) == counts.sum()
 
 
+@pytest.mark.slow
 def test_the_score_does_not_depend_on_the_batch_size(trained: Path, run: Run) -> None:
     scores = []
     for size in (1, 3, 8):
@@ -105,6 +106,7 @@ def test_the_score_does_not_depend_on_the_batch_size(trained: Path, run: Run) ->
     assert scores[0] == scores[1] == scores[2]
 
 
+@pytest.mark.slow
 def test_evaluate_takes_another_split_and_place(trained: Path, camvid: Path, run: Run) -> None:
     moved = camvid.rename(camvid.with_name("moved"))
     ckpt = f"ckpt={trained}/checkpoints/best.ckpt"
@@ -115,6 +117,7 @@ def test_evaluate_takes_another_split_and_place(trained: Path, camvid: Path, run
     assert run("evaluate", ckpt, "data=camvid", f"data.root={moved}", "data.workers=0", "hydra.run.dir=again") == 0
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_run(run: Run, camvid: Path) -> None:
     for name, changes in {"a": [], "b": [], "workers": ["data.workers=2"], "c": ["seed=1"]}.items():
         overrides = [*SMALL, "data=camvid", f"data.root={camvid}", f"hydra.run.dir={name}", *changes]
@@ -126,7 +129,15 @@ def test_one_seed_gives_one_run(run: Run, camvid: Path) -> None:
     assert all(torch.equal(state[0][name], state[1][name]) for name in state[0])
 
 
-@pytest.mark.parametrize("loss", ["ohem", "dice", "lovasz", "focal", "cross_entropy_dice", "cross_entropy_lovasz"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param("ohem", marks=pytest.mark.slow),
+        *(pytest.param(loss, marks=pytest.mark.thorough) for loss in ("dice", "lovasz", "focal")),
+        "cross_entropy_dice",
+        pytest.param("cross_entropy_lovasz", marks=pytest.mark.thorough),
+    ],
+)
 def test_every_loss_trains(run: Run, camvid: Path, loss: str) -> None:
     data = ["data=camvid", f"data.root={camvid}"]
     assert run("train", *SMALL, *data, f"loss={loss}", "trainer.precision=bf16-mixed", "hydra.run.dir=run") == 0
@@ -134,6 +145,7 @@ def test_every_loss_trains(run: Run, camvid: Path, loss: str) -> None:
     assert all(0 < value < 10 for value in values)
 
 
+@pytest.mark.slow
 def test_a_base_size_is_kept_from_training_to_prediction(run: Run, camvid: Path) -> None:
     overrides = [*SMALL, "data=camvid", f"data.root={camvid}", "data.base_size=[24,30]", "hydra.run.dir=run"]
     assert run("train", *overrides, "optimizer.encoder_layer_decay=0.9") == 0
@@ -271,6 +283,7 @@ def test_a_broken_file_stops_training_with_its_name(run: Run, camvid: Path, work
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_made(run: Run, camvid: Path, capsys) -> None:
     Path("file").write_bytes(b"")
     assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=file/run") == 2

@@ -35,6 +35,7 @@ def test_a_bundle_of_a_checkpoint(run: Run, trained: str, capsys) -> None:
     assert bundle.info.to_dict() == checkpoint.info.to_dict()
 
 
+@pytest.mark.slow
 def test_an_onnx_file_of_one_size_and_its_bundle(run: Run, trained: str, capsys) -> None:
     assert run("export_model", trained, "format=onnx", "output=model.onnx", "size=[40,56]", "argmax=true") == 0
     printed = capsys.readouterr().out

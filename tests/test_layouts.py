@@ -24,12 +24,12 @@ def archives_of_cityscapes(tree: Path) -> Path:
 @pytest.mark.parametrize(
     ("layout", "data", "images", "count"),
     [
-        ("cityscapes", "cityscapes", "leftImg8bit/val", 3),
+        pytest.param("cityscapes", "cityscapes", "leftImg8bit/val", 3, marks=pytest.mark.slow),
         pytest.param("cityscapes zip", "cityscapes", "leftImg8bit/val", 3, marks=pytest.mark.slow),
         pytest.param("ade20k", "ade20k", "images/validation", 3, marks=pytest.mark.slow),
         ("camvid", "camvid", "val", 5),
         pytest.param("camvid_original", "camvid_original", "701_StillsRaw_full", None, marks=pytest.mark.slow),
-        ("own_folder", "folder", "images/val", None),
+        pytest.param("own_folder", "folder", "images/val", None, marks=pytest.mark.slow),
     ],
 )
 def test_from_published_files_to_a_submission(
@@ -74,6 +74,7 @@ def test_from_published_files_to_a_submission(
                 assert set(np.unique(mask)) <= ids
 
 
+@pytest.mark.slow
 def test_dummy_labels_give_no_score(run: Run, cityscapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Cityscapes publishes the test split with labels of ego vehicle and border alone."""
     data = ["data=cityscapes", f"data.root={cityscapes}"]

@@ -5,6 +5,8 @@ import pytest
 
 from notebooks import NOTEBOOKS, environment_missing, executed
 
+LONG = ("05_recognition", "06_generation")
+
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_is_stored_without_outputs(path: Path) -> None:
@@ -12,8 +14,13 @@ def test_notebook_is_stored_without_outputs(path: Path) -> None:
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=pytest.mark.thorough if path.stem in LONG else pytest.mark.slow)
+        for path in NOTEBOOKS
+    ],
+)
 # jupyter_client leaves closing its sockets to the garbage collector
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_notebook_runs(path: Path) -> None:

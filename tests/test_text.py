@@ -99,6 +99,7 @@ def test_messages_keep_their_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "one\ntwo \\x1b[31m\n"
 
 
+@pytest.mark.slow
 def test_pictures_draw_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     scores = Scores(np.ones((len(NASTY), len(NASTY)), np.int64), NASTY)
     write_scores(scores, tmp_path)
@@ -171,15 +172,19 @@ def nasty_folder(root: Path) -> Path:
     return root
 
 
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
 @pytest.mark.parametrize(
-    "locale",
+    ("locale", "prepares"),
     [
-        pytest.param({}, marks=pytest.mark.thorough),
-        pytest.param({"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, marks=pytest.mark.slow),
+        pytest.param(ASCII, False, marks=pytest.mark.slow),
+        pytest.param(ASCII, True, marks=pytest.mark.thorough),
+        pytest.param({}, True, marks=pytest.mark.thorough),
     ],
 )
 def test_a_training_of_nothing_but_nasty_names(
-    locale: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    locale: dict[str, str], prepares: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In processes of their own, as the locale is that of a process."""
     root = nasty_folder(tmp_path / "data")
@@ -204,6 +209,8 @@ def test_a_training_of_nothing_but_nasty_names(
     assert (tmp_path / "scores" / "report.html").read_bytes().count(b"</script>") == 2
     run("predict", "ckpt=runs/train/nasty/checkpoints/best.ckpt", f"input={root / 'images/val'}", "output=masks")
     assert len(list((tmp_path / "masks").rglob("*.png"))) == count
+    if not prepares:
+        return
     run("export_model", "ckpt=runs/train/nasty/checkpoints/best.ckpt", "output=bundle")
     run("prepare", "stats", *data, "workers=0", "output=stats.json")
     assert "is not portable" in run("prepare", "pack", *data, "workers=0", "output=packed", code=2)

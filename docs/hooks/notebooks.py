@@ -28,20 +28,29 @@ QUIET = 'ignore:IProgress not found,ignore:install "ipywidgets"'
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for each notebook."""
     for path in NOTEBOOKS:
-        missing = environment_missing(path)
-        notebook = nbformat.read(path, as_version=4) if missing else executed(path)
+        reason = _reason_not_to_run(path)
+        notebook = nbformat.read(path, as_version=4) if reason else executed(path)
         content, resources = MarkdownExporter().from_notebook_node(
             notebook, {"unique_key": path.stem, "output_files_dir": path.stem}
         )
         for link, page in LINKS.items():
             content = content.replace(f"]({link}", f"]({page}")
-        if missing:
+        if reason:
             heading, _, rest = content.lstrip().partition("\n")
-            content = f"{heading}\n\n!!! note\n    Shown without its outputs: it was built without {missing}.\n{rest}"
+            content = f"{heading}\n\n!!! note\n    Shown without its outputs: {reason}.\n{rest}"
         files.append(File.generated(config, f"notebooks/{path.stem}.md", content=content))
         for name, picture in resources["outputs"].items():
             files.append(File.generated(config, f"notebooks/{name}", content=picture))
     return files
+
+
+def _reason_not_to_run(path: Path) -> str:
+    """Tell why a notebook can't be run for its page, or is not to be; empty where it can."""
+    if missing := environment_missing(path):
+        return f"it was built without {missing}"
+    if os.environ.get("SEGRNN_NOTEBOOKS") == "kept" and not _kept(path).exists():
+        return "it was built without running it"
+    return ""
 
 
 def environment_missing(path: Path) -> str:
@@ -56,7 +65,7 @@ def executed(path: Path) -> nbformat.NotebookNode:
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed.
     """
-    kept = KEPT / f"{path.stem}-{_digest(path)}.ipynb"
+    kept = _kept(path)
     if not kept.exists():
         notebook = nbformat.read(path, as_version=4)
         with tempfile.TemporaryDirectory() as folder:
@@ -69,6 +78,8 @@ def executed(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(kept, as_version=4)
 
 
-def _digest(path: Path) -> str:
+def _kept(path: Path) -> Path:
+    """Where a notebook lies with its outputs, once it was run with what is in the folder now."""
     sources = [path, *sorted((ROOT / "segrnn").rglob("*.py")), *sorted((ROOT / "conf").rglob("*.yaml"))]
-    return hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    digest = hashlib.sha256(b"\0".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    return KEPT / f"{path.stem}-{digest}.ipynb"

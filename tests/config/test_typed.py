@@ -114,6 +114,7 @@ def test_lists_sweeps_and_arguments() -> None:
     assert (tags, entity) == ("logger.tags=['1_0']", "logger.entity='7e5'")
 
 
+@pytest.mark.slow
 def test_a_run_lies_where_it_was_told(run: Run, camvid: Path) -> None:
     data = camvid.rename(camvid.with_name("1_000 (é)"))
     arguments = [*SMALL, "data=camvid", f"data.root={data}", "trainer.max_steps=1", "data.name=1.0"]

@@ -62,7 +62,7 @@ def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> 
         assert len(operators(path)) < 120  # nothing is unrolled
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("context", MORE)
 def test_other_contexts_compute_the_same_at_any_size(context: str, tmp_path: Path) -> None:
     model = make_small(MORE[context])

@@ -18,7 +18,7 @@ SIZE = (40, 51)
 
 @pytest.mark.parametrize(
     "context",
-    ["renet_gru"] + [pytest.param(name, marks=pytest.mark.slow) for name in CONTEXTS if name != "renet_gru"],
+    ["renet_gru"] + [pytest.param(name, marks=pytest.mark.thorough) for name in CONTEXTS if name != "renet_gru"],
 )
 def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> None:
     model = make_small(CONTEXTS[context])
@@ -40,6 +40,7 @@ def test_real_networks_compute_the_same_at_any_size(network: str, context: str, 
     assert export_torch(exported, tmp_path / "model.pt2", None, {}) < 1e-4
 
 
+@pytest.mark.slow
 def test_a_file_of_one_size_needs_torch_alone(tmp_path: Path) -> None:
     exported = Exported(make_small(partial(ReNet, hidden=4)), None, argmax=True)
     export_torch(exported, tmp_path / "model.pt2", SIZE, {})

@@ -27,7 +27,10 @@ MODELS = {
     "convnext": lambda: smp.UPerNet("tu-convnext_atto", encoder_weights=None, classes=4),
 }
 STRIDE = {"pan": 16}  # reads nothing at 8
-EACH = pytest.mark.parametrize("name", MODELS)
+OF_A_KIND = ("unetplusplus", "manet", "deeplabv3", "segformer_resnet", "upernet")  # others of their kind are quicker
+EACH = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in OF_A_KIND else ()) for name in MODELS]
+)
 
 
 @EACH
@@ -47,8 +50,16 @@ def test_the_output_is_that_of_the_plain_model_to_the_bit(name: str) -> None:
     assert torch.equal(model.train()(x), expected)
 
 
-@pytest.mark.parametrize("name", ["unet", "fpn", "deeplabv3plus", "pspnet", "segformer", "upernet"])
-@pytest.mark.parametrize("cell", ["gru", "mingru"])
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("fpn", "gru"),
+        ("segformer", "mingru"),
+        *(pytest.param(n, "gru", marks=pytest.mark.slow) for n in ("unet", "deeplabv3plus", "pspnet", "segformer")),
+        *(pytest.param(n, "mingru", marks=pytest.mark.thorough) for n in ("unet", "fpn", "deeplabv3plus", "pspnet")),
+        *(pytest.param("upernet", cell, marks=pytest.mark.thorough) for cell in ("gru", "mingru")),
+    ],
+)
 def test_after_ten_steps_every_parameter_of_the_context_has_learned(name: str, cell: str) -> None:
     torch.manual_seed(0)
     model = add_context(MODELS[name](), partial(ReNet, hidden=4, cell=cell), stride=8).train()

@@ -59,6 +59,7 @@ def test_logits_gradients_and_statistics_are_equal_to_the_bit(encoder: str) -> N
         assert torch.equal(a, b), name
 
 
+@pytest.mark.thorough
 @EACH_ENCODER
 def test_less_is_kept_for_the_backward_pass(encoder: str) -> None:
     plain, twin = pair(encoder)

@@ -103,7 +103,7 @@ def test_dropout_is_for_training_and_adds_no_names() -> None:
     assert torch.equal(network.eval().decoder(maps), network.decoder(maps))
 
 
-@pytest.mark.parametrize("name", ["fcn", "fpn"])
+@pytest.mark.parametrize("name", ["fcn", pytest.param("fpn", marks=pytest.mark.slow)])
 def test_channels_last_and_compiled_parts_change_nothing(name: str) -> None:
     torch.manual_seed(0)
     model = add_context(NETWORKS[name](), partial(ReNet, hidden=4)).eval()

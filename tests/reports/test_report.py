@@ -226,6 +226,7 @@ def check_the_slider(browser: webdriver.Chrome) -> None:
     assert len(shown) == 4
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_page_of_a_run_in_a_browser(run: Run, camvid: Path, browser: webdriver.Chrome, capsys) -> None:
     assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=trained") == 0
@@ -319,8 +320,8 @@ def test_light_and_dark(tmp_path: Path, browser: webdriver.Chrome) -> None:
     assert brightness[1] < 40
 
 
+@pytest.mark.thorough
 @needs_browser
-@pytest.mark.slow
 @pytest.mark.skipif(
     not (CAMVID / "train.txt").is_file(), reason=f"no CamVid in {CAMVID}: set SEGRNN_CAMVID to where it lies"
 )

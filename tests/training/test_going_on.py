@@ -74,6 +74,7 @@ def rates(groups: list[list[dict]], name: str) -> list[float]:
     return [next(group["lr"] for group in step if group["name"] == name) for step in groups]
 
 
+@pytest.mark.slow
 def test_more_steps_follow_the_schedule_of_the_new_length(finished: Path, run: Run, groups: list, capsys) -> None:
     before = torch.load("run/checkpoints/last.ckpt", weights_only=True)["optimizer_states"][0]["param_groups"]
     lr, warmup = next(group["max_lr"] for group in before if group["name"] == "rest"), 0.3
@@ -101,7 +102,7 @@ def test_another_schedule_is_taken_up_at_the_step_of_the_run(finished: Path, run
     assert {group["weight_decay"] for group in groups[0]} == {0.0, 0.3}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "changes",
     [

@@ -123,14 +123,19 @@ def test_a_run_stops_where_validations_get_no_better(
 
 @pytest.mark.parametrize(
     "overrides",
-    [["trainer.precision=bf16-mixed"], ["trainer.channels_last=true", "trainer.checkpoint_encoder=true"]],
+    [
+        pytest.param(["trainer.precision=bf16-mixed"], marks=pytest.mark.slow),
+        ["trainer.channels_last=true", "trainer.checkpoint_encoder=true"],
+    ],
     ids=["bf16", "channels_last and checkpoint_encoder"],
 )
 def test_ways_to_save_memory_train(run: Run, arguments: list[str], overrides: list[str]) -> None:
     assert run("train", *arguments, *overrides) == 0
 
 
-@pytest.mark.parametrize("debug", ["fast", pytest.param("overfit", marks=pytest.mark.slow), "profile", "lr_range"])
+@pytest.mark.parametrize(
+    "debug", ["fast", *(pytest.param(debug, marks=pytest.mark.slow) for debug in ("overfit", "profile", "lr_range"))]
+)
 def test_debug_runs(run: Run, camvid: Path, debug: str, capsys: pytest.CaptureFixture[str]) -> None:
     small = [argument for argument in SMALL if not argument.startswith("trainer.")]
     steps = {"fast": [], "lr_range": ["trainer.max_steps=25", "schedule.end=1e6"]}.get(debug, ["trainer.max_steps=3"])

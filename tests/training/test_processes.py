@@ -133,6 +133,12 @@ def test_the_tasks_of_srun_are_one_run_with_one_writer(folder: Path, camvid: Pat
     assert (run / "config.yaml").is_file()
     assert (run / "metrics.json").is_file()
 
+
+@pytest.mark.thorough
+def test_the_tasks_of_srun_are_processes_of_torchrun(folder: Path, camvid: Path) -> None:
+    recipe = [*RECIPE, f"data.root={camvid}", "trainer=ddp_cpu"]
+    started_by_srun([*LIGHTNING, *recipe], 4, "4711")
+    (run,) = Path("runs/train").iterdir()
     torchrun = ["4" if word == "2" else word for word in TORCHRUN]
     subprocess.run([*torchrun, *recipe, "run_id=other"], check=True)
     assert steps("other") == steps(run.name)

@@ -92,8 +92,8 @@ def checkpoint_of(run_id: str, name: str = "last") -> Path:
 @pytest.mark.parametrize(
     "overrides",
     [
-        pytest.param(["optimizer=sgd"], marks=pytest.mark.slow),
-        ["trainer.micro_batch_size=2", "trainer.ema_decay=0.5", "data.workers=2"],
+        pytest.param(["optimizer=sgd"], marks=pytest.mark.thorough),
+        pytest.param(["trainer.micro_batch_size=2", "trainer.ema_decay=0.5", "data.workers=2"], marks=pytest.mark.slow),
     ],
     ids=["plain", "parts, average and workers"],
 )
@@ -141,7 +141,9 @@ def whole(run: Run, arguments: list[str], steps: list) -> list:
     return taken
 
 
-@pytest.mark.parametrize("step", [8, pytest.param(12, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "step", [pytest.param(8, marks=pytest.mark.slow), pytest.param(12, marks=pytest.mark.thorough)]
+)
 def test_a_validation_that_was_cut_off_is_made_up_for(
     run: Run, arguments: list[str], whole: list, steps: list, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +211,7 @@ def test_the_time_can_be_limited(run: Run, arguments: list[str], capsys: pytest.
     assert contents(checkpoint_of("parts"))["global_step"] == 1
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_passed_over(
     run: Run, arguments: list[str], whole: list, steps: list, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,6 +234,7 @@ def test_a_damaged_checkpoint_is_passed_over(
     assert steps == whole  # nothing left: from the beginning
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_earlier_checkpoint(
     run: Run,
     arguments: list[str],
@@ -278,6 +282,7 @@ def test_the_average_is_what_is_scored_and_saved_and_another_run_can_go_on(
     assert Path("runs/train/longer/csv/metrics.csv").is_file()
 
 
+@pytest.mark.slow
 def test_a_new_run_can_start_from_weights(
     run: Run, arguments: list[str], whole: list, cityscapes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -303,6 +308,7 @@ class Code:
         return (print, ("this was run",))
 
 
+@pytest.mark.slow
 def test_what_a_run_can_not_go_on_from(
     run: Run, arguments: list[str], whole: list, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,6 +22,7 @@ MODELS, CONTEXTS, LOSSES = (
 )
 ENCODERS = {"segformer": "mit_b0", "reseg": "vgg16"}
 READS = {"reseg": 4, "segformer": 8}
+SOME = ("fcn", "pspnet", "reseg")  # the others are alike
 LOSSES_WITHOUT_FILES = [loss for loss in LOSSES if loss != "weighted_cross_entropy"]  # which needs statistics
 
 
@@ -65,8 +66,9 @@ def check(model_name: str, context: str, losses: list[str], crop: tuple[int, int
     return True
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model", [pytest.param(m, marks=pytest.mark.slow if m in SOME else pytest.mark.thorough) for m in MODELS]
+)
 def test_every_model_trains_on_one_crop_or_is_refused(model: str) -> None:
     trains = check(model, "none", LOSSES_WITHOUT_FILES, (64, 64))
     assert trains == (model not in ("deeplabv3plus", "upernet"))  # whose batch norms see the mean of the whole map

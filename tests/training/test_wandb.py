@@ -94,6 +94,7 @@ def curves(run_dir: str) -> list[dict[str, str]]:
         return [{key: row[key] for key in row if key != "train/images_per_s"} for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_everything_is_on_the_page(run: Run, recipe: list[str], camvid: Path) -> None:
     assert run("train", *recipe, "hydra.run.dir=run", "examples.names=[0001TP_000003,0001TP_000000]") == 0
     (page,) = pages("run")
@@ -220,19 +221,24 @@ def test_images_of_unlike_sizes(run: Run, ade20k: Path) -> None:
     ("environment", "overrides", "said"),
     [
         ({"WANDB_MODE": "disabled"}, [], ""),
-        pytest.param({}, ["logger.mode=online"], "W&B is not online (ConnectionError: ", marks=pytest.mark.slow),
-        ({"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40}, ["logger.mode=online"], "refused"),
+        pytest.param({}, ["logger.mode=online"], "W&B is not online (ConnectionError: ", marks=pytest.mark.thorough),
+        pytest.param(
+            {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40},
+            ["logger.mode=online"],
+            "refused",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             {"WANDB_BASE_URL": "{web}"},
             ["logger.mode=online"],
             "W&B is not online (UsageError: No API key configured",
-            marks=pytest.mark.slow,
+            marks=pytest.mark.thorough,
         ),
         pytest.param(
             {"WANDB_BASE_URL": "{web}", "WANDB_API_KEY": "0" * 40},
             ["logger.mode=online", "logger.init_timeout=5"],
             "W&B is not online (",
-            marks=pytest.mark.slow,
+            marks=pytest.mark.thorough,
         ),
     ],
     ids=["disabled", "no network", "refused", "no key", "no W&B there"],
@@ -302,6 +308,7 @@ def test_a_full_disk(run: Run, recipe: list[str], capfd) -> None:
     assert "Traceback" not in printed.out + printed.err
 
 
+@pytest.mark.slow
 def test_a_page_that_can_not_be_written_does_not_end_the_run(run: Run, recipe: list[str], monkeypatch, capfd) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")

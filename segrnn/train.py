@@ -81,7 +81,8 @@ def _train(
     allow = config["allow"]
     resume = _find_checkpoint(config, run_dir, say)
     if config["trainer"]["compile"]:
-        check_compiler(torch.device("cpu" if _runs_on_cpu(config["trainer"]["accelerator"]) else "cuda"))
+        on_gpu = config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
+        check_compiler(torch.device("cuda" if on_gpu else "cpu"))
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     with Interruption(config["trainer"]["max_minutes"]) as interruption:
         data = _build_data(config, allow)
@@ -255,12 +256,6 @@ def _repeats(data: dict[str, Any], train_set: "SegmentationFiles") -> "npt.NDArr
     return statistics.repeats(threshold) if threshold else None
 
 
-def _runs_on_cpu(accelerator: str) -> bool:
-    import torch
-
-    return accelerator == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
-
-
 def _build_module(
     config: dict[str, Any], labels: "LabelSpace", interruption: "Interruption", allow: Sequence[str]
 ) -> "SegmentationModule":
@@ -274,9 +269,7 @@ def _build_module(
 
     trainer, targets = config["trainer"], (*TARGETS, *allow)
     segmenter = build_model(config, labels, allow)
-    chosen = trainer["channels_last"].lower()
-    channels_last = _runs_on_cpu(trainer["accelerator"]) if chosen == "auto" else chosen == "true"
-    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    memory_format = torch.channels_last if trainer["channels_last"] else torch.contiguous_format
     segmenter.to(memory_format=memory_format)
     if trainer["checkpoint_encoder"]:
         recompute_encoder(segmenter)

@@ -19,7 +19,6 @@ ROOMS = {
     "trouble": 0,
     "components": 0,
     "guard": 0,
-    "memory": 0,
     "labels": 0,
     "libraries": 0,
     "text": 0,

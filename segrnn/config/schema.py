@@ -25,7 +25,7 @@ class Trainer:
     max_minutes: float | None
     sync_batch_norm: bool
     compile: bool
-    channels_last: str
+    channels_last: bool
     checkpoint_encoder: bool
     max_train_images: int | None
     max_val_images: int | None
@@ -107,7 +107,6 @@ class Train:
     optimizer: dict[str, Any]
     schedule: dict[str, Any]
     logger: dict[str, Any]
-    keep_memory: bool
     allow: list[str]
 
 
@@ -160,11 +159,9 @@ class Inference:
 
     ckpt: str
     device: str
-    runtime: str
     scales: list[float]
     flip: bool
     windows: Windows
-    keep_memory: bool
     allow: list[str]
 
 

@@ -6,8 +6,7 @@ from segrnn.inference.folder import Job, find_images, plan, plan_frames, take_up
 from segrnn.inference.images import Picture, as_array
 from segrnn.inference.large import LargeImages
 from segrnn.inference.masks import FORMATS, PICTURES
-from segrnn.inference.predictor import MOST_WHOLE, Network, Predictor
-from segrnn.inference.prepared import find_pairs, prepare
+from segrnn.inference.predictor import MOST_WHOLE, Predictor
 from segrnn.inference.submission import rules_for, write_submission
 from segrnn.inference.video import VIDEO_SUFFIXES, Video, write_video
 from segrnn.inference.windows import Windows
@@ -19,7 +18,6 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "Job",
     "LargeImages",
-    "Network",
     "Picture",
     "Predictor",
     "Video",
@@ -27,10 +25,8 @@ __all__ = [
     "as_array",
     "choose_device",
     "find_images",
-    "find_pairs",
     "plan",
     "plan_frames",
-    "prepare",
     "rules_for",
     "take_up",
     "write_atomically",

@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from segrnn.datasets import Sample
 from segrnn.errors import TrainingError
-from segrnn.inference import Predictor, find_pairs, prepare
+from segrnn.inference import Predictor
 from segrnn.labels import IGNORE_INDEX
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.models import Segmenter
@@ -65,7 +65,6 @@ class SegmentationModule(pl.LightningModule):
         self.model, self.loss = model, loss
         self.optimizer, self.schedule = optimizer, schedule
         self.class_names, self.predictor = model.info.labels.class_names, Predictor(model)
-        self._pairs: dict[str, str] | None = None
         self.checkpoint_info = checkpoint_info
         self.seed, self.micro_batch_size, self.gradient_clip_val = seed, micro_batch_size, gradient_clip_val
         self.interruption, self.memory_format = interruption, memory_format
@@ -152,9 +151,6 @@ class SegmentationModule(pl.LightningModule):
         if self.trainer.world_size > 1:
             for buffer in self.model.buffers():
                 torch.distributed.broadcast(buffer, src=0)
-        if self.device.type == "cpu":  # with the weights of this step, as the commands prepare those of a checkpoint
-            self._pairs = find_pairs(self.model) if self._pairs is None else self._pairs
-            self.predictor = Predictor(prepare(self.model, self._pairs))
 
     def validation_step(self, samples: list[Sample]) -> dict[str, list[Tensor]]:
         """Count each image at its label's own size.

@@ -75,8 +75,7 @@ def test_two_processes_are_one(folder: Path, camvid: Path, launcher: list[str]) 
         subprocess.run([*launcher, *run, "trainer=ddp_cpu", f"run_id={two}"], check=True)
         assert [step[:2] for step in steps(two)] == [step[:2] for step in steps(one)]
         assert steps(two, rank=1) == steps(two)  # all processes know the whole batch's loss
-        # rounding grows from step to step, and kernels round otherwise for another number of images
-        tolerance = 1e-4 if precision == "32-true" else 1e-10
+        tolerance = 1e-5 if precision == "32-true" else 1e-10
         np.testing.assert_allclose([loss for *_, loss in steps(two)], [loss for *_, loss in steps(one)], rtol=tolerance)
         assert confusion(two).sum() == confusion(one).sum()
         assert len(list(Path(f"runs/train/{two}").rglob("offline-run-*"))) == 1

@@ -101,6 +101,7 @@ def inference(cfg: DictConfig, run_dir: Path) -> "Latencies":
         bundle, file, small = (Path(folder, name) for name in ("bundle", "model.onnx", "model.int8.onnx"))
         ways = {
             "eager": partial(runtimes.eager, bundle, allow),
+            "prepared": partial(runtimes.prepared, bundle, allow),
             "compiled": partial(runtimes.compiled, bundle, allow),
             "onnx": partial(runtimes.onnx, file),
             "onnx_int8": partial(runtimes.onnx, small),

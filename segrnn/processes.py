@@ -3,7 +3,11 @@
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Where Linux says how much time of all cores a container may use, in microseconds, and in how many."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,26 @@ def _started_by_srun() -> bool:
     # an mpirun inside of the job numbers its processes otherwise
     agrees = all(os.environ.get(pmi) in (None, os.environ.get(task)) for pmi, task in zip(_PMI, tasks, strict=True))
     return _number("SLURM_NTASKS", 1) > 1 and agrees
+
+
+def cores(processes: int = 1) -> int:
+    """Return how many CPU cores this process may use: a scheduler or a container often gives it fewer than there are.
+
+    Args:
+        processes: how many share those that this process sees; tasks of SLURM that were given cores of their own don't.
+
+    Example:
+        >>> cores() >= cores(processes=2) >= 1
+        True
+    """
+    seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        time, period = map(int, _QUOTA.read_text().split())
+        seen = min(seen, -(-time // period))
+    except (OSError, ValueError):  # another system, or "max", which is no limit
+        pass
+    own = _number("SLURM_CPUS_PER_TASK", 0) if _started_by_srun() else 0
+    return min(seen, own) if own > 0 else max(1, seen // processes)
 
 
 def _number(variable: str, default: int) -> int:

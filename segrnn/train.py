@@ -75,14 +75,17 @@ def _train(
     from segrnn.datasets.occurrence import describe_occurrence, look_at_some
     from segrnn.measure import count_parameters
     from segrnn.models.compiling import check_compiler
+    from segrnn.threads import share_cores
     from segrnn.training import Examples, Interruption, fit
 
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises; its import sets a level
     allow = config["allow"]
     resume = _find_checkpoint(config, run_dir, say)
+    on_cpu = _runs_on_cpu(config["trainer"]["accelerator"])
+    if on_cpu:
+        say(share_cores(max(1, config["trainer"]["devices"])))
     if config["trainer"]["compile"]:
-        on_gpu = config["trainer"]["accelerator"] != "cpu" and torch.cuda.is_available()
-        check_compiler(torch.device("cuda" if on_gpu else "cpu"))
+        check_compiler(torch.device("cpu" if on_cpu else "cuda"))
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     with Interruption(config["trainer"]["max_minutes"]) as interruption:
         data = _build_data(config, allow)
@@ -256,6 +259,12 @@ def _repeats(data: dict[str, Any], train_set: "SegmentationFiles") -> "npt.NDArr
     return statistics.repeats(threshold) if threshold else None
 
 
+def _runs_on_cpu(accelerator: str) -> bool:
+    import torch
+
+    return accelerator == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
+
+
 def _build_module(
     config: dict[str, Any], labels: "LabelSpace", interruption: "Interruption", allow: Sequence[str]
 ) -> "SegmentationModule":
@@ -269,7 +278,9 @@ def _build_module(
 
     trainer, targets = config["trainer"], (*TARGETS, *allow)
     segmenter = build_model(config, labels, allow)
-    memory_format = torch.channels_last if trainer["channels_last"] else torch.contiguous_format
+    chosen = trainer["channels_last"].lower()
+    channels_last = _runs_on_cpu(trainer["accelerator"]) if chosen == "auto" else chosen == "true"
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
     segmenter.to(memory_format=memory_format)
     if trainer["checkpoint_encoder"]:
         recompute_encoder(segmenter)

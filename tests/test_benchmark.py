@@ -34,22 +34,24 @@ def test_contexts(run, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.thorough
 def test_inference(run, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["hydra.run.dir=out", "sizes=[[40,56],[64,80]]", "encoder=resnet18", "model.width=8", "repeats=2"]
-    assert run("benchmark", "inference", *small, "classes=3", "runtimes=[eager,onnx]") == 0
+    assert run("benchmark", "inference", *small, "classes=3", "runtimes=[eager,prepared,onnx]") == 0
     printed = capsys.readouterr().out
     assert "FCN, resnet18, ReNet" in printed
     with Path("out/inference.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["runtime"], row["height"]) for row in rows] == [
         *[("eager", "40")] * 2,
+        *[("prepared", "40")] * 2,
         *[("onnx", "40")] * 2,
         *[("eager", "64")] * 2,
+        *[("prepared", "64")] * 2,
         *[("onnx", "64")] * 2,
     ]
     assert all(float(row["seconds"]) > 0 and float(row["peak_mib"]) > 0 for row in rows)
     markdown = Path("out/inference.md").read_text()
     assert "| 40 x 56 | eager |" in markdown
     assert run("benchmark", "inference", "runtimes=[onyx]") == 2
-    assert "runtimes: onyx must be one of eager, compiled, onnx, onnx_int8 (did you mean onnx?)" in (
+    assert "runtimes: onyx must be one of eager, prepared, compiled, onnx, onnx_int8 (did you mean onnx?)" in (
         capsys.readouterr().err
     )
 

@@ -162,3 +162,23 @@ def test_the_cost_of_a_wandb_page_is_measured(camvid: Path, tmp_path: Path) -> N
         line.split("|")[1:-1] for line in table.splitlines() if line.startswith("| ") and line[2].isdigit()
     )
     assert all(float(figure.rstrip("% ")) > 0 for figure in (*validation, *runs))
+
+
+@pytest.mark.slow
+def test_ways_on_a_cpu_are_measured_side_by_side(tmp_path: Path) -> None:
+    script = documented("cpu.py", "--scale", "0.1", "--rounds", "1", "--only", "512 x 1024", "--threads", "1")
+    subprocess.run([*script, "--results", "."], check=True, cwd=tmp_path)
+    rows = [
+        line.strip("| ").split(" | ") for line in (tmp_path / "cpu.md").read_text().splitlines() if line[:2] == "| "
+    ]
+    header, *ways = rows
+    assert header[0] == "way"
+    assert [way[0] for way in ways] == [
+        "all off",
+        "huge pages (THP_MEM_ALLOC_ENABLE=1)",
+        "memory kept",
+        "memory kept, network prepared (the default)",
+        "ONNX Runtime (runtime=onnx), memory kept",
+    ]
+    assert float(ways[0][2]) == 1
+    assert all(float(way[1]) > 0 and float(way[3]) > 0 for way in ways)

@@ -178,6 +178,41 @@ def test_a_bundle_is_scored_as_its_checkpoint(run: Run, camvid: Path) -> None:
     assert "16 x 16 every 8 x 12, uniform" in report
 
 
+def test_onnx_runtime_labels_and_scores_as_torch_does(run: Run, bundle: Path, camvid: Path, capsys) -> None:
+    data = ["data=camvid", f"data.root={camvid}", "data.workers=0"]
+    exported = ["format=onnx", "output=model.onnx"]
+    assert run("export_model", f"ckpt={bundle}", *exported) == 0
+    capsys.readouterr()
+    ways = {"torch": [f"ckpt={bundle}"], "onnx": [f"ckpt={bundle}", "runtime=onnx"], "file": ["ckpt=model.onnx"]}
+    masks = {}
+    for name, way in ways.items():
+        assert run("predict", *way, f"input={camvid / 'val'}", f"output={name}", "keep_memory=false") == 0
+        masks[name] = np.stack([np.asarray(Image.open(path)) for path in sorted(Path(name).rglob("*.png"))])
+        assert run("evaluate", *way, *data, f"hydra.run.dir=scores/{name}") == 0
+    assert (masks["onnx"] == masks["torch"]).mean() > 0.999  # but for ties
+    assert (masks["file"] == masks["torch"]).mean() > 0.999
+    said = capsys.readouterr().out
+    assert said.count("exporting the network for ONNX Runtime, once: ") == 1  # evaluate takes up what predict wrote
+    assert len(list(bundle.parent.glob("bundle.*.onnx"))) == 1
+    scores = {name: json.loads(Path(f"scores/{name}/metrics.json").read_text())["miou"] for name in ways}
+    assert scores["onnx"] == pytest.approx(scores["torch"], abs=1e-3)
+    assert scores["file"] == pytest.approx(scores["torch"], abs=1e-3)
+
+    for wrong, message in {
+        "device=cuda runtime=onnx": "ONNX Runtime runs on the CPU here",
+        "runtime=tensorrt": "runtime=tensorrt must be one of torch, onnx",
+        "keep_memory=maybe": "keep_memory=maybe must be true or false",
+    }.items():
+        assert run("predict", f"ckpt={bundle}", f"input={camvid / 'val'}", "output=y", *wrong.split()) == 2
+        error = capsys.readouterr().err
+        assert "Traceback" not in error
+        assert message in error
+    assert run("evaluate", "ckpt=model.onnx") == 2
+    assert "data=" in capsys.readouterr().err
+    assert run("evaluate", "ckpt=gone.onnx", *data) == 2
+    assert "gone.onnx does not exist" in capsys.readouterr().err
+
+
 def test_a_bundle_from_nowhere_wants_to_know_the_data(bundle: Path, run: Run, camvid: Path, capsys) -> None:
     assert run("evaluate", f"ckpt={bundle}") == 2
     assert "data" in capsys.readouterr().err

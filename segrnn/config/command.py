@@ -24,6 +24,7 @@ from segrnn import __version__
 from segrnn.config.run import find_misplaced, named_run
 from segrnn.config.typed import quote_texts
 from segrnn.errors import SegrnnError
+from segrnn.memory import keep_freed_memory
 from segrnn.processes import rank, world_size
 from segrnn.termination import Terminated, tidy
 from segrnn.text import nearest, tell
@@ -61,6 +62,8 @@ def run_command(task: Task, config_name: str, parallel: bool = False) -> None:
     def guarded(cfg: DictConfig) -> Any:
         if not debug:
             del os.environ["HYDRA_FULL_ERROR"]  # not for processes that the task starts
+        if cfg.get("keep_memory"):  # before torch allocates; commands of small work have no such key
+            keep_freed_memory()
         try:
             return task(cfg, Path(HydraConfig.get().runtime.output_dir))
         except SegrnnError as error:  # caught here, or Hydra would print all overrides above it

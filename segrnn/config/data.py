@@ -32,6 +32,10 @@ def lay_over(chosen: Mapping[str, Any], info: ModelInfo) -> dict[str, Any]:
     recipe = config.get("data") if isinstance(config, Mapping) else None
     trained_on = recipe if isinstance(recipe, Mapping) else {}  # a bundle that was put together by hand has none
     told = {key: value for key, value in chosen.items() if value is not None}
+    if not {"dataset"} & (trained_on.keys() | told.keys()):
+        raise ConfigError(
+            "the network's file does not say what data it was trained on: choose data=<dataset> and data.root=<folder>"
+        )
     texts: list[str] = []
     data = _replace_texts({**chosen, **trained_on, **told}, lambda text: _stand_in(text, texts))
     checked = check(OmegaConf.create({"data": data}), Scored)["data"]

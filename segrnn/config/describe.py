@@ -5,7 +5,7 @@ from typing import Any
 
 
 def describe_network(config: Mapping[str, Any]) -> dict[str, str]:
-    """What model, encoder and context of a configuration are.
+    """What model, encoder and context of a configuration are; nothing of one that doesn't know, as of an ONNX file.
 
     Example:
         >>> model = {"_target_": "segrnn.models.FCN", "encoder_name": "resnet18"}
@@ -13,6 +13,8 @@ def describe_network(config: Mapping[str, Any]) -> dict[str, str]:
         >>> describe_network({"model": model, "context": {**context, "stride": 8}})
         {'model': 'FCN', 'encoder': 'resnet18', 'context': 'ReNet (hidden 64, stride 8)'}
     """
+    if "model" not in config:
+        return {}
     context = config["context"]
     return {
         "model": _name(config["model"]),
@@ -26,10 +28,12 @@ def describe_looks(config: Mapping[str, Any]) -> dict[str, str]:
 
     Example:
         >>> windows = {"size": [512, 1024], "stride": None, "gaussian": True}
-        >>> describe_looks({"scales": [1.0], "flip": True, "windows": windows})
-        {'flip': 'yes', 'windows': '512 x 1024, gaussian'}
+        >>> describe_looks({"runtime": "onnx", "scales": [1.0], "flip": True, "windows": windows})
+        {'runtime': 'onnx', 'flip': 'yes', 'windows': '512 x 1024, gaussian'}
     """
     looks, windows = {}, config["windows"]
+    if config["runtime"] != "torch":
+        looks["runtime"] = config["runtime"]
     if config["scales"] != [1.0]:
         looks["scales"] = ", ".join(map(str, config["scales"]))
     if config["flip"]:

@@ -1,11 +1,16 @@
 """How a trained network is used, from the configuration of a command."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from segrnn.components import call
 from segrnn.config.model import load_trained
-from segrnn.inference import Predictor, Windows, choose_device
+from segrnn.errors import ConfigError
+from segrnn.export import as_onnx, load_onnx
+from segrnn.inference import Network, Predictor, Windows, choose_device, find_fusions, prepare
+from segrnn.text import tell
+from segrnn.threads import share_cores
 
 
 def build_predictor(config: Mapping[str, Any]) -> Predictor:
@@ -14,12 +19,29 @@ def build_predictor(config: Mapping[str, Any]) -> Predictor:
     Raises:
         CheckpointError: the checkpoint or bundle is missing or damaged.
         ConfigError: a device that is not there, or windows that leave gaps.
+        ExportError: ONNX Runtime can't run the network, or is missing.
     """
     chosen = config["windows"]
     windows = None
     if chosen["size"]:
         windows = call(Windows, "windows", chosen["size"], chosen["stride"], chosen["gaussian"])
-    device = choose_device(config["device"])
-    return Predictor(
-        load_trained(config["ckpt"], config["allow"]).to(device), config["scales"], config["flip"], windows
-    )
+    return Predictor(_load(config), config["scales"], config["flip"], windows)
+
+
+def _load(config: Mapping[str, Any]) -> Network:
+    """Load the network, ready for its device."""
+    path, device = Path(config["ckpt"]), config["device"]
+    runs_onnx = path.suffix == ".onnx" or config["runtime"] == "onnx"
+    if runs_onnx and device not in ("auto", "cpu"):
+        raise ConfigError(f"device={device}: ONNX Runtime runs on the CPU here: device=cpu, or runtime=torch")
+    place = choose_device("cpu" if runs_onnx else device)
+    if place.type == "cpu":
+        tell(share_cores(processes=1))
+    if path.suffix == ".onnx":
+        return load_onnx(path)
+    model = load_trained(path, config["allow"])
+    if runs_onnx:
+        return as_onnx(model, path, tell)
+    if place.type != "cpu":
+        return model.to(place)
+    return prepare(model, find_fusions(model))  # on other devices, it has not been measured

@@ -65,6 +65,8 @@ _POSITIVE = (
     "windows.size",
     "windows.stride",
 )
+_CHOICES = {"runtime": ("torch", "onnx"), "trainer.channels_last": ("auto", "true", "false")}
+"""The words that a text may be."""
 _SHARES = ("data.flip", "data.color", "data.max_class_share", "data.repeat_threshold", "trainer.ema_decay")
 
 
@@ -78,6 +80,8 @@ def check_ranges(config: Mapping[str, Any]) -> None:
         ConfigError: a number is out of range, with its key.
     """
     for key, value in flatten(config):
+        if key in _CHOICES and str(value).lower() not in _CHOICES[key]:
+            raise ConfigError(f"{key}={value} must be one of {', '.join(_CHOICES[key])}")
         numbers = value if isinstance(value, list) else [value]
         if key == "splits" and not value:
             raise ConfigError("splits=[] must name at least one split")

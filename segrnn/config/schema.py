@@ -25,7 +25,7 @@ class Trainer:
     max_minutes: float | None
     sync_batch_norm: bool
     compile: bool
-    channels_last: bool
+    channels_last: str
     checkpoint_encoder: bool
     max_train_images: int | None
     max_val_images: int | None
@@ -107,6 +107,7 @@ class Train:
     optimizer: dict[str, Any]
     schedule: dict[str, Any]
     logger: dict[str, Any]
+    keep_memory: bool
     allow: list[str]
 
 
@@ -159,9 +160,11 @@ class Inference:
 
     ckpt: str
     device: str
+    runtime: str
     scales: list[float]
     flip: bool
     windows: Windows
+    keep_memory: bool
     allow: list[str]
 
 

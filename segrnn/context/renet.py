@@ -64,6 +64,8 @@ class ReNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Look along both axes of ``(B, C, H, W)``; same shape out."""
         check_map(x, self.channels)
+        if self.patch == 1:  # there is nothing to cut, and cutting makes a copy
+            return self.project(self.sweeps(x))
         height, width = x.shape[-2:]
         if min(height, width) < self.patch:
             raise ShapeError(f"a patch of {self.patch} x {self.patch} is larger than the map of {height} x {width}")

@@ -1,6 +1,5 @@
 """Something done for every sample of a dataset, with many processes."""
 
-import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 from segrnn.datasets.files import SegmentationFiles
 from segrnn.errors import SegrnnError
+from segrnn.processes import cores
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ def for_each(
         []
     """
     work, indices = partial(task, dataset), range(len(dataset))
-    processes = min(_cores() if workers is None else workers, len(dataset))
+    processes = min(cores() if workers is None else workers, len(dataset))
     if processes == 0:
         return map(work, indices)
     pool = ProcessPoolExecutor(processes, initializer=_start, initargs=(work,))
@@ -52,11 +52,6 @@ def _results(pool: ProcessPoolExecutor, results: Iterator[T]) -> Iterator[T]:
             raise SegrnnError(
                 "a process was killed, probably as the memory is full: use fewer with workers=1, or none with workers=0"
             ) from error
-
-
-def _cores() -> int:
-    """Those that this process may use: a scheduler often gives it fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _start(work: Callable[[int], Any]) -> None:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from threading import Thread
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
@@ -87,16 +88,18 @@ def sample_loader(
     """
     chosen = range(len(dataset)) if indices is None else list(indices)
     return DataLoader(
-        dataset, batch_size, sampler=chosen, num_workers=workers, collate_fn=list, worker_init_fn=obey_parent_only
+        dataset, batch_size, sampler=chosen, num_workers=workers, collate_fn=list, worker_init_fn=start_loading
     )
 
 
-def obey_parent_only(worker: int) -> None:
-    """For loading processes: what is sent to all processes of a run is answered by the one that they load for.
+def start_loading(worker: int) -> None:
+    """Take one thread in a loading process, and leave signals to the process that it loads for.
 
-    A loader that died of it would take that process with it, before it has saved anything. They still end when it ends
-    them, or is gone.
+    OpenCV, which augments, would start a thread per core in each of them. What is sent to all processes of a run is
+    answered by the one that they load for: a loader that died of it would take that process with it, before it has
+    saved anything. They still end when it ends them, or is gone.
     """
+    cv2.setNumThreads(1)  # torch's data loader does the same for torch
     if not hasattr(signal, "sigwaitinfo"):  # macOS and Windows can't tell who has sent a signal
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         return

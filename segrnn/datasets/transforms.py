@@ -102,6 +102,11 @@ class Preprocessing:
         mean, std = (255 * torch.tensor(c, device=pixels.device)[:, None, None] for c in (self.mean, self.std))
         return (pixels - mean) / std
 
+    def denormalize(self, values: Tensor) -> Tensor:
+        """Bring what `normalize` has made back to the nearest bytes, ``(..., 3, H, W)``."""
+        mean, std = (torch.tensor(numbers).view(3, 1, 1).to(values) for numbers in (self.mean, self.std))
+        return ((values * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+
     def to_dict(self) -> dict[str, Any]:
         """Primitives, for a checkpoint."""
         base_size = None if self.base_size is None else list(self.base_size)

@@ -10,10 +10,11 @@ from segrnn.labels import LabelSpace
 def describe(labels: LabelSpace, preprocessing: Preprocessing) -> dict[str, str]:
     """The classes and the way of an image to the network; JSON, by key.
 
-    ``classes`` and ``colors`` are in the order of train ids. ``mean`` and ``std`` are for values in 0 to 1; ``scale``
-    and ``base_size`` say how an image is resized, as in `Preprocessing`.
+    ``classes`` and ``colors`` are in the order of train ids; ``labels`` has the ids of files, too. ``mean`` and ``std``
+    are for values in 0 to 1; ``scale`` and ``base_size`` say how an image is resized, as in `Preprocessing`.
     """
     facts = {
+        "labels": labels.to_dict(),
         "dataset": labels.name,
         "classes": list(labels.class_names),
         "colors": [list(label.color) for label in labels.classes],

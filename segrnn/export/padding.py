@@ -7,12 +7,11 @@ from torch import Tensor, nn
 
 from segrnn.export.graph import Exported
 from segrnn.libraries import Conv2dSame
+from segrnn.models.padding import same_padding
 
 
 class FixedPadding(nn.Module):
     """TensorFlow's "same" padding of a strided convolution, for maps whose sides its stride divides.
-
-    A `Segmenter` pads its image until the encoder's stride divides it, so that each map down to there is one.
 
     Args:
         convolution: of timm, which works the padding out anew for every map; its weights are used, not copied.
@@ -21,12 +20,8 @@ class FixedPadding(nn.Module):
     def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
         self.convolution = convolution
-        self.padding: list[int] = []
-        for kernel, stride, dilation in zip(
-            reversed(convolution.kernel_size), reversed(convolution.stride), reversed(convolution.dilation), strict=True
-        ):
-            total = max(0, (kernel - 1) * dilation + 1 - stride)
-            self.padding += [total // 2, total - total // 2]
+        rows, columns = same_padding(convolution)
+        self.padding = [*columns, *rows]
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``(B, C, H, W)``."""

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
+import torch
 
 from segrnn.errors import ExportError
 from segrnn.export.packages import need
@@ -26,6 +27,7 @@ class OnnxModel:
         runtime = need("onnxruntime")
         options = runtime.SessionOptions()
         options.log_severity_level = 4  # errors are raised; they need not be printed as well
+        options.intra_op_num_threads = torch.get_num_threads()  # by itself, it takes all cores
         self.path = path
         try:
             self.session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

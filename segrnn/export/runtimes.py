@@ -7,6 +7,8 @@ import torch
 
 from segrnn.export.graph import Exported, Size
 from segrnn.export.runtime import OnnxModel
+from segrnn.inference import find_fusions, prepare
+from segrnn.memory import keep_freed_memory
 from segrnn.models import Segmenter
 
 Work = Callable[[], object]
@@ -14,15 +16,22 @@ Work = Callable[[], object]
 
 def eager(bundle: Path, allow: Sequence[str], size: Size) -> Work:
     """PyTorch, operation by operation."""
-    return _torch(_load(bundle, allow), size)
+    return _torch(Segmenter.load(bundle, allow), size)
+
+
+def prepared(bundle: Path, allow: Sequence[str], size: Size) -> Work:
+    """PyTorch, as `predict` and `evaluate` do it: with fused convolutions and kept memory."""
+    keep_freed_memory()
+    model = Segmenter.load(bundle, allow)
+    return _torch(prepare(model, find_fusions(model)), size)
 
 
 def compiled(bundle: Path, allow: Sequence[str], size: Size) -> Work:
     """PyTorch, encoder and decoder compiled as ``trainer.compile=true`` does it; recurrences have their own kernels."""
-    exported = _load(bundle, allow)
-    for part in ("encoder", "decoder"):
-        exported.model.get_submodule(part).compile()
-    return _torch(exported, size)
+    model = Segmenter.load(bundle, allow)
+    for part in (model.encoder, model.decoder):
+        part.compile()
+    return _torch(model, size)
 
 
 def onnx(file: Path, size: Size) -> Work:
@@ -31,12 +40,8 @@ def onnx(file: Path, size: Size) -> Work:
     return lambda: model(image)
 
 
-def _load(bundle: Path, allow: Sequence[str]) -> Exported:
-    model = Segmenter.load(bundle, allow)
-    return Exported(model, model.info.preprocessing, argmax=True)
-
-
-def _torch(exported: Exported, size: Size) -> Work:
+def _torch(model: Segmenter, size: Size) -> Work:
+    exported = Exported(model, model.info.preprocessing, argmax=True)
     image = _pixels(size)
 
     def run() -> None:

@@ -1,6 +1,6 @@
 """One look of a network at an image: its coarse logits, and class by class what they say at the image's size."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -8,8 +8,6 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from segrnn.models import Segmenter
 
 _PART_BYTES = 2**25
 """Of the values of a part: few enough for any machine, many enough to keep it busy."""
@@ -41,14 +39,14 @@ class Look:
     for a few classes at a time: as each class is interpolated by itself, nothing changes in the last bit.
 
     Args:
-        model: the network.
-        coarse: its coarse logits ``(1, K, h, w)``.
+        upsample: brings coarse logits, or those of some classes, to the size at which the network has seen the image.
+        coarse: the network's coarse logits ``(1, K, h, w)``.
         seen: height and width at which it has seen the image.
         size: the image's own height and width.
         flipped: whether it has seen the image mirrored.
     """
 
-    model: Segmenter
+    upsample: Callable[[Tensor, Sequence[int]], Tensor]
     coarse: Tensor
     seen: Sequence[int]
     size: Sequence[int]
@@ -59,10 +57,10 @@ class Look:
         classes = self.coarse.shape[1]
         count = min(self._parts_for(self.size), classes // _FEWEST)
         few = self._parts_for(self.seen) == 1
-        source = self.model.upsample(self.coarse, self.seen) if few else self.coarse
+        source = self.upsample(self.coarse, self.seen) if few else self.coarse
         first = 0
         for planes in source.tensor_split(max(1, count), dim=1):
-            logits = planes if few else self.model.upsample(planes, self.seen)
+            logits = planes if few else self.upsample(planes, self.seen)
             if tuple(self.seen) != tuple(self.size):
                 logits = F.interpolate(logits, self.size, mode="bilinear")
             yield Part(first, 0, logits[0].flip(-1) if self.flipped else logits[0])

@@ -1,14 +1,16 @@
 """From an image to its mask."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from segrnn.inference.looks import Look, Part, average, winner
 from segrnn.inference.windows import Windows, blend
 from segrnn.labels.space import ByteArray
-from segrnn.models import Segmenter
+from segrnn.models import ModelInfo
 from segrnn.models.modes import evaluating
 
 MOST_WHOLE = 2**24
@@ -20,6 +22,20 @@ _HELD = 2**29
 """Probabilities that may be held at a time, 2 GiB of them, where windows are chosen by themselves."""
 
 
+class Network(Protocol):
+    """What a `Predictor` asks of a network: a `Segmenter` has it."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """The classes and the preprocessing."""
+
+    def coarse_logits(self, image: Tensor) -> Tensor:
+        """Logits of ``(1, 3, H, W)``, at any size."""
+
+    def upsample(self, coarse: Tensor, size: Sequence[int]) -> Tensor:
+        """Bring coarse logits, all of them or those of some classes, to the size ``(H, W)`` of their image."""
+
+
 class Predictor:
     """Labels images of any size, with memory bounded by the image and not by classes times image.
 
@@ -29,7 +45,7 @@ class Predictor:
     Several looks at an image are averaged in probability, not in logits, which have no common scale.
 
     Args:
-        model: with its `info`. It is used in evaluation mode, and is afterwards in the mode that it was in.
+        model: with its `info`. A module is used in evaluation mode, and is afterwards in the mode that it was in.
         scales: sizes at which the network looks at the image, or at each window, relative to the one that its
             preprocessing wants.
         flip: whether it also looks at the mirrored image, at each scale.
@@ -43,7 +59,7 @@ class Predictor:
         >>> import numpy as np
         >>> from segrnn.datasets import Preprocessing
         >>> from segrnn.labels import CAMVID
-        >>> from segrnn.models import FCN, ModelInfo
+        >>> from segrnn.models import FCN, ModelInfo, Segmenter
         >>> model = Segmenter(FCN("resnet18", classes=11, width=8))
         >>> model.info = ModelInfo({}, CAMVID, Preprocessing((0.5,) * 3, (0.5,) * 3))
         >>> Predictor(model, flip=True).mask(np.zeros((45, 61, 3), np.uint8)).shape
@@ -52,7 +68,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: Segmenter,
+        model: Network,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
         windows: Windows | None = None,
@@ -126,11 +142,12 @@ class Predictor:
         return [self._look(image, factor * scale, flipped) for scale, flipped in self.views]
 
     def _look(self, image: ByteArray, factor: float, flipped: bool) -> Look:
-        pixels = self.preprocessing.resize(image, factor)[None].to(self.device, next(self.model.parameters()).dtype)
+        pixels = self.preprocessing.resize(image, factor)[None].to(self._place)
+        mode = evaluating(self.model) if isinstance(self.model, nn.Module) else nullcontext()
         # full precision also inside a mixed-precision training loop, so that a checkpoint's score can be reproduced
-        with evaluating(self.model), torch.autocast(self.device.type, enabled=False):
+        with mode, torch.autocast(self.device.type, enabled=False):
             coarse = self.model.coarse_logits(pixels.flip(-1) if flipped else pixels).contiguous()
-        return Look(self.model, coarse, pixels.shape[-2:], image.shape[:2], flipped)
+        return Look(self.model.upsample, coarse, pixels.shape[-2:], image.shape[:2], flipped)
 
     @property
     def _classes(self) -> int:
@@ -139,4 +156,9 @@ class Predictor:
     @property
     def device(self) -> torch.device:
         """Where the network is."""
-        return next(self.model.parameters()).device
+        return self._place.device
+
+    @property
+    def _place(self) -> Tensor:
+        """A tensor that is where images are wanted, and of the type in which they are."""
+        return next(self.model.parameters()) if isinstance(self.model, nn.Module) else torch.empty(0)

@@ -1,5 +1,7 @@
 """A plain fully convolutional network: the least decoder that a context can be judged by."""
 
+from functools import reduce
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -84,8 +86,8 @@ class Sum(nn.Module):
         """Sum the maps; a list of one ``(B, width, H/stride, W/stride)``."""
         size = features[self.finest].shape[-2:]
         projected = [project(x) for project, x in zip(self.projections, features[-self.maps :], strict=True)]
-        aligned = torch.stack([F.interpolate(x, size, mode="bilinear") for x in projected])
-        return [F.relu(aligned.sum(dim=0))]
+        aligned = (F.interpolate(x, size, mode="bilinear") for x in projected)
+        return [F.relu(reduce(torch.add, aligned))]  # a stack of channels_last maps would be none
 
 
 class Convolution(nn.Module):

@@ -77,7 +77,8 @@ class Segmenter(nn.Module, ModelHubMixin, library_name="segrnn", pipeline_tag="i
         features = self._encode(image)
         height, width = image.shape[-2:]
         auxiliary = None if self.auxiliary is None else self.auxiliary(features)[..., :height, :width]
-        return self.upsample(self._paint(features), (height, width)), auxiliary
+        coarse = self._paint(features).contiguous()  # gradients of so few channels are faster one channel at a time
+        return self.upsample(coarse, (height, width)), auxiliary
 
     def _encode(self, image: Tensor) -> list[Tensor]:
         return self.encoder(pad(image, self.encoder.output_stride))

@@ -18,7 +18,8 @@ def describe_machine(device: torch.device) -> str:
         True
     """
     if device.type == "cpu":
-        hardware = f"{_processor()}, {torch.get_num_threads()} threads"
+        threads = torch.get_num_threads()
+        hardware = f"{_processor()}, {threads} {'thread' if threads == 1 else 'threads'}"
     else:
         hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     commit = find_commit()

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from segrnn.datasets import Augmentation, Augmented, EndlessSampler, Sample, SegmentationFiles, sample_loader
-from segrnn.datasets.stream import obey_parent_only
+from segrnn.datasets.stream import start_loading
 from segrnn.errors import ConfigError
 
 
@@ -79,7 +79,7 @@ class DataModule(pl.LightningDataModule):
             self.batch_size // world_size,
             sampler=self._order(rank, world_size, self.state_dict()["drawn"]),
             num_workers=self.workers,
-            worker_init_fn=obey_parent_only,
+            worker_init_fn=start_loading,
         )
 
     def _order(self, rank: int, world_size: int, start: int) -> EndlessSampler:

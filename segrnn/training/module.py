@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from segrnn.datasets import Sample
 from segrnn.errors import TrainingError
-from segrnn.inference import Predictor
+from segrnn.inference import Fusions, Predictor, find_fusions, prepare
 from segrnn.labels import IGNORE_INDEX
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.models import Segmenter
@@ -65,6 +65,7 @@ class SegmentationModule(pl.LightningModule):
         self.model, self.loss = model, loss
         self.optimizer, self.schedule = optimizer, schedule
         self.class_names, self.predictor = model.info.labels.class_names, Predictor(model)
+        self._fusions: Fusions | None = None
         self.checkpoint_info = checkpoint_info
         self.seed, self.micro_batch_size, self.gradient_clip_val = seed, micro_batch_size, gradient_clip_val
         self.interruption, self.memory_format = interruption, memory_format
@@ -151,6 +152,9 @@ class SegmentationModule(pl.LightningModule):
         if self.trainer.world_size > 1:
             for buffer in self.model.buffers():
                 torch.distributed.broadcast(buffer, src=0)
+        if self.device.type == "cpu":  # with the weights of this step, as the commands prepare those of a checkpoint
+            self._fusions = find_fusions(self.model) if self._fusions is None else self._fusions
+            self.predictor = Predictor(prepare(self.model, self._fusions))
 
     def validation_step(self, samples: list[Sample]) -> dict[str, list[Tensor]]:
         """Count each image at its label's own size.

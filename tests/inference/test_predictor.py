@@ -120,7 +120,7 @@ def test_ties_are_broken_as_argmax_breaks_them(seen, size, classes, align_corner
     try:
         whole = head.upsample(coarse, seen)
         whole = whole[0] if seen == size else F.interpolate(whole, size, mode="bilinear")[0]
-        look = Look(head, coarse, seen, size, flipped=False)  # type: ignore[arg-type]
+        look = Look(head.upsample, coarse, seen, size, flipped=False)
         mask, best = winner(look.parts(), size)
         assert torch.equal(mask, whole.argmax(dim=0).byte())
         assert torch.equal(best, whole.amax(dim=0))

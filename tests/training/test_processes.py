@@ -71,11 +71,15 @@ def test_two_processes_are_one(folder: Path, camvid: Path, launcher: list[str]) 
     for precision in ("32-true", "64-true") if launcher is TORCHRUN else ("64-true",):
         one, two = f"one_{precision}", f"two_{precision}"
         run = [*recipe, f"trainer.precision={precision}", "logger=wandb"]
+        if precision == "32-true":
+            # kernels round otherwise for another number of images, and at the usual rate steps make ten times as much
+            # of it each; the digits of 64-true last at that rate
+            run += ["optimizer.lr=1e-3", "optimizer.recurrent_lr=1e-3"]
         subprocess.run([*LIGHTNING, *run, "trainer=cpu", f"run_id={one}"], check=True)
         subprocess.run([*launcher, *run, "trainer=ddp_cpu", f"run_id={two}"], check=True)
         assert [step[:2] for step in steps(two)] == [step[:2] for step in steps(one)]
         assert steps(two, rank=1) == steps(two)  # all processes know the whole batch's loss
-        tolerance = 1e-5 if precision == "32-true" else 1e-10
+        tolerance = 1e-6 if precision == "32-true" else 1e-10
         np.testing.assert_allclose([loss for *_, loss in steps(two)], [loss for *_, loss in steps(one)], rtol=tolerance)
         assert confusion(two).sum() == confusion(one).sum()
         assert len(list(Path(f"runs/train/{two}").rglob("offline-run-*"))) == 1

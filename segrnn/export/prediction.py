@@ -1,0 +1,137 @@
+"""Networks for `segrnn.inference.Predictor` whose logits ONNX Runtime computes."""
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from segrnn.datasets import Preprocessing
+from segrnn.errors import ExportError, OutputError
+from segrnn.export.check import check
+from segrnn.export.graph import Exported
+from segrnn.export.onnx import export_onnx
+from segrnn.export.runtime import OnnxModel
+from segrnn.labels import LabelSpace
+from segrnn.models import ModelInfo, Segmenter
+from segrnn.models.reading import digest_weights
+
+
+class OnnxNetwork:
+    """What a `Predictor` asks of a network, from an ONNX file that gives logits.
+
+    Args:
+        file: whose logits may be smaller than the image.
+        info: the classes and the preprocessing.
+        upsample: brings logits to the size of their image, as `Segmenter.upsample` does; None where they have it.
+    """
+
+    def __init__(
+        self, file: OnnxModel, info: ModelInfo, upsample: Callable[[Tensor, Sequence[int]], Tensor] | None = None
+    ) -> None:
+        self.file, self.info = file, info
+        self._upsample = upsample
+
+    def coarse_logits(self, image: Tensor) -> Tensor:
+        """Logits of ``(1, 3, H, W)`` as the file makes them.
+
+        Raises:
+            ExportError: the file takes images of one other size only.
+        """
+        wanted = json.loads(self.file.metadata["size"]) if self.file.metadata["size"] != "dynamic" else None
+        size = list(image.shape[-2:])
+        if wanted not in (None, size):
+            height, width = wanted
+            raise ExportError(
+                f"{self.file.path} takes images of {height} x {width} only, and this one is {size[0]} x {size[1]}: "
+                f"windows.size=[{height},{width}] cuts larger images; export_model without size= takes any"
+            )
+        if self.file.metadata["input"] == "pixels":
+            image = self.info.preprocessing.denormalize(image)
+        return torch.from_numpy(self.file(image.numpy()))
+
+    def upsample(self, coarse: Tensor, size: Sequence[int]) -> Tensor:
+        """Bring coarse logits to the size ``(H, W)`` of their image."""
+        return coarse if self._upsample is None else self._upsample(coarse, size)
+
+
+class Coarse(nn.Module):
+    """A network without the upsampling at its end, which is done class by class where an image is large."""
+
+    def __init__(self, model: Segmenter) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Coarse logits of ``(B, 3, H, W)``."""
+        return self.model.coarse_logits(image)
+
+
+def load_onnx(path: Path) -> OnnxNetwork:
+    """Load what ``export_model format=onnx`` has written, for prediction.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ExportError: the file is missing, damaged, was not written by segrnn, or gives labels in place of logits.
+    """
+    if not path.is_file():
+        raise ExportError(f"{path} does not exist")
+    file = OnnxModel(path)
+    try:
+        facts = {key: json.loads(file.metadata[key]) for key in ("labels", "mean", "std", "scale", "base_size")}
+        labels = LabelSpace.from_dict(facts.pop("labels"))
+        info = ModelInfo({}, labels, Preprocessing.from_dict(facts), provenance={"onnx": path.name})
+        output = file.metadata["output"]
+    except (KeyError, ValueError, TypeError) as error:
+        raise ExportError(
+            f"{path} does not say its classes and preprocessing ({error}): files of python -m segrnn.export_model do"
+        ) from error
+    if output != "logits":
+        raise ExportError(f"{path} gives {output}, and prediction wants logits: export it with argmax=false")
+    return OnnxNetwork(file, info)
+
+
+def as_onnx(model: Segmenter, path: Path, say: Callable[[str], None]) -> OnnxNetwork:
+    """Let ONNX Runtime compute a network, by a file that is kept beside its checkpoint for the next time.
+
+    The file is compared with the network when it is written and each time that it is taken up.
+
+    Args:
+        model: the network, on the CPU.
+        path: its checkpoint or bundle, whose digest is in the file's name.
+        say: is told what is done with the file.
+
+    Raises:
+        ExportError: the network can't be exported for images of any size, or a package is missing.
+    """
+    exported = Exported(Coarse(model), None, argmax=False)
+    stem = path.name if path.is_dir() else path.stem
+    kept = path.with_name(f"{stem}.{digest_weights(path)[:12]}.onnx")
+    if kept.exists():
+        try:
+            file = OnnxModel(kept)
+            check(exported, lambda image: torch.from_numpy(file(image.numpy())), None, any_batch=False)
+            return OnnxNetwork(file, model.info, model.upsample)
+        except ExportError as error:
+            say(f"{error}; the file is written again")
+    say(f"exporting the network for ONNX Runtime, once: {kept}")
+    try:
+        _export(exported, kept)
+        return OnnxNetwork(OnnxModel(kept), model.info, model.upsample)
+    except OutputError as error:
+        say(f"{error}; the export is not kept")
+    with tempfile.TemporaryDirectory() as folder:
+        elsewhere = Path(folder) / kept.name
+        _export(exported, elsewhere)
+        return OnnxNetwork(OnnxModel(elsewhere), model.info, model.upsample)
+
+
+def _export(exported: Exported, path: Path) -> None:
+    try:
+        export_onnx(exported, path, None, {})
+    except ExportError as error:
+        raise ExportError(f"{error}\nruntime=torch runs it without") from error

@@ -1,0 +1,73 @@
+"""Convolutions that oneDNN computes together with their bias and activation, in one pass over memory."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from segrnn.libraries import Conv2dSame
+from segrnn.models.padding import same_padding
+
+
+class FusedConvolution(nn.Module):
+    """A convolution, and the activation behind it, as one call of oneDNN.
+
+    torch has the call for its compiler. By itself, torch adds the bias and applies the activation in passes of their
+    own, pads maps for TensorFlow's convolutions in two more, and leaves 1 x 1 convolutions to slower code where it has
+    one thread.
+
+    Args:
+        convolution: `fits` it.
+        activation: as `fits` says; None where there is none.
+
+    Raises:
+        AttributeError: this torch doesn't have the call.
+
+    Shapes:
+        ``(B, C, H, W)`` to what the convolution makes of it. A channels_last map stays one.
+    """
+
+    def __init__(self, convolution: nn.Conv2d, activation: nn.Module | None) -> None:
+        super().__init__()
+        self._call = torch.ops.mkldnn._convolution_pointwise
+        weight, padding = convolution.weight.detach(), convolution.padding
+        if isinstance(convolution, Conv2dSame):
+            (top, bottom), (left, right) = same_padding(convolution)
+            # oneDNN pads both ends alike here: the first taps see what is too much, and are zero
+            weight, padding = F.pad(weight, (right - left, 0, bottom - top, 0)), (bottom, right)
+        # parameters, as where they lie tells where the network is
+        self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
+        bias = None if convolution.bias is None else nn.Parameter(convolution.bias.detach(), requires_grad=False)
+        self.register_parameter("bias", bias)
+        self._geometry = (padding, convolution.stride, convolution.dilation, convolution.groups)
+        self._activation = _describe(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve, and activate."""
+        return self._call(x, self.weight, self.bias, *self._geometry, *self._activation)
+
+
+def fits(module: nn.Module) -> bool:
+    """Tell whether `FusedConvolution` computes what a convolution or an activation does.
+
+    Example:
+        >>> fits(nn.ReLU6()), fits(nn.PReLU()), fits(nn.Conv2d(3, 8, 3, padding_mode="reflect"))
+        (True, False, False)
+    """
+    if not isinstance(module, nn.Conv2d):
+        return type(module) in (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.SiLU, nn.Hardswish)
+    if module.padding_mode != "zeros" or isinstance(module.padding, str) or module.weight.dtype != torch.float32:
+        return False
+    if type(module) is Conv2dSame:  # a zero tap more moves the others by one pixel only without dilation
+        axes = zip(same_padding(module), module.dilation, strict=True)
+        return all(before == behind or dilation == 1 for (before, behind), dilation in axes)
+    return type(module) is nn.Conv2d
+
+
+def _describe(activation: nn.Module | None) -> tuple[str, list[Any], str]:
+    """The name and numbers by which oneDNN's call knows an activation."""
+    if isinstance(activation, nn.Hardtanh):  # and ReLU6
+        return "hardtanh", [activation.min_val, activation.max_val], ""
+    names = {nn.ReLU: "relu", nn.SiLU: "swish", nn.Hardswish: "hardswish"}
+    return "none" if activation is None else names[type(activation)], [], ""

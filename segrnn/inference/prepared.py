@@ -1,0 +1,155 @@
+"""A copy of a network that computes the same in fewer passes over memory."""
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.parametrize import is_parametrized
+
+from segrnn.inference.fused import FusedConvolution, fits
+from segrnn.models import Segmenter
+from segrnn.models.encoders import small_image
+from segrnn.models.modes import evaluating
+
+_TOLERANCE = 1e-3
+"""Of the largest logit. Rounding stays far below it; a fusion that should not have been is far above it."""
+
+
+@dataclass(frozen=True)
+class Fusions:
+    """What can be computed together in a network, by the names of its modules.
+
+    Args:
+        norms: batch norms, and the convolution that each of them is folded into.
+        convolutions: those that oneDNN computes, and the activation that it applies as well; empty for none.
+    """
+
+    norms: Mapping[str, str] = field(default_factory=dict)
+    convolutions: Mapping[str, str] = field(default_factory=dict)
+
+
+def prepare(model: Segmenter, fusions: Fusions) -> Segmenter:
+    """Copy a network for inference on a CPU, with channels_last maps and fewer passes over them.
+
+    Batch norms are folded into convolutions, and oneDNN applies biases and activations. The copy gives the logits of
+    the network but for rounding.
+
+    Args:
+        model: is not changed.
+        fusions: what `find_fusions` found in it.
+
+    Example:
+        >>> from segrnn.models import FCN
+        >>> model = Segmenter(FCN("resnet18", classes=4, width=16))
+        >>> prepared = prepare(model, find_fusions(model))
+        >>> any(isinstance(part, nn.BatchNorm2d) for part in prepared.modules())
+        False
+    """
+    prepared = copy.deepcopy(model).eval().requires_grad_(False)
+    for norm_name, conv_name in fusions.norms.items():
+        conv, norm = prepared.get_submodule(conv_name), prepared.get_submodule(norm_name)
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        conv.weight, conv.bias = fuse_conv_bn_weights(
+            conv.weight, conv.bias, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        )
+        # batch norms of timm hold the activation after them
+        _replace(prepared, norm_name, getattr(norm, "act", nn.Identity()))
+    for conv_name, activation_name in fusions.convolutions.items():
+        conv = prepared.get_submodule(conv_name)
+        assert isinstance(conv, nn.Conv2d)
+        if not fits(conv):  # the network has another precision than the one that was looked at
+            continue
+        activation = prepared.get_submodule(activation_name) if activation_name else None
+        _replace(prepared, conv_name, FusedConvolution(conv, activation))
+        if activation_name:
+            _replace(prepared, activation_name, nn.Identity())
+    return prepared.to(memory_format=torch.channels_last)
+
+
+def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
+    parent, _, own = name.rpartition(".")
+    setattr(model.get_submodule(parent), own, module)
+
+
+def find_fusions(model: Segmenter) -> Fusions:
+    """Find what `prepare` can fuse: a batch norm or an activation that alone reads what one convolution makes.
+
+    A small image goes through the network, and through the network with all of it fused, to be sure.
+
+    Args:
+        model: is not changed.
+
+    Returns:
+        Nothing where the small image doesn't go through, where the network reads a convolution's output in a way that
+        can't be seen, or where torch lacks what is needed.
+    """
+    with torch.inference_mode(False), torch.no_grad(), evaluating(model):  # tensors of inference count no changes
+        black = small_image(model.encoder, 64)
+        image = torch.rand(black.shape, generator=torch.Generator().manual_seed(0)).to(black)
+        try:
+            norms, expected = _watch(model, image, _is_batch_norm)
+            folded = prepare(model, Fusions(norms))
+            activations, _ = _watch(folded, image, fits)
+            found = Fusions(norms, _fused(folded, activations))
+            logits = prepare(model, found).coarse_logits(image)
+        except Exception:  # it takes images of one size only, say: what is wrong is told when a real image comes
+            return Fusions()
+        largest = expected.abs().max().clamp(min=torch.finfo(expected.dtype).tiny)
+        difference = (logits - expected).abs().max() / largest
+    return found if difference < _TOLERANCE else Fusions()
+
+
+def _fused(folded: Segmenter, activations: Mapping[str, str]) -> dict[str, str]:
+    """The convolutions that oneDNN is to compute, each with its activation."""
+    if not torch.backends.mkldnn.is_available():
+        return {}
+    names = {conv: activation for activation, conv in activations.items()}
+    plain = (n for n, m in folded.named_modules() if isinstance(m, nn.Conv2d) and fits(m) and not is_parametrized(m))
+    return {name: names.get(name, "") for name in plain}
+
+
+def _watch(model: Segmenter, image: Tensor, reads: Callable[[nn.Module], bool]) -> tuple[dict[str, str], Tensor]:
+    """Run a network once, and see which of the modules that may reads what one convolution has made; and the logits."""
+    names = {module: name for name, module in model.named_modules()}
+    outputs: list[Tensor] = []  # kept, or a later tensor could get the identity of an earlier one
+    makers: dict[tuple[int, int], nn.Module] = {}  # by the tensor and how often it was changed in place
+    calls: Counter[nn.Module] = Counter()
+    pairs: list[tuple[nn.Module, nn.Module]] = []
+
+    def made(conv: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
+        calls[conv] += 1
+        outputs.append(output)
+        makers[id(output), output._version] = conv
+
+    def read(reader: nn.Module, inputs: tuple[Tensor, ...]) -> None:  # called before an activation changes its input
+        calls[reader] += 1
+        if maker := makers.get((id(inputs[0]), inputs[0]._version)):
+            pairs.append((maker, reader))
+
+    hooks = [
+        module.register_forward_hook(made) if isinstance(module, nn.Conv2d) else module.register_forward_pre_hook(read)
+        for module in names
+        if isinstance(module, nn.Conv2d) or reads(module)
+    ]
+    try:
+        logits = model.coarse_logits(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    readers = Counter(conv for conv, _ in pairs)
+    return {
+        names[reader]: names[conv]
+        for conv, reader in pairs
+        if calls[conv] == calls[reader] == readers[conv] == 1 and not is_parametrized(conv)
+    }, logits
+
+
+def _is_batch_norm(module: nn.Module) -> bool:
+    return isinstance(module, nn.BatchNorm2d) and module.running_mean is not None

@@ -168,7 +168,11 @@ def train(overrides: Sequence[str], batch: int, height: int, width: int, way: Wa
     """A step on a batch of random crops, without data and curves."""
     import torch
 
+    from segrnn.training import make_lean
+
     model = _build(overrides).train()
+    if way.fast:
+        make_lean(model)
     memory_format = torch.channels_last if way.fast else torch.contiguous_format
     model.to(memory_format=memory_format)
     optimizer, loss = torch.optim.AdamW(model.parameters()), torch.nn.CrossEntropyLoss()

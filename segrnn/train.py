@@ -274,14 +274,17 @@ def _build_module(
     from segrnn.config.model import KEY, build_model, to_checkpoint
     from segrnn.config.targets import TARGETS
     from segrnn.models import recompute_encoder
-    from segrnn.training import SegmentationModule
+    from segrnn.training import SegmentationModule, make_lean
 
     trainer, targets = config["trainer"], (*TARGETS, *allow)
     segmenter = build_model(config, labels, allow)
     chosen = trainer["channels_last"].lower()
-    channels_last = _runs_on_cpu(trainer["accelerator"]) if chosen == "auto" else chosen == "true"
+    on_cpu = _runs_on_cpu(trainer["accelerator"])
+    channels_last = on_cpu if chosen == "auto" else chosen == "true"
     memory_format = torch.channels_last if channels_last else torch.contiguous_format
     segmenter.to(memory_format=memory_format)
+    if on_cpu and channels_last and not trainer["compile"]:
+        make_lean(segmenter)
     if trainer["checkpoint_encoder"]:
         recompute_encoder(segmenter)
     if trainer["compile"]:

@@ -86,7 +86,10 @@ class Sum(nn.Module):
         """Sum the maps; a list of one ``(B, width, H/stride, W/stride)``."""
         size = features[self.finest].shape[-2:]
         projected = [project(x) for project, x in zip(self.projections, features[-self.maps :], strict=True)]
-        aligned = (F.interpolate(x, size, mode="bilinear") for x in projected)
+        aligned = (
+            x if level == self.finest else F.interpolate(x, size, mode="bilinear")
+            for level, x in enumerate(projected, start=len(features) - self.maps)
+        )
         return [F.relu(reduce(torch.add, aligned))]  # a stack of channels_last maps would be none
 
 

@@ -4,6 +4,7 @@ from segrnn.training.dashboard import Dashboard, RunInfo
 from segrnn.training.datamodule import DataModule
 from segrnn.training.examples import Examples
 from segrnn.training.interruption import Interruption
+from segrnn.training.lean import make_lean
 from segrnn.training.loop import fit
 from segrnn.training.module import SegmentationModule
 from segrnn.training.optimizers import grouped_optimizer
@@ -20,6 +21,7 @@ __all__ = [
     "fit",
     "grouped_optimizer",
     "lr_range",
+    "make_lean",
     "one_cycle",
     "poly",
 ]

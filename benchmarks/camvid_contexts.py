@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from segrnn.config.model import load_checkpoint
+from segrnn.inference import load_checkpoint
 from segrnn.measure import count_parameters
 from segrnn.models import Segmenter
 from segrnn.reports import describe_machine
@@ -78,7 +78,7 @@ def write_table(recipe: list[str], runs: Path, results: Path) -> None:
     """One line for each context that has a finished run of this recipe, with every seed there is."""
     runs_of = {name: [run for run in sorted(runs.glob(f"{name}-seed*")) if is_of(run, recipe)] for name in ROWS}
     finished = {name: own for name, own in runs_of.items() if own}
-    models = {name: load_checkpoint(own[0] / "checkpoints" / "last.ckpt") for name, own in finished.items()}
+    models = {name: load_checkpoint(own[0] / "checkpoints" / "last.ckpt")[0] for name, own in finished.items()}
     milliseconds = time_per_image(models)
     rows = []
     for name, model in models.items():

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rich.progress import Progress
 
 if TYPE_CHECKING:
+    from segrnn.inference import ModelInfo
     from segrnn.models import Segmenter
 
 Step = Callable[[], object]
@@ -170,7 +171,8 @@ def train(overrides: Sequence[str], batch: int, height: int, width: int, way: Wa
 
     from segrnn.training import make_lean
 
-    model = _build(overrides).train()
+    model, info = _build(overrides)
+    model.train()
     if way.fast:
         make_lean(model)
     memory_format = torch.channels_last if way.fast else torch.contiguous_format
@@ -181,7 +183,7 @@ def train(overrides: Sequence[str], batch: int, height: int, width: int, way: Wa
     masks = torch.randint(11, (batch, height, width), generator=generator)
 
     def step() -> None:
-        pixels = model.info.preprocessing.normalize(images).to(memory_format=memory_format)
+        pixels = info.preprocessing.normalize(images).to(memory_format=memory_format)
         optimizer.zero_grad()
         loss(model.forward_with_auxiliary(pixels)[0], masks).backward()
         optimizer.step()
@@ -197,28 +199,28 @@ def label(overrides: Sequence[str], height: int, width: int, way: Way) -> Step:
     from segrnn.export.prediction import Coarse
     from segrnn.inference import Network, Predictor, find_fusions, prepare
 
-    model = _build(overrides).eval()
+    model, info = _build(overrides)
+    model.eval()
     network: Network = model
     if way.onnx:
         with TemporaryDirectory() as folder:
             export_onnx(Exported(Coarse(model), None, argmax=False), Path(folder) / "model.onnx", None, {})
-            network = OnnxNetwork(OnnxModel(Path(folder) / "model.onnx"), model.info, model.upsample)
+            network = OnnxNetwork(OnnxModel(Path(folder) / "model.onnx"), info.preprocessing, model.upsample)
     elif way.fast:
         network = prepare(model, find_fusions(model))
     image = np.random.default_rng(0).integers(256, size=(height, width, 3), dtype=np.uint8)
-    return partial(Predictor(network).mask, image)
+    return partial(Predictor(network, info).mask, image)
 
 
-def _build(overrides: Sequence[str]) -> "Segmenter":
+def _build(overrides: Sequence[str]) -> "tuple[Segmenter, ModelInfo]":
     import torch
-    from hydra import compose, initialize_config_module
 
+    from segrnn.config.composition import compose
     from segrnn.config.model import build_untrained
-    from segrnn.config.schema import Train, check
+    from segrnn.config.schema import Train
 
     torch.manual_seed(0)
-    with initialize_config_module("segrnn.conf", version_base="1.3"):
-        return build_untrained(check(compose("train", [*overrides, "encoder.weights=null"]), Train), 11)
+    return build_untrained(compose(Train, [*overrides, "encoder.weights=null"]), 11)
 
 
 _step: Step

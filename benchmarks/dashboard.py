@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_module
 from pytorch_lightning.loops import _EvaluationLoop
 
-from segrnn.config.run import named_run
+from segrnn.config.composition import compose
+from segrnn.config.schema import Train
 from segrnn.reports import describe_machine
-from segrnn.train import train
+from segrnn.tasks.train import train
 from segrnn.training import Examples
 from segrnn.training.wandb import WandbDashboard
 
@@ -81,13 +81,12 @@ def measure_validations(
 ) -> list[tuple[float, float, float]]:
     """Seconds of each validation: all of it, what keeps examples, and what shows them. The first one warms up."""
     steps = [f"trainer.max_steps={validations + 1}", "trainer.validate_every_n_steps=1"]
-    with named_run(), initialize_config_module("segrnn.conf", version_base="1.3"):
-        cfg = compose("train", [*CAMVID, f"data.root={camvid}", *steps, *overrides])
+    config = compose(Train, [*CAMVID, f"data.root={camvid}", *steps, *overrides])
     whole = clock(_EvaluationLoop, "run")
     keeping = clock(Examples, "on_validation_batch_end"), clock(Examples, "on_validation_epoch_end")
     showing = clock(WandbDashboard, "show_validation")
     with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
-        train(cfg, run_dir)
+        train(config, run_dir)
     batches = len(keeping[0]) // len(whole)
     kept = [sum(keeping[0][i * batches : (i + 1) * batches]) + keeping[1][i] for i in range(len(whole))]
     return list(zip(whole, kept, showing, strict=True))[1:]

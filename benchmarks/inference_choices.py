@@ -9,8 +9,7 @@ from rich.progress import track
 
 from segrnn.config.data import build_scored
 from segrnn.config.describe import describe_network
-from segrnn.config.model import load_trained
-from segrnn.inference import Predictor, Windows
+from segrnn.inference import Predictor, Windows, load_trained
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.reports import describe_machine
 
@@ -23,20 +22,20 @@ def main() -> None:
     parser.add_argument("--windows", type=int, nargs=2, default=[224, 320], help="height and width")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
     arguments = parser.parse_args()
-    model = load_trained(arguments.ckpt)
-    split, data = build_scored({}, model.info)
+    model, info = load_trained(arguments.ckpt)
+    split, data = build_scored({}, info)
     dataset = split.first(arguments.images)
     size = arguments.windows
     sides = f"{size[0]} x {size[1]}"
     ways = {
-        "whole image": Predictor(model),
-        f"windows of {sides}, Gaussian weights": Predictor(model, windows=Windows(size)),
-        f"windows of {sides}, uniform weights": Predictor(model, windows=Windows(size, gaussian=False)),
-        "whole image, flip": Predictor(model, flip=True),
-        "whole image, scales 0.75, 1, 1.25": Predictor(model, scales=[0.75, 1.0, 1.25]),
-        "whole image, scales and flip": Predictor(model, scales=[0.75, 1.0, 1.25], flip=True),
+        "whole image": Predictor(model, info),
+        f"windows of {sides}, Gaussian weights": Predictor(model, info, windows=Windows(size)),
+        f"windows of {sides}, uniform weights": Predictor(model, info, windows=Windows(size, gaussian=False)),
+        "whole image, flip": Predictor(model, info, flip=True),
+        "whole image, scales 0.75, 1, 1.25": Predictor(model, info, scales=[0.75, 1.0, 1.25]),
+        "whole image, scales and flip": Predictor(model, info, scales=[0.75, 1.0, 1.25], flip=True),
     }
-    counted = {name: ConfusionMatrix(model.info.labels.num_classes) for name in ways}
+    counted = {name: ConfusionMatrix(info.labels.num_classes) for name in ways}
     seconds = dict.fromkeys(ways, 0.0)
     for index in track(range(len(dataset)), description="score"):
         sample = dataset[index]
@@ -47,11 +46,11 @@ def main() -> None:
             counted[name].update(mask, torch.from_numpy(sample.mask))
     rows = []
     for name in ways:
-        scores = Scores(counted[name].counts.numpy(), model.info.labels.class_names)
+        scores = Scores(counted[name].counts.numpy(), info.labels.class_names)
         rows.append(f"| {name} | {100 * scores.miou:.2f} | {1000 * seconds[name] / len(dataset):.0f} |")
     lines = [
-        f"{', '.join(describe_network(model.info.architecture).values())}, {model.info.provenance.get('step')} steps;",
-        f"{len(dataset)} images, {data['split']} of {data['name']}.",
+        f"{', '.join(describe_network(info.architecture).values())}, {info.provenance.get('step')} steps;",
+        f"{len(dataset)} images, {data.split} of {data.name}.",
         f"{describe_machine(torch.device('cpu'))}.",
         "",
         "| | mIoU % | ms an image |",

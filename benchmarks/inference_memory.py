@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from segrnn.compat import smp
 from segrnn.datasets import Preprocessing
-from segrnn.inference import Predictor
+from segrnn.inference import ModelInfo, Predictor
 from segrnn.labels import ADE20K
-from segrnn.libraries import smp
 from segrnn.measure import peak_memory
-from segrnn.models import FCN, ModelInfo, Segmenter
+from segrnn.models import FCN, Segmenter
 from segrnn.models.segmenter import Network, pad
 from segrnn.reports import describe_machine
 
@@ -40,7 +40,7 @@ def main() -> None:
     rows = [measure(name, make(), image, arguments.repeats) for name, make in NETWORKS.items()]
     height, width = arguments.size
     lines = [
-        f"Labelling an image of {width} x {height} with {CLASSES} classes: as `model.predict` does it, and plainly,",
+        f"Labelling an image of {width} x {height} with {CLASSES} classes: as `Predictor` does it, and plainly,",
         "where all logits are enlarged before the argmax is taken. MiB is the most that tensors held at once, with the",
         f"network's own maps; logits of full size alone are {4 * CLASSES * height * width / 2**20:.0f} MiB. Times are",
         f"medians of {arguments.repeats} rounds that take turns; pixels are those whose labels differ.",
@@ -59,13 +59,12 @@ def main() -> None:
 def measure(name: str, network: Network, image: np.ndarray, repeats: int) -> dict[str, str]:
     """One line of the table."""
     model = Segmenter(network.eval()).eval()
-    model.info = ModelInfo({}, ADE20K, Preprocessing((0.5,) * 3, (0.25,) * 3))
-    predictor = Predictor(model)
+    predictor = Predictor(model, ModelInfo({}, ADE20K, Preprocessing((0.5,) * 3, (0.25,) * 3)))
     height, width = image.shape[:2]
 
     @torch.inference_mode()
     def plain() -> Tensor:
-        pixels = pad(model.info.preprocessing(image)[None], model.encoder.output_stride)
+        pixels = pad(predictor.preprocessing(image)[None], model.encoder.output_stride)
         return network(pixels)[0, :, :height, :width].argmax(dim=0)
 
     ways = {"plain": plain, "segrnn": lambda: predictor.mask(image)}

@@ -19,11 +19,11 @@ if hasattr(os, "sched_setaffinity"):
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_module
 from PIL import Image
 
-from segrnn.config.schema import Train, check
-from segrnn.datasets import ADE20K, Augmentation, Augmented, Cityscapes, Folder, SegmentationFiles, read_image
+from segrnn.config.composition import compose
+from segrnn.config.schema import Train
+from segrnn.datasets import ADE20K, Augmentation, Augmented, Cityscapes, Folder, SegmentationDataset, read_image
 from segrnn.datasets.packing import Pack, new_pack
 from segrnn.reports import describe_machine
 
@@ -64,21 +64,20 @@ def main() -> None:
     print("\n".join(lines))
 
 
-def measure(name: str, dataset: SegmentationFiles, packed: Path, rounds: int) -> dict[str, str]:
+def measure(name: str, dataset: SegmentationDataset, packed: Path, rounds: int) -> dict[str, str]:
     """One line of the table."""
     with new_pack([dataset], packed) as draft:
         for index in range(len(dataset)):
             Pack(draft)(dataset, index)
-    with initialize_config_module("segrnn.conf", version_base="1.3"):
-        data = check(compose("train", [f"data={name}"]), Train)["data"]
+    data = compose(Train, [f"data={name}"]).data
     augmentation = Augmentation(
-        data["crop"],
-        data["scale"],
-        data["max_class_share"],
-        data["flip"],
-        data["color"],
+        data.crop,
+        data.scale,
+        data.max_class_share,
+        data.flip,
+        data.color,
         seed=0,
-        base_size=data["base_size"],
+        base_size=data.base_size,
     )
     of_files, of_arrays = (Augmented(d, augmentation) for d in (dataset, Folder(str(packed), "train")))
     counter = iter(range(10**9))

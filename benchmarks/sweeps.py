@@ -23,13 +23,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from hydra import compose, initialize_config_module
 from rich.progress import track
 from torch import Tensor, nn
 
+from segrnn.config.composition import compose
 from segrnn.config.model import build_untrained
-from segrnn.config.run import named_run
-from segrnn.config.schema import Train, check
+from segrnn.config.schema import Train
 from segrnn.context import Sweep
 from segrnn.measure import count_macs, peak_memory, run_forward, run_training, seconds
 from segrnn.ops import from_sequences, to_sequences
@@ -254,9 +253,7 @@ def measure_step(crop: tuple[int, int], dtype: torch.dtype, device: torch.device
     steps: dict[str, Callable[[], object]] = {}
     for context in ("none", "renet_gru"):
         overrides = ["encoder=resnet50", "encoder.weights=null", "model=fpn", f"context={context}"]
-        with named_run(), initialize_config_module("segrnn.conf", version_base="1.3"):
-            config = check(compose("train", overrides), Train)
-        model = build_untrained(config, 19).to(device, memory_format=torch.channels_last).train()
+        model = build_untrained(compose(Train, overrides), 19)[0].to(device, memory_format=torch.channels_last).train()
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
 
         def step(model: torch.nn.Module = model, optimizer: torch.optim.Optimizer = optimizer) -> None:

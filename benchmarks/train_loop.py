@@ -21,25 +21,23 @@ from typing import TYPE_CHECKING, Any
 os.environ |= {"FORCE_COLOR": "1", "TERM": "xterm"}  # without a terminal no bar would be drawn
 
 import torch
-from hydra import compose, initialize_config_module
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
 
-from segrnn.components import build
+from segrnn.config.allow_list import ALLOW_LIST
+from segrnn.config.composition import compose
 from segrnn.config.data import build_dataset
 from segrnn.config.model import build_model
-from segrnn.config.run import named_run
-from segrnn.config.schema import Train, check
-from segrnn.config.targets import TARGETS
+from segrnn.config.schema import Train
 from segrnn.datasets import Augmentation, Augmented, EndlessSampler
+from segrnn.instantiate import instantiate
 from segrnn.reports import describe_machine
-from segrnn.train import train
+from segrnn.tasks.train import train
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from omegaconf import DictConfig
 
 NETWORKS = {
     "encoder=lite0 model=fcn_stride8": ["encoder=lite0", "model=fcn_stride8"],
@@ -72,10 +70,9 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, network) in enumerate(NETWORKS.items()):
-            with named_run(), initialize_config_module("segrnn.conf", version_base="1.3"):
-                cfg = compose("train", [f"data.root={folder}/demo", *recipe, *network])
+            config = compose(Train, [f"data.root={folder}/demo", *recipe, *network])
             runs = Path(folder, str(number))
-            rows.append({"network": name, **measure(cfg, runs, arguments.pairs, arguments.start, device)})
+            rows.append({"network": name, **measure(config, runs, arguments.pairs, arguments.start, device)})
     lines = [
         "Steps a second of training with `segrnn.train`, its curves, bar and checks included, and of a plain loop in",
         "PyTorch that takes the same steps: medians of measurements that take turns, each the median over stretches of",
@@ -94,15 +91,14 @@ def main() -> None:
     print("\n".join(lines))
 
 
-def measure(cfg: "DictConfig", runs: Path, pairs: int, start: int, device: torch.device) -> dict[str, str]:
+def measure(config: Train, runs: Path, pairs: int, start: int, device: torch.device) -> dict[str, str]:
     """One line of the table."""
-    config = check(cfg, Train)
     rates: list[tuple[float, float]] = []
     for pair in range(pairs + 1):
         losses, rate = {}, {}
         for way in ("segrnn", "plain") if pair % 2 else ("plain", "segrnn"):  # neither always comes first
             with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing), clock(start, device) as times:
-                losses[way] = train_segrnn(cfg, runs / str(pair)) if way == "segrnn" else train_plain(config, device)
+                losses[way] = train_segrnn(config, runs / str(pair)) if way == "segrnn" else train_plain(config, device)
             rate[way] = steps_per_second(times[start:])
         if not math.isclose(losses["segrnn"], losses["plain"], rel_tol=0.01):
             sys.exit(f"error: the two don't take the same steps, their last losses are {losses}")
@@ -140,33 +136,33 @@ def clock(start: int, device: torch.device) -> "Iterator[list[float]]":
         hook.remove()
 
 
-def train_segrnn(cfg: "DictConfig", run_dir: Path) -> float:
+def train_segrnn(config: Train, run_dir: Path) -> float:
     """The last step's loss."""
-    train(cfg, run_dir)
+    train(config, run_dir)
     with (run_dir / "csv" / "metrics.csv").open() as file:
         return [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]][-1]
 
 
-def train_plain(config: dict[str, Any], device: torch.device) -> float:
+def train_plain(config: Train, device: torch.device) -> float:
     """The last step's loss."""
-    data, steps, seed = config["data"], config["trainer"]["max_steps"], config["seed"]
+    data, steps, seed = config.data, config.trainer.max_steps, config.seed
     torch.manual_seed(seed)
-    dataset = build_dataset(data, data["train_split"])
-    crops = (data["crop"], data["scale"], data["max_class_share"], data["flip"], data["color"])
-    augmented = Augmented(dataset, Augmentation(*crops, seed, data["base_size"]))
+    dataset = build_dataset(data, data.train_split)
+    crops = (data.crop, data.scale, data.max_class_share, data.flip, data.color)
+    augmented = Augmented(dataset, Augmentation(*crops, seed, data.base_size))
     order = EndlessSampler(len(dataset), seed)
-    loader = DataLoader(augmented, data["batch_size"], sampler=order, num_workers=data["workers"])
-    model = build_model(config, dataset.labels, ()).to(device).train()
-    preprocessing = model.info.preprocessing
-    criterion = build(config["loss"], "loss", TARGETS)
-    optimizer = build(config["optimizer"], "optimizer", TARGETS)(model)
-    schedule = build(config["schedule"], "schedule", TARGETS)(optimizer, steps)
+    loader = DataLoader(augmented, data.batch_size, sampler=order, num_workers=data.workers)
+    model, info = build_model(config, dataset.labels, ())
+    model.to(device).train()
+    criterion = instantiate(config.loss, "loss", ALLOW_LIST)
+    optimizer = instantiate(config.optimizer, "optimizer", ALLOW_LIST)(model)
+    schedule = instantiate(config.schedule, "schedule", ALLOW_LIST)(optimizer, steps)
     for images, masks in islice(loader, steps):
         optimizer.zero_grad()
-        logits = model(preprocessing.normalize(images.to(device)))
+        logits = model(info.preprocessing.normalize(images.to(device)))
         loss = criterion(logits, masks.to(device).long())
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config["trainer"]["gradient_clip_val"])
+        nn.utils.clip_grad_norm_(model.parameters(), config.trainer.gradient_clip_val)
         optimizer.step()
         schedule.step()
     return float(loss.detach())

@@ -18,17 +18,16 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from segrnn.config.model import load_trained
 from segrnn.datasets import Demo
-from segrnn.models import Segmenter
+from segrnn.inference import Predictor
 
 
-def look(model: Segmenter, image: np.ndarray, at: tuple[int, int]) -> list[Tensor]:
+def look(predictor: Predictor, image: np.ndarray, at: tuple[int, int]) -> list[Tensor]:
     """What a position of the map depends on, after the first sweep and after both, between 0 and 1; ``(h, w)`` each."""
-    (context,) = model.context.values()
+    (context,) = predictor.segmenter.context.values()
     maps: list[Tensor] = []
     handle = context.register_forward_pre_hook(lambda module, inputs: maps.append(inputs[0].detach()))
-    model.predict(image)
+    predictor(image)
     handle.remove()
     columns, rows = context.context.sweeps
     fields = []
@@ -60,11 +59,11 @@ def main() -> None:
     arguments = parser.parse_args()
 
     torch.manual_seed(0)
-    model = load_trained(arguments.ckpt)
+    predictor = Predictor.load(arguments.ckpt)
     sample = Demo(arguments.data, "val")[arguments.image]
     height, width = sample.mask.shape
     row, column = arguments.at
-    fields = look(model, sample.image, (row, column))
+    fields = look(predictor, sample.image, (row, column))
 
     figure = Figure(figsize=(10, 5.6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -84,7 +83,7 @@ def main() -> None:
         columns.annotate("", (x, 4), (x, height - 4), arrowprops=arrow)
     for y in np.arange(12, height, 16):
         rows.annotate("", (4, y), (width - 4, y), arrowprops=arrow)
-    panel(mask, model.info.labels.colorize(model.predict(sample.image)), "its mask")
+    panel(mask, predictor.info.labels.colorize(predictor(sample.image)), "its mask")
     for axes in (scene, columns, rows, mask):
         axes.plot(8 * column + 4, 8 * row + 4, "o", ms=9, mfc="none", mec="black", mew=2)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)

@@ -4,4 +4,24 @@ An image goes through an encoder, a context module looks along its rows and colu
 Importing this package defines names and does nothing else.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from segrnn.inference import Predictor
+    from segrnn.models import Segmenter, add_context
+
+    load = Predictor.load
+
 __version__ = "0.1.0"
+__all__ = ["Predictor", "Segmenter", "add_context", "load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what users need most when they ask for it: torch takes seconds."""
+    if name == "load":
+        return import_module("segrnn.inference").Predictor.load
+    rooms = {"Predictor": "inference", "Segmenter": "models", "add_context": "models"}
+    if name in rooms:
+        return getattr(import_module(f"segrnn.{rooms[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from threading import Thread
-from typing import Any
 
 # before torch starts: on tensors as small as these, threads only wait for one another
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,6 +18,8 @@ import torch
 from PIL import Image
 from torch import nn
 
+from segrnn.config.composition import compose
+from segrnn.config.schema import Train
 from segrnn.labels import CAMVID_COLORS
 
 SIZE = (36, 52)  # height, width: divisible by nothing that an encoder wants
@@ -156,16 +157,9 @@ def own_folder(tmp_path: Path) -> Path:
     return root
 
 
-def composed(*overrides: str) -> dict[str, Any]:
+def composed(*overrides: str) -> Train:
     """The configuration of a training, as the command gets it."""
-    from hydra import compose, initialize_config_module
-    from hydra.core.global_hydra import GlobalHydra
-
-    from segrnn.config.schema import Train, check
-
-    GlobalHydra.instance().clear()
-    with initialize_config_module("segrnn.conf", version_base="1.3"):
-        return check(compose("train", list(overrides)), Train)
+    return compose(Train, overrides)
 
 
 def zipped(folder: Path, archive: Path, inside: str = "") -> Path:

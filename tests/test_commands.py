@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import segrnn.conf
 import torch
 from conftest import SMALL, Run, blocks, draw_camvid, write_pair
 from PIL import Image
 
+import segrnn
+import segrnn.conf
 from segrnn.__main__ import COMMANDS
-from segrnn.config.model import KEY, load_checkpoint
+from segrnn.inference import KEY
 from segrnn.train import main
 
 
@@ -66,9 +67,9 @@ def test_the_checkpoint_holds_tensors_and_primitives(trained: Path) -> None:
     checkpoint = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 3
     assert checkpoint[KEY]["config"]["data"]["name"] == "camvid"
-    model = load_checkpoint(trained / "checkpoints" / "last.ckpt")
-    assert model.info.labels.class_names[0] == "sky"
-    assert model.info.provenance["step"] == 3
+    info = segrnn.load(trained / "checkpoints" / "last.ckpt").info
+    assert info.labels.class_names[0] == "sky"
+    assert info.provenance["step"] == 3
 
 
 def score_files(predictions: Path, labels: Path) -> np.ndarray:

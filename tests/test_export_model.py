@@ -10,7 +10,7 @@ import torch
 from conftest import SMALL, Run
 from PIL import Image
 
-from segrnn.config.model import load_trained
+import segrnn
 from segrnn.export import OnnxModel, label
 
 SCRIPT = Path(__file__).parent.parent / "scripts" / "predict_onnx.py"
@@ -27,9 +27,9 @@ def trained(run: Run, camvid: Path, capsys) -> str:
 def test_a_bundle_of_a_checkpoint(run: Run, trained: str, capsys) -> None:
     assert run("export_model", trained, "output=out/bundle") == 0
     assert "bundle                  out/bundle" in capsys.readouterr().out
-    checkpoint, bundle = load_trained("trained/checkpoints/last.ckpt"), load_trained("out/bundle")
+    checkpoint, bundle = segrnn.load("trained/checkpoints/last.ckpt"), segrnn.load("out/bundle")
     image = torch.rand(1, 3, 30, 41)
-    assert torch.equal(checkpoint(image), bundle(image))
+    assert torch.equal(checkpoint.segmenter(image), bundle.segmenter(image))
     assert bundle.info.provenance["step"] == 3
     assert list(bundle.info.scores) == ["mIoU on val"]
     assert bundle.info.to_dict() == checkpoint.info.to_dict()
@@ -41,9 +41,9 @@ def test_an_onnx_file_of_one_size_and_its_bundle(run: Run, trained: str, capsys)
     printed = capsys.readouterr().out
     assert "compared with the network on two inputs: share of pixels that differ" in printed
     assert "onnx                    model.onnx" in printed
-    model, pixels = load_trained("model"), np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
+    model, pixels = segrnn.load("model"), np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
     mask = label(OnnxModel(Path("model.onnx")), model.info.preprocessing, pixels)
-    assert (mask.numpy() == model.predict(pixels)).mean() > 0.99
+    assert (mask.numpy() == model(pixels)).mean() > 0.99
     assert run("export_model", trained, "format=onnx", "output=model.onnx") == 2
     assert "model.onnx exists already" in capsys.readouterr().err
 
@@ -55,12 +55,12 @@ def test_an_onnx_file_of_any_size_its_8_bit_twin_and_the_script(run: Run, traine
     assert "on 3 images of val" in printed
     assert "8-bit weights cost " in printed
     assert "int8 ONNX               model.int8.onnx" in printed
-    model = load_trained("model")
+    model = segrnn.load("model")
     for path in sorted((camvid / "val").iterdir()):
         ask = [sys.executable, str(SCRIPT), "model.onnx", str(path), "mask.png"]
         subprocess.run(ask, check=True)
         with Image.open("mask.png") as mask:
-            assert (np.asarray(mask) == model.predict(path)).mean() > 0.99  # but for ties
+            assert (np.asarray(mask) == model(path)).mean() > 0.99  # but for ties
 
 
 def test_a_file_of_torch_export(run: Run, trained: str, capsys) -> None:
@@ -68,7 +68,7 @@ def test_a_file_of_torch_export(run: Run, trained: str, capsys) -> None:
     assert run(*ask) == 0
     module = torch.export.load("model.pt2").module()
     image = torch.rand(1, 3, 40, 56)
-    torch.testing.assert_close(module(image), load_trained("trained/checkpoints/last.ckpt")(image))
+    torch.testing.assert_close(module(image), segrnn.load("trained/checkpoints/last.ckpt").segmenter(image))
 
 
 @pytest.mark.parametrize(

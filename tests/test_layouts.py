@@ -9,7 +9,7 @@ import pytest
 from conftest import SMALL, Run, zipped
 from PIL import Image
 
-from segrnn.config.model import load_checkpoint
+import segrnn
 
 
 def archives_of_cityscapes(tree: Path) -> Path:
@@ -65,7 +65,7 @@ def test_from_published_files_to_a_submission(
         return
     assert code == 0
     assert f"submission.zip: {len(masks)} masks" in capsys.readouterr().out
-    ids = {label.id for label in load_checkpoint("trained/checkpoints/last.ckpt").info.labels.classes}
+    ids = {label.id for label in segrnn.load("trained/checkpoints/last.ckpt").info.labels.classes}
     with zipfile.ZipFile("submission.zip") as archive:
         assert len(archive.namelist()) == len(masks)
         for name in archive.namelist():

@@ -9,7 +9,7 @@ import pytest
 from segrnn import memory
 
 FAULTS = """
-import resource, torch
+import resource, statistics, torch
 from segrnn.memory import keep_freed_memory
 torch.set_num_threads(1)
 {first}
@@ -17,10 +17,12 @@ def step():
     large = [torch.zeros(2**24) + 1 for _ in range(2)]  # 64 MiB each: glibc never keeps more than 32 by itself
 for _ in range(5):  # until each has found its place
     step()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(5):
+counted = []
+for _ in range(7):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     step()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+    counted.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(statistics.median(counted))
 """
 
 
@@ -32,7 +34,7 @@ def faults(first: str) -> int:
 @pytest.mark.skipif(memory._function("mallopt") is None, reason="the C library is not glibc")
 def test_steps_that_need_the_same_memory_have_no_page_faults() -> None:
     kept, released = faults("assert keep_freed_memory()"), faults("")
-    assert released > 20_000
+    assert released > 20_000  # in the median step
     assert kept < released / 100
 
 

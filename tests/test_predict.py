@@ -17,12 +17,11 @@ import torch
 from conftest import SMALL, Run
 from PIL import Image
 
-from segrnn.config.model import load_trained
+import segrnn
 from segrnn.datasets import Preprocessing
 from segrnn.errors import DataError, OutputError
-from segrnn.inference import Video, write_video
+from segrnn.inference import ModelInfo, Predictor, Video, write_video
 from segrnn.labels import CAMVID
-from segrnn.models import ModelInfo
 from segrnn.models.architecture import build_segmenter
 
 
@@ -41,8 +40,7 @@ def bundle(run: Run) -> Path:
     }
     torch.manual_seed(0)
     model = build_segmenter(architecture, CAMVID.num_classes)
-    model.info = ModelInfo(architecture, CAMVID, Preprocessing((0.5,) * 3, (0.25,) * 3))
-    model.save("bundle")
+    Predictor(model, ModelInfo(architecture, CAMVID, Preprocessing((0.5,) * 3, (0.25,) * 3))).save("bundle")
     return Path("bundle").resolve()
 
 
@@ -159,7 +157,7 @@ def test_probabilities_add_up(bundle: Path, run: Run, camvid: Path) -> None:
 @pytest.mark.slow
 def test_a_bundle_is_scored_as_its_checkpoint(run: Run, camvid: Path) -> None:
     assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=trained") == 0
-    load_trained("trained/checkpoints/last.ckpt").save("bundle")
+    segrnn.load("trained/checkpoints/last.ckpt").save("bundle")
     scores = {}
     for name, more in {
         "checkpoint": [],

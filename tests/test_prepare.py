@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 import segrnn.conf
 
 CONF = Path(segrnn.conf.__file__).parent
@@ -118,10 +119,12 @@ def test_every_dataset_has_a_download() -> None:
 def test_every_download_can_be_built(leaf: str) -> None:
     from omegaconf import OmegaConf
 
-    from segrnn.components import build
+    from segrnn.instantiate import instantiate
 
     assert callable(
-        build(OmegaConf.to_container(OmegaConf.load(CONF / "download" / f"{leaf}.yaml")), leaf, ["segrnn.datasets."])
+        instantiate(
+            OmegaConf.to_container(OmegaConf.load(CONF / "download" / f"{leaf}.yaml")), leaf, ["segrnn.datasets."]
+        )
     )
 
 

@@ -13,13 +13,15 @@ from optuna.study import Study, load_study
 from optuna.trial import TrialState
 from PIL import Image
 
-import segrnn.train
+import segrnn.tasks.search
+import segrnn.tasks.train
 from segrnn.config.space import read_space
 from segrnn.errors import ConfigError, Interrupted, TrainingError
+from segrnn.tasks.train import TrainResult
 
 SPACE = "study.space={optimizer.lr: {low: 1e-4, high: 1e-1, log: true}, context: {choices: [none, renet_gru]}}"
 FOLDER = Path("runs/search/six")
-Train = Callable[..., segrnn.train.TrainResult]
+Train = Callable[..., TrainResult]
 
 
 class Killed(BaseException):
@@ -29,7 +31,7 @@ class Killed(BaseException):
 @pytest.fixture(autouse=True)
 def without_pictures_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take longer than these runs, and other tests look at them."""
-    monkeypatch.setattr(segrnn.train, "_report", lambda *_: None)
+    monkeypatch.setattr(segrnn.tasks.train, "_report", lambda *_: None)
 
 
 @pytest.fixture
@@ -47,15 +49,15 @@ def rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def trained_by(monkeypatch: pytest.MonkeyPatch, around: Callable[..., segrnn.train.TrainResult]) -> None:
+def trained_by(monkeypatch: pytest.MonkeyPatch, around: Callable[..., TrainResult]) -> None:
     """Put something around each training run: it gets the number of the call, the run, and the run's arguments."""
-    original, calls = segrnn.train.train, []
+    original, calls = segrnn.tasks.train.train, []
 
-    def train(*arguments: object) -> segrnn.train.TrainResult:
+    def train(*arguments: object) -> TrainResult:
         calls.append(arguments)
         return around(len(calls) - 1, original, *arguments)
 
-    monkeypatch.setattr(segrnn.train, "train", train)
+    monkeypatch.setattr(segrnn.tasks.search, "train", train)
 
 
 @pytest.mark.thorough
@@ -151,7 +153,7 @@ def test_trials_that_fall_behind_or_fail_are_ended(
 def test_no_trial_comes_to_its_end(
     run: Run, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def failing(*_: object) -> segrnn.train.TrainResult:
+    def failing(*_: object) -> TrainResult:
         raise TrainingError("the loss is nan")
 
     trained_by(monkeypatch, failing)
@@ -203,6 +205,7 @@ def test_mistakes_are_explained(overrides: list[str], message: str, run: Run, ar
 
 def test_without_optuna(run: Run, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.delitem(sys.modules, "segrnn.tasks.search")
     assert run("search", *arguments) == 2
     assert 'optuna, which is not installed: pip install "segrnn[search]"' in capsys.readouterr().err
 

@@ -15,10 +15,10 @@ from PIL import Image
 from rich.table import Table
 
 from segrnn.datasets import Folder, Sample
+from segrnn.inference import ModelInfo
+from segrnn.inference.bundle import _card
 from segrnn.labels import Label, LabelSpace
 from segrnn.metrics import Calibration, Scores
-from segrnn.models.bundle import _card
-from segrnn.models.info import ModelInfo
 from segrnn.paths import safe_path
 from segrnn.reports import Gallery, PlainConsole, draw_calibration, print_scores, write_panels, write_scores
 from segrnn.reports.figures import picture

@@ -14,9 +14,9 @@ from conftest import SMALL, Run
 from torch.utils.data import get_worker_info
 
 import segrnn.datasets.packing
+from segrnn.atomic import new_folder
 from segrnn.claims import claimed
 from segrnn.datasets import Augmented
-from segrnn.datasets.drafts import new_folder
 from segrnn.errors import OutputError
 from segrnn.models import Segmenter
 from segrnn.termination import Terminated, tidy
@@ -234,7 +234,7 @@ def test_what_a_killed_process_has_left_is_removed(tmp_path: Path) -> None:
     code = """
 import os, sys
 from pathlib import Path
-from segrnn.datasets.drafts import new_folder
+from segrnn.atomic import new_folder
 with new_folder(Path(sys.argv[1])) as draft:
     (draft / "half").write_bytes(b"")
     os.kill(os.getpid(), 9)

@@ -1,10 +1,14 @@
 """Pages of `conf/`, so that what they say can't go stale: one for each group, and one of the commands."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+
+from segrnn.config.knobs import REQUIRED, describe_knobs
+from segrnn.config.schema import Data, schema_of
 
 ROOT = Path(__file__).parent.parent.parent
 CONF = ROOT / "conf"
@@ -65,16 +69,33 @@ def _commands() -> str:
         f"| group | |\n|---|---|\n{groups}\n"
     ]
     for file, command in COMMANDS.items():
-        text = (CONF / f"{file}.yaml").read_text()
-        own = text.partition("\nhydra:")[0].strip()  # what follows says where a run's folder is, and what --help prints
-        about = yaml.safe_load(text)["hydra"]["help"]["header"].split("Groups,")[0].strip()
-        parts.append(f"## `python -m {command}`\n\n{about}\n\n```yaml\n{own}\n```\n")
+        about = (
+            yaml.safe_load((CONF / f"{file}.yaml").read_text())["hydra"]["help"]["header"].split("Groups,")[0].strip()
+        )
+        schema = schema_of(file)
+        assert schema is not None
+        own = [row for row in describe_knobs(schema) if not row[0].startswith("data.")]
+        parts.append(f"## `python -m {command}`\n\n{about}\n\n{_table(own)}\n")
     return "\n".join(parts)
+
+
+def _table(rows: list[tuple[str, Any, str]]) -> str:
+    """Keys, defaults and what they do."""
+    lines = [f"| `{key}` | `{_write(value)}` | {about.replace('|', '&#124;')} |" for key, value, about in rows]
+    return "\n".join(["| key | default | |", "|---|---|---|", *lines])
+
+
+def _write(value: Any) -> str:
+    """A value as on the command line."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
+    return "needed" if value == REQUIRED else text
 
 
 def _group(group: str) -> str:
     """A group's files: the comment at their top, and what they hold."""
     parts = [f"# {group}\n\n{GROUPS[group]}\n"]
+    if group == "data":
+        parts.append(f"What the files leave out:\n\n{_table(describe_knobs(Data, 'data.'))}\n")
     for leaf in sorted((CONF / group).glob("*.yaml")):
         lines = leaf.read_text().strip().splitlines()
         top = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))

@@ -6,9 +6,9 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,7 +21,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from segrnn import __version__
+from segrnn.config.defaults import store_defaults
 from segrnn.config.run import find_misplaced, named_run
+from segrnn.config.schema import schema_of
 from segrnn.config.typed import quote_texts
 from segrnn.errors import SegrnnError
 from segrnn.memory import keep_freed_memory
@@ -32,15 +34,14 @@ from segrnn.trouble import explain_trouble
 
 CONF = "segrnn.conf"
 
-Task = Callable[[DictConfig, Path], Any]
-"""What a command does with the composed configuration and the run directory."""
 
-
-def run_command(task: Task, config_name: str, parallel: bool = False) -> None:
+def run_command(task: str, config_name: str, parallel: bool = False) -> None:
     """Run a command under Hydra. What the user can mend is said in a few lines on stderr, with exit code 2.
 
+    The task is imported after its configuration is found to be right: a wrong key is answered before torch is loaded.
+
     Args:
-        task: gets the composed configuration and the run directory.
+        task: the import path of a function of the parsed configuration and the run directory, ``module:name``.
         config_name: which file of ``conf/`` to start from.
         parallel: whether several processes can share the task. If not, and a launcher has started several, the first
             one does it and the others end.
@@ -55,17 +56,22 @@ def run_command(task: Task, config_name: str, parallel: bool = False) -> None:
     if fault := find_misplaced(arguments):
         _stop(fault)
     GlobalHydra.instance().clear()
+    store_defaults()
     sys.argv[1:] = quote_texts(arguments, config_name, CONF)
+    schema = schema_of(config_name)
+    assert schema is not None
     debug = "HYDRA_FULL_ERROR" in os.environ
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints and exits itself, with code 1
 
     def guarded(cfg: DictConfig) -> Any:
         if not debug:
             del os.environ["HYDRA_FULL_ERROR"]  # not for processes that the task starts
-        if cfg.get("keep_memory"):  # before torch allocates; commands of small work have no such key
-            keep_freed_memory()
         try:
-            return task(cfg, Path(HydraConfig.get().runtime.output_dir))
+            config = schema.parse(cfg)
+            if getattr(config, "keep_memory", False):  # before torch allocates; commands of small work have no such key
+                keep_freed_memory()
+            module, _, name = task.partition(":")
+            return getattr(import_module(module), name)(config, Path(HydraConfig.get().runtime.output_dir))
         except SegrnnError as error:  # caught here, or Hydra would print all overrides above it
             if debug:
                 raise
@@ -125,12 +131,12 @@ def _use_utf8() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def run_subcommand(command: str, tasks: Mapping[str, Task]) -> None:
+def run_subcommand(command: str, tasks: Mapping[str, str]) -> None:
     """Run the task that the command line's first word names, as `run_command` does.
 
     Args:
         command: the module's name below ``segrnn``; a task starts from ``conf/<command>_<name>.yaml``.
-        tasks: by name.
+        tasks: import paths by name.
     """
     _answer_version()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"

@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 
-from hydra import compose, initialize_config_module
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import OmegaConf
 from torch import nn
 
-from segrnn.components import call
-from segrnn.config.command import CONF, explain
-from segrnn.errors import ConfigError
+from segrnn.config.composition import compose
+from segrnn.config.schema import Train
+from segrnn.instantiate import call
 from segrnn.models.architecture import build_part
 
 
@@ -29,21 +26,10 @@ def build_contexts(
     """
     modules: dict[str, nn.Module] = {}
     for name in names:
-        config = _load(name)
+        config = compose(Train, [f"context={name}"]).context
         del config["stride"]  # of the network that the context would go into
         if hidden is not None and "hidden" in config:
             config["hidden"] = hidden
         path = f"contexts.{name}"
         modules[name] = call(build_part(config, path, allow), path, channels) if config["_target_"] else nn.Identity()
     return modules
-
-
-def _load(name: str) -> dict[str, object]:
-    GlobalHydra.instance().clear()
-    with initialize_config_module(CONF, version_base="1.3"):
-        try:
-            config = OmegaConf.to_container(compose("train", [f"context={name}"]).context)
-        except Exception as error:
-            raise ConfigError(explain(error, "train")) from error
-    assert isinstance(config, dict)
-    return {str(key): value for key, value in config.items()}

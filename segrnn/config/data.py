@@ -1,22 +1,23 @@
 """A dataset from the configuration."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from segrnn.components import build, call, check_plain, find, matches
-from segrnn.config.schema import Scored, check
-from segrnn.datasets import SegmentationFiles
+from segrnn.config.schema import Data, Scored
+from segrnn.datasets import SegmentationDataset
 from segrnn.errors import ConfigError, DataError
-from segrnn.models import ModelInfo
+from segrnn.inference import ModelInfo
+from segrnn.instantiate import call, check_plain, find, instantiate, matches
 
 _DATASETS = ("segrnn.datasets.",)
 """Where the classes of data sets are."""
 
 
-def lay_over(chosen: Mapping[str, Any], info: ModelInfo) -> dict[str, Any]:
+def lay_over(chosen: Mapping[str, Any], info: ModelInfo) -> Data:
     """Return the data that a network was trained on, and over it what the user has chosen.
 
     The first part comes from a file, and is data: an interpolation such as ``${oc.env:HOME}`` in it stays as it is.
@@ -38,9 +39,8 @@ def lay_over(chosen: Mapping[str, Any], info: ModelInfo) -> dict[str, Any]:
         )
     texts: list[str] = []
     data = _replace_texts({**chosen, **trained_on, **told}, lambda text: _stand_in(text, texts))
-    checked = check(OmegaConf.create({"data": data}), Scored)["data"]
-    restored: dict[str, Any] = _replace_texts(checked, lambda text: _restore(text, texts))
-    return restored
+    checked = Scored.parse(OmegaConf.create({"data": data})).data
+    return Data(**_replace_texts(asdict(checked), lambda text: _restore(text, texts)))
 
 
 def _stand_in(text: str, texts: list[str]) -> str:
@@ -72,7 +72,7 @@ def _replace_texts(value: Any, replace: Callable[[str], str]) -> Any:
 
 def build_scored(
     chosen: Mapping[str, Any], info: ModelInfo, allow: Sequence[str] = ()
-) -> tuple[SegmentationFiles, dict[str, Any]]:
+) -> tuple[SegmentationDataset, Data]:
     """Build the split that a trained network is scored on.
 
     Args:
@@ -88,17 +88,15 @@ def build_scored(
         DataError: the files are not there. Nothing is drawn where only the network's file says so.
     """
     data = lay_over(chosen, info)
-    if chosen.get("root") is None and not Path(data["root"]).exists():
+    if chosen.get("root") is None and not Path(data.root).exists():
         raise DataError(
-            f"{data['root']}, where the data was in training, does not exist here: say where it is with "
+            f"{data.root}, where the data was in training, does not exist here: say where it is with "
             "data.root=<folder>. The scenes of the demo are drawn there if it does not exist"
         )
-    return build_dataset(data, data["split"], allow), data
+    return build_dataset(data, data.split, allow), data
 
 
-def build_dataset(
-    data: Mapping[str, Any], split: str, allow: Sequence[str] = (), strict: bool = True
-) -> SegmentationFiles:
+def build_dataset(data: Data, split: str, allow: Sequence[str] = (), strict: bool = True) -> SegmentationDataset:
     """Build a split of a dataset.
 
     Args:
@@ -111,12 +109,12 @@ def build_dataset(
         ConfigError: a dataset that does not exist, or arguments that it refuses.
         DataError: the files are not there.
     """
-    path, component = "data.dataset", data["dataset"]
+    path, component = "data.dataset", data.dataset
     target = find(component.get("_target_"), path, (*_DATASETS, *allow))
     if not matches(component["_target_"], allow):  # what else the package holds may write files
-        if not (isinstance(target, type) and issubclass(target, SegmentationFiles)):
+        if not (isinstance(target, type) and issubclass(target, SegmentationDataset)):
             raise ConfigError(f"{path}._target_={component['_target_']!r} is no dataset")
         check_plain({key: value for key, value in component.items() if key != "_target_"}, path)
-    make = build({**component, "_partial_": True}, path, (*_DATASETS, *allow))
-    dataset: SegmentationFiles = call(make, path, root=data["root"], split=split, strict=strict)
+    make = instantiate({**component, "_partial_": True}, path, (*_DATASETS, *allow))
+    dataset: SegmentationDataset = call(make, path, root=data.root, split=split, strict=strict)
     return dataset

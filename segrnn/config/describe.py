@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from segrnn.config.schema import Inference
+
 
 def describe_network(config: Mapping[str, Any]) -> dict[str, str]:
     """What model, encoder and context of a configuration are; nothing of one that doesn't know, as of an ONNX file.
@@ -23,26 +25,27 @@ def describe_network(config: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def describe_looks(config: Mapping[str, Any]) -> dict[str, str]:
+def describe_views(config: Inference) -> dict[str, str]:
     """What of the inference is not as usual, in words.
 
     Example:
-        >>> windows = {"size": [512, 1024], "stride": None, "gaussian": True}
-        >>> describe_looks({"runtime": "onnx", "scales": [1.0], "flip": True, "windows": windows})
+        >>> from segrnn.config.schema import Windows
+        >>> windows = Windows(size=[512, 1024])
+        >>> describe_views(Inference(ckpt="best.ckpt", runtime="onnx", flip=True, windows=windows))
         {'runtime': 'onnx', 'flip': 'yes', 'windows': '512 x 1024, gaussian'}
     """
-    looks, windows = {}, config["windows"]
-    if config["runtime"] != "torch":
-        looks["runtime"] = config["runtime"]
-    if config["scales"] != [1.0]:
-        looks["scales"] = ", ".join(map(str, config["scales"]))
-    if config["flip"]:
-        looks["flip"] = "yes"
-    if windows["size"]:
-        sides, weights = " x ".join(map(str, windows["size"])), "gaussian" if windows["gaussian"] else "uniform"
-        stride = f" every {' x '.join(map(str, windows['stride']))}" if windows["stride"] else ""
-        looks["windows"] = f"{sides}{stride}, {weights}"
-    return looks
+    views, windows = {}, config.windows
+    if config.runtime != "torch":
+        views["runtime"] = config.runtime
+    if config.scales != [1.0]:
+        views["scales"] = ", ".join(map(str, config.scales))
+    if config.flip:
+        views["flip"] = "yes"
+    if windows.size:
+        sides, weights = " x ".join(map(str, windows.size)), "gaussian" if windows.gaussian else "uniform"
+        stride = f" every {' x '.join(map(str, windows.stride))}" if windows.stride else ""
+        views["windows"] = f"{sides}{stride}, {weights}"
+    return views
 
 
 def _name(component: Mapping[str, Any]) -> str:

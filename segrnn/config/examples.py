@@ -1,25 +1,23 @@
 """Which images are shown."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from segrnn.datasets import SegmentationFiles
+from segrnn.config.schema import Examples
+from segrnn.datasets import SegmentationDataset
 from segrnn.errors import ConfigError
 from segrnn.reports import spread
 from segrnn.text import nearest
 
 
-def choose_examples(examples: Mapping[str, Any], dataset: SegmentationFiles) -> list[str]:
+def choose_examples(examples: Examples, dataset: SegmentationDataset) -> list[str]:
     """The names that ``examples.names`` lists, or else ``examples.count`` of a dataset's, spread over it.
 
     Raises:
         ConfigError: the dataset has no image of a name.
     """
     names = [pair.name for pair in dataset.pairs]
-    for name in examples["names"]:
+    for name in examples.names:
         if name not in names:
             raise ConfigError(
                 f"examples.names: {name!r} is not among the {len(names)} images, {names[0]} to {names[-1]}"
                 f"{nearest(name, names)}"
             )
-    return examples["names"] or spread(names, examples["count"])
+    return examples.names or spread(names, examples.count)

@@ -1,19 +1,17 @@
 """How a trained network is used, from the configuration of a command."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from segrnn.components import call
-from segrnn.config.model import load_trained
+from segrnn.config.schema import Inference
 from segrnn.errors import ConfigError
 from segrnn.export import as_onnx, load_onnx
-from segrnn.inference import Network, Predictor, Windows, choose_device, find_fusions, prepare
+from segrnn.inference import ModelInfo, Network, Predictor, Windows, choose_device, find_fusions, load_trained, prepare
+from segrnn.instantiate import call
 from segrnn.text import tell
 from segrnn.threads import share_cores
 
 
-def build_predictor(config: Mapping[str, Any]) -> Predictor:
+def build_predictor(config: Inference) -> Predictor:
     """The network of ``ckpt`` on its device, looking as ``scales``, ``flip`` and ``windows`` say.
 
     Raises:
@@ -21,17 +19,18 @@ def build_predictor(config: Mapping[str, Any]) -> Predictor:
         ConfigError: a device that is not there, or windows that leave gaps.
         ExportError: ONNX Runtime can't run the network, or is missing.
     """
-    chosen = config["windows"]
+    chosen = config.windows
     windows = None
-    if chosen["size"]:
-        windows = call(Windows, "windows", chosen["size"], chosen["stride"], chosen["gaussian"])
-    return Predictor(_load(config), config["scales"], config["flip"], windows)
+    if chosen.size:
+        windows = call(Windows, "windows", chosen.size, chosen.stride, chosen.gaussian)
+    network, info = _load(config)
+    return Predictor(network, info, config.scales, config.flip, windows)
 
 
-def _load(config: Mapping[str, Any]) -> Network:
-    """Load the network, ready for its device."""
-    path, device = Path(config["ckpt"]), config["device"]
-    runs_onnx = path.suffix == ".onnx" or config["runtime"] == "onnx"
+def _load(config: Inference) -> tuple[Network, ModelInfo]:
+    """Load the network, ready for its device, and what it needs to be used."""
+    path, device = Path(config.ckpt), config.device
+    runs_onnx = path.suffix == ".onnx" or config.runtime == "onnx"
     if runs_onnx and device not in ("auto", "cpu"):
         raise ConfigError(f"device={device}: ONNX Runtime runs on the CPU here: device=cpu, or runtime=torch")
     place = choose_device("cpu" if runs_onnx else device)
@@ -39,9 +38,9 @@ def _load(config: Mapping[str, Any]) -> Network:
         tell(share_cores(processes=1))
     if path.suffix == ".onnx":
         return load_onnx(path)
-    model = load_trained(path, config["allow"])
+    segmenter, info = load_trained(path, config.allow)
     if runs_onnx:
-        return as_onnx(model, path, tell)
+        return as_onnx(segmenter, info.preprocessing, path, tell), info
     if place.type != "cpu":
-        return model.to(place)
-    return prepare(model, find_fusions(model))  # on other devices, it has not been measured
+        return segmenter.to(place), info
+    return prepare(segmenter, find_fusions(segmenter)), info  # on other devices, it has not been measured

@@ -1,298 +1,372 @@
-"""Types of the scalars. Struct mode catches a mistyped key, not a wrong type."""
+"""The configuration of each command: its keys, their types, defaults and ranges, and what they do."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from segrnn.config.knobs import REQUIRED, Limits, knob
+from segrnn.config.parsing import Config
+from segrnn.config.space import read_space
 
-from segrnn.config.ranges import LENGTHS, check_ranges
-from segrnn.config.wrong import explain_type
-from segrnn.errors import ConfigError
+_COUNT, _SHARE, _POSITIVE = Limits(at_least=1), Limits(share=True), Limits(above=0)
+_SEED, _SIDES, _THREE = Limits(at_least=0), Limits(above=0, length=2), Limits(length=3)
+
+_CKPT = "a checkpoint of a run, or the folder of a bundle"
+_ALLOW = "import prefixes of your own code that may be named, e.g. allow=[my_package.]"
+_KEEP = "keep freed memory for the next image or step, which saves time; false gives it back to the system at once"
+_DEVICE = "auto, cpu, cuda, mps, ..."
+_WORKERS = "processes, all cores by default; 0 does it all in one"
+_SPLITS = Limits(filled="split")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Trainer:
     """How long, how and on what to train."""
 
-    max_steps: int
-    validate_every_n_steps: int
-    micro_batch_size: int | None
-    gradient_clip_val: float
-    precision: str
-    ema_decay: float
-    patience: int | None
-    max_minutes: float | None
-    sync_batch_norm: bool
-    compile: bool
-    channels_last: str
-    checkpoint_encoder: bool
-    max_train_images: int | None
-    max_val_images: int | None
-    profile: bool
-    lr_range: bool
-    accelerator: str
-    devices: int
-    num_nodes: int
-    strategy: str
+    max_steps: int = knob("steps of the optimizer", 250, _COUNT)
+    validate_every_n_steps: int = knob("how often the run validates", 50, _COUNT)
+    micro_batch_size: int | None = knob(
+        "images that one process takes at a time, adding up gradients; null takes its whole share", None, _COUNT
+    )
+    gradient_clip_val: float = knob("norm of the whole gradient; 0 does not clip", 1.0, Limits(at_least=0))
+    precision: str = knob("32-true, bf16-mixed, 16-mixed or 64-true", "32-true")
+    ema_decay: float = knob("e.g. 0.999: validate and save a moving average of the weights; 0 does not", 0.0, _SHARE)
+    patience: int | None = knob("stop after so many validations without a better mIoU", None, _COUNT)
+    max_minutes: float | None = knob(
+        "save and end after them, with exit code 143; ckpt=auto goes on", None, Limits(above=0)
+    )
+    sync_batch_norm: bool = knob("compute the statistics of batch norms over all processes", True)
+    compile: bool = knob("compile encoder and decoder by torch.compile; recurrent contexts stay as they are", False)
+    channels_last: str = knob(
+        "memory format: true, false, or auto, which is true on a CPU, where it is faster. On GPUs, try true with "
+        "bf16-mixed",
+        "auto",
+        Limits(options=("auto", "true", "false")),
+    )
+    checkpoint_encoder: bool = knob("compute the encoder's activations twice instead of keeping them", False)
+    max_train_images: int | None = knob("of the split, the first so many; null takes all", None, _COUNT)
+    max_val_images: int | None = knob("of the split, the first so many; null takes all", None, _COUNT)
+    profile: bool = knob("say where the time went, in <run>/fit-profile.txt", False)
+    lr_range: bool = knob("draw the loss over learning rates; for schedule=lr_range", False)
+    accelerator: str = knob("auto, cpu, gpu or mps; chosen by the group trainer")
+    devices: int = knob(
+        "how many of this machine, -1 for all; chosen by the group trainer", limits=Limits(at_least=1, or_all=True)
+    )
+    num_nodes: int = knob("how many machines; chosen by the group trainer", limits=_COUNT)
+    strategy: str = knob("auto, ddp or fsdp; chosen by the group trainer")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Checkpoint:
     """How often to save."""
 
-    every_n_steps: int
+    every_n_steps: int = knob("how often checkpoints/last.ckpt is renewed between validations", 100, _COUNT)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Data:
-    """What all datasets have in common."""
+    """What all datasets have in common; a file of ``conf/data/`` says what differs."""
 
-    name: str
-    root: str
-    train_split: str
-    split: str
-    batch_size: int
-    eval_batch_size: int
-    workers: int
-    crop: list[int]
-    scale: list[float]
-    eval_scale: float
-    max_class_share: float
-    flip: float
-    color: float
-    stats: str | None
-    repeat_threshold: float
-    dataset: dict[str, Any]
-    base_size: list[int] | None = None  # which the data of older checkpoints lack
+    name: str = knob("of the dataset, for titles and files")
+    root: str = knob("the folder, or the zip archive, that holds it")
+    train_split: str = knob("what training sees", "train")
+    split: str = knob("what validation and evaluation score", "val")
+    batch_size: int = knob("crops of a step, over all processes", 16, _COUNT)
+    eval_batch_size: int = knob(
+        "images read at a time; each goes through the network alone, so it can't change a score", 8, _COUNT
+    )
+    workers: int = knob("processes that load data", 2, Limits(at_least=0))
+    crop: list[int] = knob("height and width of what training sees", limits=_SIDES)
+    base_size: list[int] | None = knob(
+        "[short, long]: sides that every image is brought within first, its ratio kept; null keeps the file's",
+        None,
+        _SIDES,
+    )
+    scale: list[float] = knob("training scales, relative to the base size, or else to the file's", [0.5, 2.0], _SIDES)
+    eval_scale: float = knob(
+        "the size at which validation, evaluation and prediction see an image, relative to the same", 1.0, _POSITIVE
+    )
+    max_class_share: float = knob("a crop of which one class covers more is drawn again", 1.0, _SHARE)
+    flip: float = knob("share of crops that are mirrored", 0.5, _SHARE)
+    color: float = knob("how much brightness, contrast and saturation change", 0.3, _SHARE)
+    stats: str | None = knob("what prepare stats wrote about the training split; repeat_threshold needs it", None)
+    repeat_threshold: float = knob(
+        "images with a class that fewer images than this share hold are shown more often", 0.0, _SHARE
+    )
+    dataset: dict[str, Any] = knob("the class that reads it, and its arguments")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Encoder:
     """Which encoder, and how its images are normalised."""
 
-    name: str
-    mean: list[float]
-    std: list[float]
-    weights: dict[str, Any] | None
+    name: str = knob("of segmentation_models_pytorch; tu-... of timm")
+    mean: list[float] = knob("of red, green and blue in 0 to 1", limits=_THREE)
+    std: list[float] = knob("of red, green and blue", limits=Limits(above=0, length=3))
+    weights: dict[str, Any] | None = knob("what loads trained weights; null trains from scratch")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Examples:
-    """Which images are shown: `names`, or `count` of them; and how many of the worst and of the best."""
+    """Which images are shown of each validation, in panels.png, report.html and on dashboards."""
 
-    count: int
-    names: list[str]
-    extremes: int
+    count: int = knob("images, spread over the split", 8, _COUNT)
+    names: list[str] = knob("these instead", [])
+    extremes: int = knob("and so many of the worst and of the best ones", 8, Limits(at_least=0))
 
 
-@dataclass
-class Train:
-    """`conf/train.yaml`. Components are checked by `build`, against their signatures."""
+@dataclass(kw_only=True)
+class Train(Config):
+    """`conf/train.yaml`. Components are checked by `instantiate`, against their signatures."""
 
     data: Data
     encoder: Encoder
     trainer: Trainer
     checkpoint: Checkpoint
     examples: Examples
-    seed: int
-    run_id: str
-    ckpt: str | None
-    weights: str | None
-    load_head: bool
-    model: dict[str, Any]
-    context: dict[str, Any]
-    auxiliary: dict[str, Any]
-    loss: dict[str, Any]
-    optimizer: dict[str, Any]
-    schedule: dict[str, Any]
-    logger: dict[str, Any]
-    keep_memory: bool
-    allow: list[str]
+    seed: int = knob("of weights, data and dropout", 0, _SEED)
+    run_id: str = knob(
+        "names the folder; by default the SLURM job, or else the time", "${oc.env:SEGRNN_RUN_ID,unnamed}"
+    )
+    ckpt: str | None = knob("go on from a checkpoint, or from the newest of this run's folder: ckpt=auto", None)
+    weights: str | None = knob("start a new run from the weights of a checkpoint", None)
+    load_head: bool = knob("whether weights= takes the head too; false for weights of other classes", True)
+    model: dict[str, Any] = knob("decoder and head")
+    context: dict[str, Any] = knob("what looks along rows and columns")
+    auxiliary: dict[str, Any] = knob("a second classifier, in training only")
+    loss: dict[str, Any] = knob("what training minimises")
+    optimizer: dict[str, Any] = knob("how weights are stepped")
+    schedule: dict[str, Any] = knob("how learning rates change")
+    logger: dict[str, Any] = knob("where curves go, beside the CSV file")
+    keep_memory: bool = knob(_KEEP, True)
+    allow: list[str] = knob(_ALLOW, [])
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Sampler:
     """How a search chooses values."""
 
-    seed: int
-    startup_trials: int
+    seed: int = knob("of its random numbers", 0, _SEED)
+    startup_trials: int = knob("drawn at random, before what has been seen guides the choice", 10, Limits(at_least=0))
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Pruner:
-    """When a search ends a trial early."""
+    """When a search ends a trial early: where its best mIoU is below the median of the others at the same step."""
 
-    startup_trials: int
-    warmup_steps: int
+    startup_trials: int = knob("come to their end first; as many as study.trials prunes nothing", 5, Limits(at_least=0))
+    warmup_steps: int = knob("no trial is pruned before", 0, Limits(at_least=0))
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Study:
-    """What a search varies, and how often. `segrnn.config.space` checks the space."""
+    """What a search varies, and how often."""
 
-    name: str
-    trials: int
-    space: Any
+    name: str = knob("names the folder; the same command again goes on with the study in it", REQUIRED)
+    trials: int = knob("in all, over all starts", 20, _COUNT)
+    space: Any = knob("by override: {low, high} with log or step, or {choices}; see --help", REQUIRED)
     sampler: Sampler
     pruner: Pruner
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Search(Train):
     """`conf/search.yaml`."""
 
     study: Study
 
+    def __post_init__(self) -> None:
+        read_space(self.study.space)
 
-@dataclass
+
+@dataclass(kw_only=True)
 class Windows:
     """Sliding windows; none without a size."""
 
-    size: list[int] | None
-    stride: list[int] | None
-    gaussian: bool
+    size: list[int] | None = knob(
+        "height and width of sliding windows, in pixels of the image; null sees the whole image, up to 16 million "
+        "pixels",
+        None,
+        _SIDES,
+    )
+    stride: list[int] | None = knob("rows and columns from one window to the next; null is half the size", None, _SIDES)
+    gaussian: bool = knob("a pixel counts less towards its window's border; false counts all alike", True)
 
 
-@dataclass
-class Inference:
-    """How a trained network looks at images."""
+@dataclass(kw_only=True)
+class Inference(Config):
+    """How a trained network sees images."""
 
-    ckpt: str
-    device: str
-    runtime: str
-    scales: list[float]
-    flip: bool
+    ckpt: str = knob(f"{_CKPT}, or an ONNX file of export_model", REQUIRED)
+    device: str = knob(_DEVICE, "auto")
+    runtime: str = knob(
+        "torch, or onnx: ONNX Runtime on the CPU, by a file that is exported once and kept beside the checkpoint",
+        "torch",
+        Limits(options=("torch", "onnx")),
+    )
+    scales: list[float] = knob(
+        "sizes at which the network sees an image, whose probabilities are averaged, e.g. [0.75,1.0,1.25]",
+        [1.0],
+        Limits(above=0, filled="factor; [1.0] sees it once"),
+    )
+    flip: bool = knob("whether it sees the mirrored image, too", False)
     windows: Windows
-    keep_memory: bool
-    allow: list[str]
+    keep_memory: bool = knob(_KEEP, True)
+    allow: list[str] = knob(_ALLOW, [])
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Evaluate(Inference):
     """`conf/evaluate.yaml`."""
 
-    data: dict[str, Any]
+    data: dict[str, Any] = knob("what differs from the data that the checkpoint was trained on")
     examples: Examples
 
 
-@dataclass
-class Scored:
+@dataclass(kw_only=True)
+class Scored(Config):
     """The data that `evaluate` ends up with: the checkpoint's and, over it, what the user chose."""
 
     data: Data
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Predict(Inference):
     """`conf/predict.yaml`."""
 
-    input: str
-    inside: str
-    output: str
-    format: str
-    overwrite: bool
-    max_pixels: int
+    input: str = knob("an image, a folder that is searched with its subfolders, a zip archive or a video", REQUIRED)
+    inside: str = knob("the folder of the input that is searched; empty takes all", "")
+    output: str = knob(
+        "the folder for the masks, which mirrors the input's subfolders; for a submission, a zip archive", REQUIRED
+    )
+    format: str = knob("label_ids, train_ids, color, overlay, uncertainty, probabilities or submission", "label_ids")
+    overwrite: bool = knob("whether what is there is replaced", False)
+    max_pixels: int = knob(
+        "an image that claims to have more is refused, as it may fill the memory", 300_000_000, _COUNT
+    )
 
 
-@dataclass
-class ExportModel:
+@dataclass(kw_only=True)
+class ExportModel(Config):
     """`conf/export_model.yaml`."""
 
-    ckpt: str
-    format: str
-    output: str
-    size: list[int] | None
-    normalize: bool
-    argmax: bool
-    int8: bool
-    max_images: int | None
-    data: dict[str, Any]
-    allow: list[str]
+    ckpt: str = knob(_CKPT, REQUIRED)
+    format: str = knob("bundle, onnx or torch_export", "bundle")
+    output: str = knob("the bundle's folder; a file that ends in .onnx or .pt2", REQUIRED)
+    size: list[int] | None = knob("height and width that the file takes; null takes any", None, _SIDES)
+    normalize: bool = knob("the file takes pixels, and normalises them itself; false takes normalised values", True)
+    argmax: bool = knob("the file gives train ids; false gives logits", False)
+    int8: bool = knob("beside an ONNX file, another with 8-bit weights, and the mIoU of both", False)
+    max_images: int | None = knob("of the split, for these mIoUs; null takes all", None, _COUNT)
+    data: dict[str, Any] = knob("the data for these mIoUs")
+    allow: list[str] = knob(_ALLOW, [])
 
 
-@dataclass
-class BenchmarkInference:
+@dataclass(kw_only=True)
+class BenchmarkInference(Config):
     """`conf/benchmark_inference.yaml`."""
 
-    ckpt: str | None
-    model: dict[str, Any]
-    context: dict[str, Any]
-    encoder: dict[str, Any]
-    classes: int
-    sizes: list[list[int]]
-    runtimes: list[str]
-    repeats: int
-    seed: int
-    allow: list[str]
+    ckpt: str | None = knob("a checkpoint or a bundle; null measures an untrained network of the groups", None)
+    model: dict[str, Any] = knob("of an untrained network")
+    context: dict[str, Any] = knob("of an untrained network")
+    encoder: Encoder
+    classes: int = knob("of an untrained network", 19, _COUNT)
+    sizes: list[list[int]] = knob("height and width of the image", [[360, 480], [1024, 2048]])
+    runtimes: list[str] = knob(
+        "eager, prepared as for predict, compiled, onnx, onnx_int8", ["eager", "prepared", "compiled", "onnx"]
+    )
+    repeats: int = knob("rounds, of which the medians count", 5, _COUNT)
+    seed: int = knob("of weights", 0, _SEED)
+    allow: list[str] = knob(_ALLOW, [])
 
 
-@dataclass
-class BenchmarkContexts:
+@dataclass(kw_only=True)
+class BenchmarkContexts(Config):
     """`conf/benchmark_contexts.yaml`."""
 
-    contexts: list[str]
-    hidden: int | None
-    channels: int
-    batch: int
-    sizes: list[list[int]]
-    field_size: list[int]
-    repeats: int
-    device: str
-    seed: int
-    allow: list[str]
+    contexts: list[str] = knob(
+        "files of conf/context/",
+        [
+            "none",
+            "convolutions",
+            "renet_rnn",
+            "renet_gru",
+            "renet_lstm",
+            "renet_mingru",
+            "local_global",
+            "parallel_sweeps",
+            "four_direction_irnn",
+            "lrnn",
+            "spn",
+            "scnn",
+            "pyramid_pooling",
+            "aspp",
+            "strip_pooling",
+            "criss_cross_attention",
+            "axial_attention",
+            "self_attention",
+        ],
+    )
+    hidden: int | None = knob("for all of them; null takes each file's own", 64, _COUNT)
+    channels: int = knob("of the map", 128, _COUNT)
+    batch: int = knob("maps at a time", 1, _COUNT)
+    sizes: list[list[int]] = knob("height and width of the map, not of the image", [[32, 64], [64, 128], [128, 256]])
+    field_size: list[int] = knob("of the map whose centre's receptive field is drawn", [64, 128], _SIDES)
+    repeats: int = knob("rounds, of which the medians count", 5, _COUNT)
+    device: str = knob(_DEVICE, "auto")
+    seed: int = knob("of weights", 0, _SEED)
+    allow: list[str] = knob(_ALLOW, [])
 
 
-@dataclass
-class PrepareDownload:
+@dataclass(kw_only=True)
+class PrepareDownload(Config):
     """`conf/prepare_download.yaml`."""
 
     data: Data
-    download: dict[str, Any]
-    allow: list[str]
+    download: dict[str, Any] = knob("what fetches it, of conf/download/")
+    allow: list[str] = knob(_ALLOW, [])
 
 
-@dataclass
-class PrepareExtract:
+@dataclass(kw_only=True)
+class PrepareExtract(Config):
     """`conf/prepare_extract.yaml`."""
 
-    archive: str
-    output: str
-    inside: str
+    archive: str = knob("a zip file", REQUIRED)
+    output: str = knob("the folder to make; if it exists, it must be empty", REQUIRED)
+    inside: str = knob("the folder of the archive that becomes the output; empty takes all", "")
 
 
-@dataclass
-class PrepareCheck:
+@dataclass(kw_only=True)
+class PrepareCheck(Config):
     """`conf/prepare_check.yaml`."""
 
     data: Data
-    splits: list[str]
-    workers: int | None
-    allow: list[str]
+    splits: list[str] = knob("which parts of it", ["train", "val"], _SPLITS)
+    workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
+    allow: list[str] = knob(_ALLOW, [])
 
 
-@dataclass
-class PrepareStats:
+@dataclass(kw_only=True)
+class PrepareStats(Config):
     """`conf/prepare_stats.yaml`."""
 
     data: Data
-    output: str
-    workers: int | None
-    allow: list[str]
+    output: str = knob("the file", "runs/stats/${data.name}_${data.train_split}.json")
+    workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
+    allow: list[str] = knob(_ALLOW, [])
 
 
-@dataclass
-class PreparePack:
+@dataclass(kw_only=True)
+class PreparePack(Config):
     """`conf/prepare_pack.yaml`."""
 
     data: Data
-    output: str
-    splits: list[str]
-    workers: int | None
-    allow: list[str]
+    output: str = knob("a folder that is new or empty", REQUIRED)
+    splits: list[str] = knob("which parts of it", ["train", "val"], _SPLITS)
+    workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
+    allow: list[str] = knob(_ALLOW, [])
 
 
-def schema_of(config_name: str) -> type | None:
+def schema_of(config_name: str) -> type[Config] | None:
     """Return the class of a file of ``conf/``, if it has one.
 
     Example:
@@ -300,39 +374,3 @@ def schema_of(config_name: str) -> type | None:
         'PrepareCheck'
     """
     return globals().get("".join(word.capitalize() for word in config_name.split("_")))
-
-
-def check(config: DictConfig, schema: type) -> dict[str, Any]:
-    """Check types and ranges; the configuration as plain containers, interpolations resolved.
-
-    Args:
-        config: what Hydra composed.
-        schema: one of the classes above.
-
-    Raises:
-        ConfigError: a value that is missing, of the wrong type or out of range, with its key.
-    """
-    try:
-        typed = OmegaConf.merge(OmegaConf.structured(schema), config)
-        containers = OmegaConf.to_container(typed, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None)
-        if "Missing mandatory value" in str(error):
-            raise ConfigError(f"{key} is needed: add {key}=<value>. See --help") from error
-        if explanation := explain_type(_resolved(config), schema, LENGTHS):
-            raise ConfigError(explanation) from error
-        raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
-    assert isinstance(containers, dict)
-    checked = {str(key): value for key, value in containers.items()}
-    check_ranges(checked)
-    return checked
-
-
-def _resolved(config: DictConfig) -> dict[str, Any]:
-    """Return plain containers without interpolations; nothing where an interpolation is itself what is wrong."""
-    try:
-        plain = OmegaConf.to_container(config, resolve=True)
-    except OmegaConfBaseException:
-        return {}
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}

@@ -10,14 +10,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from segrnn.config.command import CONF, explain
-from segrnn.config.schema import Train, check
+from segrnn.config.schema import Train
 from segrnn.config.space import Choices, Range, Value
 from segrnn.config.typed import quote_texts
 from segrnn.errors import ConfigError
 
 
 def compose_trial(values: Mapping[str, Value]) -> DictConfig:
-    """What `segrnn.train.train` gets for a trial. Only where a command runs under Hydra: it knows the command line.
+    """Compose the configuration of a trial. Only where a command runs under Hydra: it knows the command line.
 
     Composed anew, and not changed in place, so that a value may choose a group's option.
 
@@ -48,7 +48,7 @@ def check_trials(space: Mapping[str, Range | Choices]) -> None:
     first = {key: varied.extremes[0] for key, varied in space.items()}
     others = ({**first, key: value} for key, varied in space.items() for value in varied.extremes[1:])
     for values in chain([first], others):
-        check(compose_trial(values), Train)
+        Train.parse(compose_trial(values))
 
 
 def train_overrides(values: Mapping[str, Value]) -> list[str]:

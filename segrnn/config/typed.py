@@ -23,10 +23,11 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from segrnn.components import find
+from segrnn.config.allow_list import ALLOW_LIST
+from segrnn.config.defaults import store_defaults
 from segrnn.config.schema import Data, Encoder, schema_of
-from segrnn.config.targets import TARGETS
 from segrnn.errors import ConfigError
+from segrnn.instantiate import find
 
 
 class _Kind(Enum):
@@ -173,7 +174,7 @@ def _compose(overrides: list[str], config_name: str, conf: str) -> dict[str, Any
     return {str(key): value for key, value in config.items()}
 
 
-_SIGNED = ("segrnn.", "segmentation_models_pytorch.", *TARGETS)
+_SIGNED = ("segrnn.", "segmentation_models_pytorch.", *ALLOW_LIST)
 """Where the components are whose signatures are looked at."""
 
 
@@ -182,5 +183,6 @@ def _hydra(conf: str) -> Iterator[None]:
     if GlobalHydra.instance().is_initialized():  # a command is under way: a search composes its trials
         yield
         return
+    store_defaults()
     with initialize_config_module(conf, version_base="1.3"):
         yield

@@ -5,23 +5,23 @@ from dataclasses import fields, is_dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from segrnn.config.knobs import length_of
 from segrnn.text import nearest
 
 _WORDS = {int: "whole number", float: "number", str: "text"}
 
 
-def explain_type(config: Mapping[str, Any], schema: type, lengths: Mapping[str, int]) -> str | None:
+def explain_type(config: Mapping[str, Any], schema: type) -> str | None:
     """Say which value has another type than its key wants; None if there is none.
 
     Args:
         config: the configuration as plain containers.
         schema: the class that names keys and types.
-        lengths: how many values a list has, by its key.
     """
-    return _explain_group("", config, schema, lengths)
+    return _explain_group("", config, schema)
 
 
-def _explain_group(key: str, value: Any, schema: type, lengths: Mapping[str, int]) -> str | None:
+def _explain_group(key: str, value: Any, schema: type) -> str | None:
     known = get_type_hints(schema)
     prefix = f"{key}." if key else ""
     if not isinstance(value, Mapping):
@@ -36,9 +36,9 @@ def _explain_group(key: str, value: Any, schema: type, lengths: Mapping[str, int
         own, annotation = prefix + field.name, known[field.name]
         if is_dataclass(annotation):
             assert isinstance(annotation, type)
-            message = _explain_group(own, value[field.name], annotation, lengths)
+            message = _explain_group(own, value[field.name], annotation)
         elif not _fits(value[field.name], annotation):
-            message = _explain_value(own, value[field.name], annotation, lengths.get(own))
+            message = _explain_value(own, value[field.name], annotation, length_of(field))
         else:
             continue
         if message:

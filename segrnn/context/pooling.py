@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from segrnn.compat import smp
 from segrnn.context.arguments import check_map, positive
-from segrnn.libraries import smp
 
 
 class PyramidPooling(nn.Module):

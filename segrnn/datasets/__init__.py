@@ -5,7 +5,7 @@ from segrnn.datasets.camvid import CamVid, CamVidOriginal
 from segrnn.datasets.cityscapes import Cityscapes
 from segrnn.datasets.demo import Demo
 from segrnn.datasets.digest import digest
-from segrnn.datasets.files import Sample, SegmentationFiles
+from segrnn.datasets.files import Sample, SegmentationDataset
 from segrnn.datasets.folder import Folder
 from segrnn.datasets.pictures import read_image, read_label, to_rgb
 from segrnn.datasets.storage import File, Tree
@@ -25,7 +25,7 @@ __all__ = [
     "Folder",
     "Preprocessing",
     "Sample",
-    "SegmentationFiles",
+    "SegmentationDataset",
     "Tree",
     "digest",
     "read_image",

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from segrnn.datasets.files import Named, SegmentationFiles
+from segrnn.datasets.files import Named, SegmentationDataset
 from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError
 from segrnn.labels import ADE20K as TABLE
@@ -17,7 +17,7 @@ from segrnn.metrics import ADE20KScores, InstanceHits
 _FOLDERS = {"train": "training", "val": "validation"}
 
 
-class ADE20K(SegmentationFiles):
+class ADE20K(SegmentationDataset):
     """Zhou et al. 2017, "Scene parsing through ADE20K dataset": 150 classes; label 0 is everything else.
 
     Args:

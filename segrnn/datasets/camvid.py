@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 from typing import ClassVar
 
-from segrnn.datasets.files import Named, SegmentationFiles
+from segrnn.datasets.files import Named, SegmentationDataset
 from segrnn.datasets.pictures import read_colors
 from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError
@@ -13,7 +13,7 @@ from segrnn.labels import CAMVID, CAMVID_COLORS, ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray
 
 
-class CamVid(SegmentationFiles):
+class CamVid(SegmentationDataset):
     """Brostow et al. 2009, "Semantic object classes in video", in 11 classes and void as prepared for SegNet.
 
     Args:
@@ -71,7 +71,7 @@ class CamVid(SegmentationFiles):
         return "the prepared form has ids 0 to 11; the original CamVid has colour labels (*_L.png) instead"
 
 
-class CamVidOriginal(SegmentationFiles):
+class CamVidOriginal(SegmentationDataset):
     """The 701 frames of 720 x 960 with labels in 32 colours, which are grouped to the 11 classes of `CamVid`.
 
     The split is that of SegNet: ``val`` is the frames 7959 to 8159 of the sequence 0016E5, ``test`` the sequence

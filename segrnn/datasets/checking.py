@@ -1,6 +1,6 @@
 """A dataset's files, each decoded in full and compared with what it should be."""
 
-from segrnn.datasets.files import SegmentationFiles
+from segrnn.datasets.files import SegmentationDataset
 from segrnn.datasets.pictures import is_dark, open_picture, read_depth
 from segrnn.datasets.storage import File
 from segrnn.errors import DataError
@@ -8,7 +8,7 @@ from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.space import ByteArray
 
 
-def find_problems(dataset: SegmentationFiles, index: int) -> list[str]:
+def find_problems(dataset: SegmentationDataset, index: int) -> list[str]:
     """What is wrong with a pair of image and label, one sentence each, beginning with the file."""
     pair = dataset.pairs[index]
     problems = []

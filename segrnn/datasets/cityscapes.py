@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from segrnn.datasets.files import Named, SegmentationFiles
+from segrnn.datasets.files import Named, SegmentationDataset
 from segrnn.datasets.pictures import open_picture
 from segrnn.datasets.storage import File, Tree
 from segrnn.errors import ConfigError
@@ -15,7 +15,7 @@ from segrnn.metrics import CityscapesScores, InstanceHits
 _IMAGE = "_leftImg8bit.png"
 
 
-class Cityscapes(SegmentationFiles):
+class Cityscapes(SegmentationDataset):
     """Cordts et al. 2016, "The Cityscapes dataset", arXiv 1604.01685: labels are read from ``*_labelIds.png``.
 
     No preparation is needed: the 34 ids in the files are mapped to train ids here.

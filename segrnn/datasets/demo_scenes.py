@@ -22,6 +22,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
+from segrnn.atomic import is_taken
 from segrnn.datasets import demo_drawing as drawing
 from segrnn.datasets.demo_drawing import BLOCK_BOTTOM, CURB, GRID, HEIGHT, LABEL_ID, OVERSAMPLING, Canvas
 from segrnn.errors import OutputError
@@ -184,7 +185,7 @@ def write_demo(root: Path, train: int = 240, val: int = 40, seed: int = 0) -> No
     """
     if min(train, val) < 1:
         raise ValueError(f"each split needs a scene, got train={train}, val={val}")
-    if _is_taken(root):
+    if is_taken(root):
         raise OutputError(f"{root} exists already and would be overwritten: remove it, or name another folder")
     jobs = [(split, number) for split, count in zip(CITIES, (train, val), strict=True) for number in range(count)]
     console = Console(stderr=True)
@@ -200,15 +201,11 @@ def write_demo(root: Path, train: int = 240, val: int = 40, seed: int = 0) -> No
         raise OutputError(f"can't write the demo scenes to {root}: {error}") from error
 
 
-def _is_taken(root: Path) -> bool:
-    return root.exists() and not (root.is_dir() and not any(root.iterdir()))
-
-
 def _publish(draft: Path, root: Path) -> None:
     try:
         os.replace(draft, root)  # onto an empty folder too; fails on a full one
     except OSError:
-        if not _is_taken(root):
+        if not is_taken(root):
             raise
 
 

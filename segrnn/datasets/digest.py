@@ -3,11 +3,11 @@
 import hashlib
 from pathlib import Path
 
-from segrnn.datasets.files import SegmentationFiles
+from segrnn.datasets.files import SegmentationDataset
 from segrnn.datasets.storage import File
 
 
-def digest(*datasets: SegmentationFiles) -> str:
+def digest(*datasets: SegmentationDataset) -> str:
     """A short hash of the splits, names and sizes of the files that datasets read; what is in them is not looked at.
 
     It is the same for folders and for the archives that they come from, wherever they lie.

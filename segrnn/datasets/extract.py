@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from rich.progress import track
 
-from segrnn.datasets.drafts import new_folder
+from segrnn.atomic import new_folder
 from segrnn.errors import DataError, OutputError
 from segrnn.paths import safe_path
 

@@ -36,7 +36,7 @@ Named = tuple[str, File]
 """A sample's name, and a file that belongs to it."""
 
 
-class SegmentationFiles(Dataset[Sample]):
+class SegmentationDataset(Dataset[Sample]):
     """Images with label files, mapped once to train ids.
 
     A dataset says what its files are called in `find`, and has a label `table`.

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from segrnn.datasets.files import Named, SegmentationFiles
+from segrnn.datasets.files import Named, SegmentationDataset
 from segrnn.datasets.passed_over import describe_passed_over
 from segrnn.datasets.pictures import MAX_PIXELS, picture_suffixes, read_colors, read_mask
 from segrnn.datasets.storage import File, Tree
@@ -25,7 +25,7 @@ _EXAMPLE = """\
   masks: ids          # or colors: masks are pictures in the colours above, all others are ignored"""
 
 
-class Folder(SegmentationFiles):
+class Folder(SegmentationDataset):
     """Images and masks that are paired by their path without its suffix, and ``classes.yaml``.
 
     Args:

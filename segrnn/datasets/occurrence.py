@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from segrnn.datasets.files import SegmentationFiles
+from segrnn.datasets.files import SegmentationDataset
 from segrnn.datasets.pictures import is_dark, open_label, read_colors, read_depth
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.colors import Color
@@ -47,7 +47,7 @@ class Held:
     dark: bool = False
 
 
-def look(dataset: SegmentationFiles, index: int) -> Held:
+def look(dataset: SegmentationDataset, index: int) -> Held:
     """Look at a label and at the depth of its image; a task for `for_each`.
 
     Raises:
@@ -74,13 +74,13 @@ def look(dataset: SegmentationFiles, index: int) -> Held:
     return Held(pair.name, held, unknown, palette, deep and is_dark(dataset.read_pixels(pair.image)))
 
 
-def _palette(dataset: SegmentationFiles, index: int, ids: Mapping[int, int]) -> dict[int, Color]:
+def _palette(dataset: SegmentationDataset, index: int, ids: Mapping[int, int]) -> dict[int, Color]:
     picture = open_label(dataset.pairs[index].label, dataset.max_pixels).picture
     colors = (picture.getpalette("RGB") if picture.mode == "P" else None) or []
     return {id: (colors[3 * id], colors[3 * id + 1], colors[3 * id + 2]) for id in ids if 3 * id + 2 < len(colors)}
 
 
-def look_at_some(dataset: SegmentationFiles) -> list[Held]:
+def look_at_some(dataset: SegmentationDataset) -> list[Held]:
     """Look at labels spread over a split, for about two seconds at most.
 
     Raises:
@@ -95,7 +95,7 @@ def look_at_some(dataset: SegmentationFiles) -> list[Held]:
     return sorted(found, key=lambda held: held.name)
 
 
-def describe_occurrence(dataset: SegmentationFiles, found: Sequence[Held]) -> list[str]:
+def describe_occurrence(dataset: SegmentationDataset, found: Sequence[Held]) -> list[str]:
     """Say what is likely to be wrong with the labels of a split, one line for each mistake.
 
     Args:
@@ -114,7 +114,7 @@ def describe_occurrence(dataset: SegmentationFiles, found: Sequence[Held]) -> li
     return lines
 
 
-def _absent(dataset: SegmentationFiles, found: Sequence[Held], labels: str) -> list[str]:
+def _absent(dataset: SegmentationDataset, found: Sequence[Held], labels: str) -> list[str]:
     """Name classes that occur nowhere, with what their pixels may be instead."""
     ids = _total(held.ids for held in found)
     absent = [label for label in dataset.labels.classes if label.id not in ids]
@@ -134,7 +134,7 @@ def _absent(dataset: SegmentationFiles, found: Sequence[Held], labels: str) -> l
     return [line]
 
 
-def _unknown_colors(dataset: SegmentationFiles, found: Sequence[Held], labels: str) -> list[str]:
+def _unknown_colors(dataset: SegmentationDataset, found: Sequence[Held], labels: str) -> list[str]:
     """Name colours of no class, with the class that is nearest."""
     unknown = _total(held.unknown for held in found)
     if dataset.color_code is None or not unknown:
@@ -148,7 +148,7 @@ def _unknown_colors(dataset: SegmentationFiles, found: Sequence[Held], labels: s
     ]
 
 
-def _nearest_class(dataset: SegmentationFiles, color: Color) -> str:
+def _nearest_class(dataset: SegmentationDataset, color: Color) -> str:
     distance, name = min(
         (max(abs(a - b) for a, b in zip(color, label.color, strict=True)), label.name)
         for label in dataset.labels.classes
@@ -156,7 +156,7 @@ def _nearest_class(dataset: SegmentationFiles, color: Color) -> str:
     return f"{distance} off {name} " if distance <= _NEAR else ""
 
 
-def _contradictions(dataset: SegmentationFiles, found: Sequence[Held]) -> list[str]:
+def _contradictions(dataset: SegmentationDataset, found: Sequence[Held]) -> list[str]:
     """Name palettes that differ from one another, or give an id the colour of another class."""
     first: dict[int, tuple[Color, str]] = {}
     lines: dict[str, None] = {}

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import yaml
 
-from segrnn.datasets.drafts import new_folder
+from segrnn.atomic import new_folder
 from segrnn.datasets.extract import require_space
-from segrnn.datasets.files import SegmentationFiles
+from segrnn.datasets.files import SegmentationDataset
 from segrnn.errors import DataError, OutputError
 from segrnn.labels import IGNORE_INDEX, LabelSpace
 from segrnn.labels.space import ByteArray
@@ -27,7 +27,7 @@ class Pack:
 
     root: Path
 
-    def __call__(self, dataset: SegmentationFiles, index: int) -> int:
+    def __call__(self, dataset: SegmentationDataset, index: int) -> int:
         """Write a sample's image and ids; the bytes that they take.
 
         Raises:
@@ -56,7 +56,7 @@ def _write(path: Path, array: ByteArray) -> None:
 
 
 @contextmanager
-def new_pack(datasets: Sequence[SegmentationFiles], root: Path) -> Iterator[Path]:
+def new_pack(datasets: Sequence[SegmentationDataset], root: Path) -> Iterator[Path]:
     """A folder to write the copy into, with the label table; it becomes `root` at the end, or vanishes on a failure.
 
     Raises:
@@ -69,7 +69,7 @@ def new_pack(datasets: Sequence[SegmentationFiles], root: Path) -> Iterator[Path
         yield draft
 
 
-def _size(dataset: SegmentationFiles) -> int:
+def _size(dataset: SegmentationDataset) -> int:
     image, mask, _ = dataset[0]
     return image.nbytes + mask.nbytes
 

@@ -7,7 +7,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any, TypeVar
 
-from segrnn.datasets.files import SegmentationFiles
+from segrnn.datasets.files import SegmentationDataset
 from segrnn.errors import SegrnnError
 from segrnn.processes import cores
 
@@ -18,7 +18,7 @@ _work: Callable[[int], Any]
 
 
 def for_each(
-    dataset: SegmentationFiles, task: Callable[[SegmentationFiles, int], T], workers: int | None
+    dataset: SegmentationDataset, task: Callable[[SegmentationDataset, int], T], workers: int | None
 ) -> Iterable[T]:
     """The results of a task for every sample, in order.
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segrnn.datasets.files import SegmentationFiles
+from segrnn.datasets.files import SegmentationDataset
 from segrnn.errors import ConfigError, DataError
 from segrnn.labels import IGNORE_INDEX
 
 Counts = npt.NDArray[np.int64]
 
 
-def count_classes(dataset: SegmentationFiles, index: int) -> Counts:
+def count_classes(dataset: SegmentationDataset, index: int) -> Counts:
     """Pixels of each class in a sample, and behind them the void ones, ``(K + 1,)``."""
     pair = dataset.pairs[index]
     mask = dataset.encode(pair.label, dataset.read_ids(pair.label))
@@ -130,7 +130,7 @@ def read_statistics(path: str | Path) -> ClassStatistics:
         raise DataError(f"{path} is not what python -m segrnn.prepare stats writes: {error!r}") from error
 
 
-def read_statistics_of(dataset: SegmentationFiles, path: str | Path) -> ClassStatistics:
+def read_statistics_of(dataset: SegmentationDataset, path: str | Path) -> ClassStatistics:
     """Read what ``python -m segrnn.prepare stats`` wrote about a dataset.
 
     Raises:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from segrnn.datasets.files import Sample, SegmentationFiles
+from segrnn.datasets.files import Sample, SegmentationDataset
 from segrnn.datasets.transforms import Augmentation
 
 
@@ -65,7 +65,7 @@ class EndlessSampler(Sampler[tuple[int, int]]):
 class Augmented(Dataset[tuple[Tensor, Tensor]]):
     """A dataset behind an augmentation, indexed by the pairs of an `EndlessSampler`."""
 
-    def __init__(self, dataset: SegmentationFiles, augmentation: Augmentation) -> None:
+    def __init__(self, dataset: SegmentationDataset, augmentation: Augmentation) -> None:
         self.dataset = dataset
         self.augmentation = augmentation
 
@@ -76,7 +76,7 @@ class Augmented(Dataset[tuple[Tensor, Tensor]]):
 
 
 def sample_loader(
-    dataset: SegmentationFiles, batch_size: int, workers: int, indices: Iterable[int] | None = None
+    dataset: SegmentationDataset, batch_size: int, workers: int, indices: Iterable[int] | None = None
 ) -> DataLoader[Sample]:
     """Samples in lists of up to `batch_size`, as they are: their sizes may differ.
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from segrnn.atomic import write_atomically
 from segrnn.errors import ExportError
 from segrnn.export.check import check
 from segrnn.export.graph import Exported, Size
@@ -16,7 +17,6 @@ from segrnn.export.packages import need
 from segrnn.export.recurrence import AsOperators
 from segrnn.export.runtime import OnnxModel
 from segrnn.export.trace import quiet, refusal, trace
-from segrnn.inference import write_atomically
 
 LARGEST = 2**31 - 2**24
 """Bytes of weights; an ONNX file is a protocol buffer, which ends at 2 GiB, and the graph needs some as well."""

@@ -5,8 +5,8 @@ import copy
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from segrnn.compat import Conv2dSame
 from segrnn.export.graph import Exported
-from segrnn.libraries import Conv2dSame
 from segrnn.models.padding import same_padding
 
 

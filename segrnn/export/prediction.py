@@ -14,9 +14,9 @@ from segrnn.export.check import check
 from segrnn.export.graph import Exported
 from segrnn.export.onnx import export_onnx
 from segrnn.export.runtime import OnnxModel
+from segrnn.inference import ModelInfo, digest_weights
 from segrnn.labels import LabelSpace
-from segrnn.models import ModelInfo, Segmenter
-from segrnn.models.reading import digest_weights
+from segrnn.models import Segmenter
 
 
 class OnnxNetwork:
@@ -24,14 +24,17 @@ class OnnxNetwork:
 
     Args:
         file: whose logits may be smaller than the image.
-        info: the classes and the preprocessing.
+        preprocessing: what the image went through.
         upsample: brings logits to the size of their image, as `Segmenter.upsample` does; None where they have it.
     """
 
     def __init__(
-        self, file: OnnxModel, info: ModelInfo, upsample: Callable[[Tensor, Sequence[int]], Tensor] | None = None
+        self,
+        file: OnnxModel,
+        preprocessing: Preprocessing,
+        upsample: Callable[[Tensor, Sequence[int]], Tensor] | None = None,
     ) -> None:
-        self.file, self.info = file, info
+        self.file, self.preprocessing = file, preprocessing
         self._upsample = upsample
 
     def coarse_logits(self, image: Tensor) -> Tensor:
@@ -49,7 +52,7 @@ class OnnxNetwork:
                 f"windows.size=[{height},{width}] cuts larger images; export_model without size= takes any"
             )
         if self.file.metadata["input"] == "pixels":
-            image = self.info.preprocessing.denormalize(image)
+            image = self.preprocessing.denormalize(image)
         return torch.from_numpy(self.file(image.numpy()))
 
     def upsample(self, coarse: Tensor, size: Sequence[int]) -> Tensor:
@@ -69,7 +72,7 @@ class Coarse(nn.Module):
         return self.model.coarse_logits(image)
 
 
-def load_onnx(path: Path) -> OnnxNetwork:
+def load_onnx(path: Path) -> tuple[OnnxNetwork, ModelInfo]:
     """Load what ``export_model format=onnx`` has written, for prediction.
 
     Args:
@@ -92,16 +95,17 @@ def load_onnx(path: Path) -> OnnxNetwork:
         ) from error
     if output != "logits":
         raise ExportError(f"{path} gives {output}, and prediction wants logits: export it with argmax=false")
-    return OnnxNetwork(file, info)
+    return OnnxNetwork(file, info.preprocessing), info
 
 
-def as_onnx(model: Segmenter, path: Path, say: Callable[[str], None]) -> OnnxNetwork:
+def as_onnx(model: Segmenter, preprocessing: Preprocessing, path: Path, say: Callable[[str], None]) -> OnnxNetwork:
     """Let ONNX Runtime compute a network, by a file that is kept beside its checkpoint for the next time.
 
     The file is compared with the network when it is written and each time that it is taken up.
 
     Args:
         model: the network, on the CPU.
+        preprocessing: what an image goes through before it.
         path: its checkpoint or bundle, whose digest is in the file's name.
         say: is told what is done with the file.
 
@@ -115,19 +119,19 @@ def as_onnx(model: Segmenter, path: Path, say: Callable[[str], None]) -> OnnxNet
         try:
             file = OnnxModel(kept)
             check(exported, lambda image: torch.from_numpy(file(image.numpy())), None, any_batch=False)
-            return OnnxNetwork(file, model.info, model.upsample)
+            return OnnxNetwork(file, preprocessing, model.upsample)
         except ExportError as error:
             say(f"{error}; the file is written again")
     say(f"exporting the network for ONNX Runtime, once: {kept}")
     try:
         _export(exported, kept)
-        return OnnxNetwork(OnnxModel(kept), model.info, model.upsample)
+        return OnnxNetwork(OnnxModel(kept), preprocessing, model.upsample)
     except OutputError as error:
         say(f"{error}; the export is not kept")
     with tempfile.TemporaryDirectory() as folder:
         elsewhere = Path(folder) / kept.name
         _export(exported, elsewhere)
-        return OnnxNetwork(OnnxModel(elsewhere), model.info, model.upsample)
+        return OnnxNetwork(OnnxModel(elsewhere), preprocessing, model.upsample)
 
 
 def _export(exported: Exported, path: Path) -> None:

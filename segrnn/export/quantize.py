@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from segrnn.atomic import write_atomically
 from segrnn.errors import ExportError
 from segrnn.export.packages import need
 from segrnn.export.runtime import OnnxModel
 from segrnn.export.trace import TRACED, quiet
-from segrnn.inference import write_atomically
 
 OPERATORS = ["Conv", "MatMul", "LSTM"]
 """What becomes 8-bit. ONNX Runtime has no 8-bit GRU or RNN: these stay as they are."""

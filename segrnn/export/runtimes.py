@@ -7,7 +7,7 @@ import torch
 
 from segrnn.export.graph import Exported, Size
 from segrnn.export.runtime import OnnxModel
-from segrnn.inference import find_fusions, prepare
+from segrnn.inference import ModelInfo, find_fusions, load_trained, prepare
 from segrnn.memory import keep_freed_memory
 from segrnn.models import Segmenter
 
@@ -16,22 +16,22 @@ Work = Callable[[], object]
 
 def eager(bundle: Path, allow: Sequence[str], size: Size) -> Work:
     """PyTorch, operation by operation."""
-    return _torch(Segmenter.load(bundle, allow), size)
+    return _torch(*load_trained(bundle, allow), size)
 
 
 def prepared(bundle: Path, allow: Sequence[str], size: Size) -> Work:
     """PyTorch, as `predict` and `evaluate` do it: with fused convolutions and kept memory."""
     keep_freed_memory()
-    model = Segmenter.load(bundle, allow)
-    return _torch(prepare(model, find_fusions(model)), size)
+    model, info = load_trained(bundle, allow)
+    return _torch(prepare(model, find_fusions(model)), info, size)
 
 
 def compiled(bundle: Path, allow: Sequence[str], size: Size) -> Work:
     """PyTorch, encoder and decoder compiled as ``trainer.compile=true`` does it; recurrences have their own kernels."""
-    model = Segmenter.load(bundle, allow)
+    model, info = load_trained(bundle, allow)
     for part in (model.encoder, model.decoder):
         part.compile()
-    return _torch(model, size)
+    return _torch(model, info, size)
 
 
 def onnx(file: Path, size: Size) -> Work:
@@ -40,8 +40,8 @@ def onnx(file: Path, size: Size) -> Work:
     return lambda: model(image)
 
 
-def _torch(model: Segmenter, size: Size) -> Work:
-    exported = Exported(model, model.info.preprocessing, argmax=True)
+def _torch(model: Segmenter, info: ModelInfo, size: Size) -> Work:
+    exported = Exported(model, info.preprocessing, argmax=True)
     image = _pixels(size)
 
     def run() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
+from segrnn.atomic import write_atomically
 from segrnn.errors import ExportError
 from segrnn.export.check import check
 from segrnn.export.graph import Exported, Size
 from segrnn.export.metadata import describe_graph
 from segrnn.export.recurrence import AsOperators
 from segrnn.export.trace import quiet, refusal, trace
-from segrnn.inference import write_atomically
 
 
 def export_torch(exported: Exported, path: Path, size: Size | None, metadata: Mapping[str, str]) -> float:

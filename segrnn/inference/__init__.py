@@ -1,25 +1,29 @@
-"""From an image to a mask, and from a mask to a file."""
+"""Trained networks: how they are kept, what they make of an image, and how that is written."""
 
+from segrnn.inference.checkpoint import KEY, digest_weights, load_checkpoint, read_checkpoint, to_checkpoint
 from segrnn.inference.device import choose_device
-from segrnn.inference.files import write_atomically, write_png
 from segrnn.inference.folder import Job, find_images, plan, plan_frames, take_up
 from segrnn.inference.images import Picture, as_array
+from segrnn.inference.info import ModelInfo
 from segrnn.inference.large import LargeImages
-from segrnn.inference.masks import FORMATS, PICTURES
+from segrnn.inference.masks import FORMATS, PICTURES, write_png
 from segrnn.inference.predictor import MOST_WHOLE, Network, Predictor
 from segrnn.inference.prepared import Fusions, find_fusions, prepare
 from segrnn.inference.submission import rules_for, write_submission
+from segrnn.inference.trained import load_trained
 from segrnn.inference.video import VIDEO_SUFFIXES, Video, write_video
 from segrnn.inference.windows import Windows
 
 __all__ = [
     "FORMATS",
+    "KEY",
     "MOST_WHOLE",
     "PICTURES",
     "VIDEO_SUFFIXES",
     "Fusions",
     "Job",
     "LargeImages",
+    "ModelInfo",
     "Network",
     "Picture",
     "Predictor",
@@ -27,14 +31,18 @@ __all__ = [
     "Windows",
     "as_array",
     "choose_device",
+    "digest_weights",
     "find_fusions",
     "find_images",
+    "load_checkpoint",
+    "load_trained",
     "plan",
     "plan_frames",
     "prepare",
+    "read_checkpoint",
     "rules_for",
     "take_up",
-    "write_atomically",
+    "to_checkpoint",
     "write_png",
     "write_submission",
     "write_video",

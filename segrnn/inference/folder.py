@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from segrnn.atomic import PARTIAL, draft_name, write_text
 from segrnn.datasets.passed_over import describe_passed_over
 from segrnn.datasets.pictures import picture_suffixes
 from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError, OutputError
-from segrnn.inference.files import PARTIAL, draft_name, write_atomically
 
 Say = Callable[[str], None]
 """What gets lines for people."""
@@ -139,7 +139,7 @@ def take_up(jobs: list[Job], output: Path, settings: Mapping[str, Any], overwrit
         for left_over in folder.glob(f".*-*{PARTIAL}"):
             if (folder, left_over.name[1:].rpartition("-")[0]) in drafts:  # as `write_atomically` names them
                 left_over.unlink()
-    write_atomically(record, lambda path: path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8"))
+    write_text(record, json.dumps(settings, indent=2) + "\n")
     return [job for job in jobs if job.mask not in existing]
 
 

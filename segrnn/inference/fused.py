@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from segrnn.libraries import Conv2dSame
+from segrnn.compat import Conv2dSame
 from segrnn.models.padding import same_padding
 
 

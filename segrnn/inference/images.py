@@ -5,13 +5,14 @@ from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from segrnn.datasets import read_image, to_rgb
 from segrnn.errors import DataError
 from segrnn.labels.space import ByteArray
 
-Picture: TypeAlias = str | Path | Image.Image | ByteArray
-"""A path, a PIL image, or an array ``(H, W, 3)`` or ``(H, W)`` of bytes."""
+Picture: TypeAlias = str | Path | Image.Image | ByteArray | Tensor
+"""A path, a PIL image, an array ``(H, W, 3)`` or ``(H, W)`` of bytes, or a tensor ``(3, H, W)`` of bytes."""
 
 
 def as_array(picture: Picture) -> ByteArray:
@@ -28,6 +29,8 @@ def as_array(picture: Picture) -> ByteArray:
         return read_image(Path(picture))
     if isinstance(picture, Image.Image):
         return to_rgb(picture, "the image")
+    if isinstance(picture, Tensor):
+        picture = picture.cpu().movedim(0, -1).numpy() if picture.ndim == 3 else picture.cpu().numpy()
     array = np.asarray(picture)
     if array.dtype != np.uint8 or not array.size or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)):
         raise DataError(f"an image is (H, W, 3) or (H, W) of uint8, this is {array.shape} of {array.dtype}")

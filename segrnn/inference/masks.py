@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from segrnn.inference.files import write_atomically, write_png
+from segrnn.atomic import write_atomically
 from segrnn.inference.predictor import Predictor
 from segrnn.labels.space import ByteArray
 
@@ -16,7 +17,7 @@ Render = Callable[[Predictor, ByteArray], ByteArray]
 
 def label_ids(predictor: Predictor, image: ByteArray) -> ByteArray:
     """The ids of the dataset's own label files: what official evaluators want."""
-    return predictor.model.info.labels.decode(train_ids(predictor, image))
+    return predictor.info.labels.decode(train_ids(predictor, image))
 
 
 def train_ids(predictor: Predictor, image: ByteArray) -> ByteArray:
@@ -26,7 +27,7 @@ def train_ids(predictor: Predictor, image: ByteArray) -> ByteArray:
 
 def color(predictor: Predictor, image: ByteArray) -> ByteArray:
     """The dataset's palette."""
-    return predictor.model.info.labels.colorize(train_ids(predictor, image))
+    return predictor.info.labels.colorize(train_ids(predictor, image))
 
 
 def overlay(predictor: Predictor, image: ByteArray) -> ByteArray:
@@ -56,7 +57,7 @@ class Format(NamedTuple):
 
 def write_probabilities(path: Path, predictor: Predictor, image: ByteArray) -> None:
     """Write all probabilities as a NumPy file ``(K, H, W)`` of float16, part by part."""
-    shape = (predictor.model.info.labels.num_classes, *image.shape[:2])
+    shape = (predictor.info.labels.num_classes, *image.shape[:2])
 
     def write(temporary: Path) -> None:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
@@ -77,3 +78,12 @@ FORMATS = {
     **{name: _picture(render) for name, render in PICTURES.items()},
     "probabilities": Format(".npy", write_probabilities),
 }
+
+
+def write_png(path: Path, pixels: ByteArray) -> None:
+    """Write ``(H, W)`` or ``(H, W, 3)`` bytes as a PNG, atomically.
+
+    Raises:
+        OutputError: the file can't be written.
+    """
+    write_atomically(path, lambda temporary: Image.fromarray(pixels).save(temporary, format="PNG"))

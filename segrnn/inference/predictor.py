@@ -1,16 +1,25 @@
-"""From an image to its mask."""
+"""A trained network, and an image's way through it to a mask."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from typing import Protocol
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol, Self, overload
 
 import torch
+from huggingface_hub import HfApi
 from torch import Tensor, nn
 
-from segrnn.inference.looks import Look, Part, average, winner
+from segrnn.atomic import new_folder
+from segrnn.inference.bundle import download_bundle, write_bundle
+from segrnn.inference.images import Picture, as_array
+from segrnn.inference.info import ModelInfo
+from segrnn.inference.trained import load_trained
+from segrnn.inference.views import Part, View, average, winner
 from segrnn.inference.windows import Windows, blend
 from segrnn.labels.space import ByteArray
-from segrnn.models import ModelInfo
+from segrnn.models import Segmenter
 from segrnn.models.modes import evaluating
 
 MOST_WHOLE = 2**24
@@ -25,10 +34,6 @@ _HELD = 2**29
 class Network(Protocol):
     """What a `Predictor` asks of a network: a `Segmenter` has it."""
 
-    @property
-    def info(self) -> ModelInfo:
-        """The classes and the preprocessing."""
-
     def coarse_logits(self, image: Tensor) -> Tensor:
         """Logits of ``(1, 3, H, W)``, at any size."""
 
@@ -37,66 +42,150 @@ class Network(Protocol):
 
 
 class Predictor:
-    """Labels images of any size, with memory bounded by the image and not by classes times image.
+    """A trained network with all that it needs to label images: its classes, its preprocessing, where it comes from.
 
-    Validation, evaluation and prediction all come through here, one image at a time: what an image's mask is can't
-    depend on which others shared its batch, since kernels round differently for different batch sizes.
+    Images have any size, and memory is bounded by the image, not by classes times image. Validation, evaluation and
+    prediction all come through here, one image at a time: what an image's mask is can't depend on which others shared
+    its batch, since kernels round differently for different batch sizes.
 
-    Several looks at an image are averaged in probability, not in logits, which have no common scale.
+    Several views of an image are averaged in probability, not in logits, which have no common scale.
 
     Args:
-        model: with its `info`. A module is used in evaluation mode, and is afterwards in the mode that it was in.
-        scales: sizes at which the network looks at the image, or at each window, relative to the one that its
-            preprocessing wants.
-        flip: whether it also looks at the mirrored image, at each scale.
-        windows: where to look; None looks at the whole image, or, where it would be too large for that, in windows that
-            are chosen by `windows_for`.
+        network: makes logits. A module is used in evaluation mode, and is afterwards in the mode that it was in.
+        info: the classes, the preprocessing and the provenance.
+        scales: sizes at which the network sees the image, or each window, relative to the one that its preprocessing
+            wants.
+        flip: whether it also sees the mirrored image, at each scale.
+        windows: where it looks. None lets it see the whole image, or, where that would be too large, windows that
+            `windows_for` chooses.
 
     Raises:
         ValueError: no scale, or one that is not above 0.
 
     Example:
-        >>> import numpy as np
         >>> from segrnn.datasets import Preprocessing
         >>> from segrnn.labels import CAMVID
-        >>> from segrnn.models import FCN, ModelInfo, Segmenter
-        >>> model = Segmenter(FCN("resnet18", classes=11, width=8))
-        >>> model.info = ModelInfo({}, CAMVID, Preprocessing((0.5,) * 3, (0.5,) * 3))
-        >>> Predictor(model, flip=True).mask(np.zeros((45, 61, 3), np.uint8)).shape
-        torch.Size([45, 61])
+        >>> from segrnn.models import FCN
+        >>> network = Segmenter(FCN("resnet18", classes=11, width=8))
+        >>> predictor = Predictor(network, ModelInfo({}, CAMVID, Preprocessing((0.5,) * 3, (0.5,) * 3)), flip=True)
+        >>> predictor(np.zeros((45, 61, 3), np.uint8)).shape
+        (45, 61)
     """
 
     def __init__(
         self,
-        model: Network,
+        network: Network,
+        info: ModelInfo,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
         windows: Windows | None = None,
     ) -> None:
         if not scales or min(scales) <= 0:
             raise ValueError(f"scales must be numbers above 0, got {list(scales)}")
-        self.model, self.windows = model, windows
+        self.network, self.info, self.windows = network, info, windows
         self.views = [(scale, flipped) for scale in scales for flipped in ((False, True) if flip else (False,))]
-        self.preprocessing = model.info.preprocessing
+        self.preprocessing = info.preprocessing
+
+    @classmethod
+    def load(cls, source: str | Path, allow: Sequence[str] = ()) -> Self:
+        """Load a trained network, in evaluation mode on the CPU. No code that its file chooses is run.
+
+        Args:
+            source: a checkpoint of a run, the folder of a bundle, or the name of a bundle on the Hugging Face hub,
+                ``owner/name``, which is downloaded.
+            allow: import paths of your own code that the file may name, ``my_package.`` for all of a package.
+
+        Raises:
+            CheckpointError: there is no such thing, it is damaged or was changed, or it asks for more than a network.
+        """
+        path = Path(source)
+        if not path.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) and path.suffix != ".ckpt":
+            path = download_bundle(str(source))
+        return cls(*load_trained(path, allow))
+
+    def save(self, folder: str | Path) -> None:
+        """Write a bundle, which `load` reads: ``model.safetensors``, ``config.json`` and ``README.md``, a model card.
+
+        Args:
+            folder: new, or empty. It is there whole, or not at all.
+
+        Raises:
+            OutputError: the folder is taken, or can't be written.
+            ValueError: the network is no `Segmenter`, but an exported file.
+        """
+        with new_folder(Path(folder)) as draft:
+            write_bundle(self.segmenter, self.info, draft)
+
+    def push_to_hub(self, name: str, private: bool = False) -> str:
+        """Upload a bundle to the Hugging Face hub, as whom ``hf auth login`` has logged in.
+
+        Args:
+            name: ``owner/name``; the model is made if it is missing.
+            private: whether only its owner can see a model that is made.
+
+        Returns:
+            The address of the upload.
+
+        Raises:
+            ValueError: the network is no `Segmenter`, but an exported file.
+        """
+        segmenter, hub = self.segmenter, HfApi()
+        hub.create_repo(name, private=private, exist_ok=True)
+        with TemporaryDirectory() as folder:
+            write_bundle(segmenter, self.info, Path(folder))
+            return str(hub.upload_folder(repo_id=name, folder_path=folder))
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """The network, where torch computes it.
+
+        Raises:
+            ValueError: ONNX Runtime does.
+        """
+        if not isinstance(self.network, Segmenter):
+            raise ValueError(f"this needs a Segmenter, and the network is of the class {type(self.network).__name__}")
+        return self.network
+
+    @overload
+    def __call__(self, image: Picture) -> ByteArray: ...
+    @overload
+    def __call__(self, image: list[Picture]) -> list[ByteArray]: ...
+
+    def __call__(self, image: Picture | list[Picture]) -> ByteArray | list[ByteArray]:
+        """Label every pixel of an image, or of each of several.
+
+        Args:
+            image: a path, a PIL image, an array ``(H, W, 3)`` or ``(H, W)`` of bytes, or a tensor ``(3, H, W)`` of
+                them; any size.
+
+        Returns:
+            Train ids ``(H, W)``, uint8; ``info.labels`` has names and colours. A list for several images.
+
+        Raises:
+            DataError: the file can't be read, or the array is no image.
+        """
+        if isinstance(image, list):
+            return [self(each) for each in image]
+        return self.mask(as_array(image)).cpu().numpy()
 
     @torch.inference_mode()
     def mask(self, image: ByteArray) -> Tensor:
         """Label every pixel of an image ``(H, W, 3)`` at the image's own size.
 
         Returns:
-            Train ids ``(H, W)``, uint8, on the model's device.
+            Train ids ``(H, W)``, uint8, on the network's device.
         """
-        look = self._only_look(image)
-        return winner(look.parts() if look else self.probabilities(image), image.shape[:2])[0]
+        view = self._single_view(image)
+        return winner(view.parts() if view else self.probabilities(image), image.shape[:2])[0]
 
     @torch.inference_mode()
     def mask_with_confidence(self, image: ByteArray) -> tuple[Tensor, Tensor]:
         """The mask of `mask`, and the probability of each pixel's class: ``(H, W)`` uint8 and float32."""
-        look = self._only_look(image)
-        if look is None:
+        view = self._single_view(image)
+        if view is None:
             return winner(self.probabilities(image), image.shape[:2])
-        mask, best = winner(look.parts(), image.shape[:2])  # of logits: probabilities have more ties
-        return mask, (best - look.log_sum).exp_().clamp_(max=1)
+        mask, best = winner(view.parts(), image.shape[:2])  # of logits: probabilities have more ties
+        return mask, (best - view.log_sum).exp_().clamp_(max=1)
 
     @torch.inference_mode()
     def uncertainty(self, image: ByteArray) -> Tensor:
@@ -113,10 +202,10 @@ class Predictor:
         factor = self.preprocessing.factor(image)
         windows = self.windows_for(image)
         if windows is None:
-            yield from average(self._looks(image, factor))
+            yield from average(self._see_all(image, factor))
         else:
             shape = (self._classes, image.shape[0], image.shape[1])
-            yield from blend(windows, shape, self.device, lambda ys, xs: average(self._looks(image[ys, xs], factor)))
+            yield from blend(windows, shape, self.device, lambda ys, xs: average(self._see_all(image[ys, xs], factor)))
 
     def windows_for(self, image: ByteArray) -> Windows | None:
         """Return the windows in which an image is looked at; None looks at the whole image.
@@ -132,26 +221,26 @@ class Predictor:
         size, stride = ((max(1, round(side * lower / zoom)), max(1, round(side / zoom))) for side in (_WINDOW, _STRIDE))
         return Windows(size, stride)
 
-    def _only_look(self, image: ByteArray) -> Look | None:
-        """The look that is all there is to a mask, where there is but one."""
+    def _single_view(self, image: ByteArray) -> View | None:
+        """Return the single view, or None if several must be averaged."""
         if len(self.views) > 1 or self.windows_for(image) is not None:
             return None
-        return self._looks(image, self.preprocessing.factor(image))[0]
+        return self._see_all(image, self.preprocessing.factor(image))[0]
 
-    def _looks(self, image: ByteArray, factor: float) -> list[Look]:
-        return [self._look(image, factor * scale, flipped) for scale, flipped in self.views]
+    def _see_all(self, image: ByteArray, factor: float) -> list[View]:
+        return [self._see(image, factor * scale, flipped) for scale, flipped in self.views]
 
-    def _look(self, image: ByteArray, factor: float, flipped: bool) -> Look:
+    def _see(self, image: ByteArray, factor: float, flipped: bool) -> View:
         pixels = self.preprocessing.resize(image, factor)[None].to(self._place)
-        mode = evaluating(self.model) if isinstance(self.model, nn.Module) else nullcontext()
+        mode = evaluating(self.network) if isinstance(self.network, nn.Module) else nullcontext()
         # full precision also inside a mixed-precision training loop, so that a checkpoint's score can be reproduced
         with mode, torch.autocast(self.device.type, enabled=False):
-            coarse = self.model.coarse_logits(pixels.flip(-1) if flipped else pixels).contiguous()
-        return Look(self.model.upsample, coarse, pixels.shape[-2:], image.shape[:2], flipped)
+            coarse = self.network.coarse_logits(pixels.flip(-1) if flipped else pixels).contiguous()
+        return View(self.network.upsample, coarse, pixels.shape[-2:], image.shape[:2], flipped)
 
     @property
     def _classes(self) -> int:
-        return self.model.info.labels.num_classes
+        return self.info.labels.num_classes
 
     @property
     def device(self) -> torch.device:
@@ -161,4 +250,4 @@ class Predictor:
     @property
     def _place(self) -> Tensor:
         """A tensor that is where images are wanted, and of the type in which they are."""
-        return next(self.model.parameters()) if isinstance(self.model, nn.Module) else torch.empty(0)
+        return next(self.network.parameters()) if isinstance(self.network, nn.Module) else torch.empty(0)

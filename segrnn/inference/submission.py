@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
+from segrnn.atomic import write_atomically
 from segrnn.errors import DataError, OutputError
-from segrnn.inference.files import write_atomically
 from segrnn.labels import ADE20K, CITYSCAPES, LabelSpace
 from segrnn.labels.space import ByteArray
 from segrnn.paths import safe_path

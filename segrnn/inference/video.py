@@ -1,13 +1,13 @@
 """Videos, frame by frame."""
 
-import os
-import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from segrnn.atomic import write_atomically
 from segrnn.datasets.pictures import MAX_PIXELS, picture_format
 from segrnn.errors import DataError, OutputError
 from segrnn.labels.space import ByteArray
@@ -96,23 +96,20 @@ def write_video(path: Path, rate: float, frames: Iterator[ByteArray]) -> None:
     Raises:
         OutputError: the file can't be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", dir=path.parent) as scratch:
-            draft = Path(scratch, path.name)
-            writer = None
-            for frame in frames:
-                if writer is None:
-                    size = frame.shape[1], frame.shape[0]
-                    writer = cv2.VideoWriter(str(draft), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
-                    if not writer.isOpened():
-                        raise OutputError(f"{path} can't be written as a video of {size[0]} x {size[1]}")
-                if (frame.shape[1], frame.shape[0]) != size:
-                    frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_NEAREST), np.uint8)
-                writer.write(np.ascontiguousarray(frame[..., ::-1]))
-            if writer is None:
-                raise OutputError(f"{path} would be a video without a frame")
-            writer.release()
-            os.replace(draft, path)
-    except OSError as error:
-        raise OutputError(f"{path} can't be written: {error}") from error
+    write_atomically(path, partial(_encode, path, rate, frames), path.suffix)
+
+
+def _encode(path: Path, rate: float, frames: Iterator[ByteArray], draft: Path) -> None:
+    writer = None
+    for frame in frames:
+        if writer is None:
+            size = frame.shape[1], frame.shape[0]
+            writer = cv2.VideoWriter(str(draft), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
+            if not writer.isOpened():
+                raise OutputError(f"{path} can't be written as a video of {size[0]} x {size[1]}")
+        if (frame.shape[1], frame.shape[0]) != size:
+            frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+        writer.write(np.ascontiguousarray(frame[..., ::-1]))
+    if writer is None:
+        raise OutputError(f"{path} would be a video without a frame")
+    writer.release()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from segrnn.inference.looks import Part
+from segrnn.inference.views import Part
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import nn
 
-from segrnn.components import build, call, check_plain, find, matches
 from segrnn.errors import ConfigError
+from segrnn.instantiate import call, check_plain, find, instantiate, matches
 from segrnn.models.encoders import check_encoder_name, levels
 from segrnn.models.insertion import add_context
 from segrnn.models.segmenter import Segmenter
@@ -64,8 +64,8 @@ def build_segmenter(architecture: Mapping[str, Any], num_classes: int, allow: Se
     """Build the network with its context and its auxiliary head, without pretrained weights.
 
     Args:
-        architecture: ``model``, ``context`` and, where there is one, ``auxiliary``; each a component as `build` wants
-            it, the context with its ``stride``, or without a ``_target_`` where there is none.
+        architecture: ``model``, ``context`` and, where there is one, ``auxiliary``; each a component as `instantiate`
+            takes it, the context with its ``stride``, or without a ``_target_`` where there is none.
         num_classes: of the network.
         allow: import paths of the caller's own code that may be named besides `MODEL_TARGETS`.
 
@@ -114,7 +114,7 @@ def build_part(config: Mapping[str, Any], path: str, allow: Sequence[str] = ()) 
     arguments = {key: value for key, value in config.items() if key not in ("_target_", "_partial_")}
     if not matches(config["_target_"], allow):
         arguments = _structural(target, arguments, path)
-    return build({"_target_": config["_target_"], "_partial_": True, **arguments}, path, (*MODEL_TARGETS, *allow))
+    return instantiate({"_target_": config["_target_"], "_partial_": True, **arguments}, path, (*MODEL_TARGETS, *allow))
 
 
 def _structural(target: Any, arguments: Mapping[str, Any], path: str) -> dict[str, Any]:

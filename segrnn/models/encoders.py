@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from segrnn.libraries import smp, timm
+from segrnn.compat import smp, timm
 from segrnn.models.modes import evaluating
 from segrnn.text import nearest
 

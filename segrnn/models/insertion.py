@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
+from segrnn.compat import smp
 from segrnn.context import Residual
-from segrnn.libraries import smp
 from segrnn.models.encoders import levels, levels_read, small_image
 from segrnn.models.modes import evaluating
 from segrnn.models.segmenter import Network, Segmenter

@@ -1,27 +1,20 @@
 """The network, readable as a diagram."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, overload
+from typing import TypeAlias
 
 import torch.nn.functional as F
-from huggingface_hub import ModelHubMixin
 from torch import Tensor, nn
 
-from segrnn.libraries import smp
+from segrnn.compat import smp
+from segrnn.models.auxiliary import Auxiliary
 from segrnn.models.fcn import FCN
 from segrnn.models.reseg import ReSeg
-
-if TYPE_CHECKING:
-    from segrnn.inference.images import Picture
-    from segrnn.labels.space import ByteArray
-    from segrnn.models.auxiliary import Auxiliary
-    from segrnn.models.info import ModelInfo
 
 Network: TypeAlias = smp.base.SegmentationModel | FCN | ReSeg
 
 
-class Segmenter(nn.Module, ModelHubMixin, library_name="segrnn", pipeline_tag="image-segmentation"):
+class Segmenter(nn.Module):
     """image -> encoder -> (neck) -> context -> decoder -> head -> upsampling -> logits, for images of any size.
 
     `segrnn.models.add_context` makes one with a context.
@@ -33,8 +26,6 @@ class Segmenter(nn.Module, ModelHubMixin, library_name="segrnn", pipeline_tag="i
 
     Attributes:
         auxiliary: None, or an `Auxiliary` to train with, which is set from outside.
-        info: the classes, the preprocessing and what else is needed to use the network; trained ones that are loaded
-            have it, and it is set from outside where the network was put together by hand.
 
     Raises:
         ValueError: the network ends in an activation, where logits are wanted.
@@ -57,7 +48,6 @@ class Segmenter(nn.Module, ModelHubMixin, library_name="segrnn", pipeline_tag="i
         self.decoder = network.decoder
         self.head, self.upsampling = _split(network.segmentation_head)
         self.auxiliary: Auxiliary | None = None
-        self._info: ModelInfo | None = None
 
     def forward(self, image: Tensor) -> Tensor:
         """Segment ``(B, 3, H, W)`` into logits ``(B, K, H, W)``."""
@@ -89,101 +79,6 @@ class Segmenter(nn.Module, ModelHubMixin, library_name="segrnn", pipeline_tag="i
         for level, context in self.context.items():
             maps[int(level)] = context(maps[int(level)])
         return self.head(self.decoder(maps))
-
-    @property
-    def info(self) -> "ModelInfo":
-        """What is needed to use the network.
-
-        Raises:
-            ValueError: nobody has said it.
-        """
-        if self._info is None:
-            raise ValueError(
-                "the network does not know its classes and its preprocessing: set model.info = ModelInfo(...)"
-            )
-        return self._info
-
-    @info.setter
-    def info(self, info: "ModelInfo") -> None:
-        self._info = info
-
-    @overload
-    def predict(self, image: "Picture") -> "ByteArray": ...
-    @overload
-    def predict(self, image: "list[Picture]") -> "list[ByteArray]": ...
-
-    def predict(self, image: "Picture | list[Picture]") -> "ByteArray | list[ByteArray]":
-        """Label every pixel of an image, or of each of several, with memory bounded by the image.
-
-        `segrnn.inference.Predictor` has more: sliding windows, test-time augmentation, confidences.
-
-        Args:
-            image: a path, a PIL image, or an array ``(H, W, 3)`` or ``(H, W)`` of bytes; any size.
-
-        Returns:
-            Train ids ``(H, W)``, uint8; ``model.info.labels`` has names and colours. A list for several images.
-
-        Raises:
-            DataError: the file can't be read, or the array is no image.
-        """
-        from segrnn.inference import Predictor, as_array
-
-        predictor = Predictor(self)
-        if isinstance(image, list):
-            return [predictor.mask(as_array(each)).cpu().numpy() for each in image]
-        return predictor.mask(as_array(image)).cpu().numpy()
-
-    def save(self, folder: str | Path) -> None:
-        """Write a bundle, which `load` reads: ``model.safetensors``, ``config.json`` and ``README.md``, a model card.
-
-        Args:
-            folder: new, or empty.
-
-        Raises:
-            OutputError: the folder is taken, or can't be written.
-            ValueError: there is no `info`.
-        """
-        from segrnn.models import bundle
-
-        bundle.save(self, Path(folder))
-
-    @classmethod
-    def load(cls, source: str | Path, allow: Sequence[str] = ()) -> "Segmenter":
-        """Read a bundle, in evaluation mode on the CPU. Nothing that it holds is run.
-
-        Args:
-            source: its folder, or the name of a model on the Hugging Face hub, ``owner/name``.
-            allow: import paths of your own code that the bundle may name, ``my_package.`` for all of a package.
-
-        Raises:
-            CheckpointError: there is no bundle, it is damaged or was changed, or it asks for more than a network.
-        """
-        from segrnn.models import bundle
-
-        return bundle.load(source, allow=allow)
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        """Called by the hub's ``save_pretrained`` and ``push_to_hub``."""
-        from segrnn.models import bundle
-
-        bundle.write(self, save_directory)
-
-    @classmethod
-    def _from_pretrained(  # type: ignore[override]  # of further keywords there are none
-        cls,
-        *,
-        model_id: str,
-        revision: str | None,
-        cache_dir: str | Path | None,
-        force_download: bool,
-        local_files_only: bool,
-        token: str | bool | None,
-        allow: Sequence[str] = (),
-    ) -> "Segmenter":
-        """Called by the hub's ``from_pretrained``."""
-        from segrnn.models import bundle
-
-        return bundle.load(model_id, revision, cache_dir, force_download, local_files_only, token, allow)
 
 
 def pad(image: Tensor, multiple: int) -> Tensor:

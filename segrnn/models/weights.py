@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from segrnn.compat import smp, timm
 from segrnn.errors import CheckpointError, ConfigError
-from segrnn.libraries import smp, timm
 
 LITE0 = "tu-tf_efficientnet_lite0"
 

@@ -1,12 +1,12 @@
 """What a person looks at: tables, pictures and pages."""
 
 from segrnn.reports.costs import draw_receptive_fields, print_costs, write_costs
-from segrnn.reports.facts import gather_facts, list_versions
 from segrnn.reports.gallery import Example, Gallery, spread
 from segrnn.reports.latencies import print_latencies, write_latencies
 from segrnn.reports.machine import describe_machine, find_commit
 from segrnn.reports.pictures import OUTCOMES, draw_calibration, draw_lr_range, errors, outcomes, write_panels
 from segrnn.reports.report import Report, write_report
+from segrnn.reports.run_metadata import gather_metadata, list_versions
 from segrnn.reports.tables import (
     name_official,
     print_official,
@@ -32,7 +32,7 @@ __all__ = [
     "draw_receptive_fields",
     "errors",
     "find_commit",
-    "gather_facts",
+    "gather_metadata",
     "list_versions",
     "name_official",
     "outcomes",

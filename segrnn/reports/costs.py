@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from torch import Tensor
 
-from segrnn.inference import write_atomically
+from segrnn.atomic import write_atomically, write_text
 from segrnn.measure import Cost
 from segrnn.reports.figures import picture
 from segrnn.reports.terminal import PlainConsole
@@ -41,7 +41,7 @@ def print_costs(costs: Sequence[Cost], title: str) -> None:
 def write_costs(costs: Sequence[Cost], title: str, folder: Path) -> None:
     """Write ``costs.csv``, ``costs.md`` and ``costs.png``."""
     write_atomically(folder / "costs.csv", lambda path: _write_csv(costs, path))
-    write_atomically(folder / "costs.md", lambda path: _write_markdown(costs, title, path))
+    write_text(folder / "costs.md", _markdown(costs, title))
     _draw_costs(costs, title, folder / "costs.png")
 
 
@@ -90,9 +90,9 @@ def _write_csv(costs: Sequence[Cost], path: Path) -> None:
         writer.writerows(dataclasses.asdict(cost) for cost in costs)
 
 
-def _write_markdown(costs: Sequence[Cost], title: str, path: Path) -> None:
+def _markdown(costs: Sequence[Cost], title: str) -> str:
     lines = [title, "", _LEGEND, "", _line(_COLUMNS), _line(["---", "---"] + ["---:"] * (len(_COLUMNS) - 2))]
-    path.write_text("\n".join([*lines, *(_line(_row(cost)) for cost in costs)]) + "\n", encoding="utf-8")
+    return "\n".join([*lines, *(_line(_row(cost)) for cost in costs)]) + "\n"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -9,8 +9,8 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from segrnn.atomic import write_atomically
 from segrnn.errors import SegrnnError
-from segrnn.inference import write_atomically
 from segrnn.text import tell
 
 

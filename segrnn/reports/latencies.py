@@ -7,7 +7,7 @@ from pathlib import Path
 from rich import box
 from rich.table import Table
 
-from segrnn.inference import write_atomically
+from segrnn.atomic import write_atomically, write_text
 from segrnn.measure import Latency
 from segrnn.reports.terminal import PlainConsole
 
@@ -36,7 +36,7 @@ def write_latencies(latencies: Latencies, title: str, folder: Path) -> None:
     rows = "\n".join(f"| {' | '.join(row)} |" for row in _rows(latencies))
     head = f"| {' | '.join(_COLUMNS)} |\n|---|---|{'---:|' * (len(_COLUMNS) - 2)}"
     text = f"{title}\n\n{head}\n{rows}\n\n{_LEGEND}\n"
-    write_atomically(folder / "inference.md", lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(folder / "inference.md", text)
     write_atomically(folder / "inference.csv", lambda path: _write_csv(latencies, path))
 
 

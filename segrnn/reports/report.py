@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from segrnn.atomic import write_atomically
 from segrnn.datasets import Sample
-from segrnn.inference import write_atomically
 from segrnn.labels import LabelSpace
 from segrnn.labels.space import ByteArray
 from segrnn.metrics import Scores

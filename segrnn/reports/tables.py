@@ -10,8 +10,8 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from segrnn.atomic import write_atomically, write_text
 from segrnn.datasets.statistics import ClassStatistics
-from segrnn.inference import write_atomically
 from segrnn.labels import LabelSpace
 from segrnn.metrics import BoundaryIoU, Calibration, Scores
 from segrnn.reports.pictures import draw_confusion
@@ -116,9 +116,7 @@ def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None
 
 def write_json(content: Any, path: Path) -> None:
     """Write primitives as a file that people can read too."""
-    write_atomically(
-        path, lambda temporary: temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    )
+    write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def _write_confusion(scores: Scores, path: Path) -> None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from rich.table import Table
 
-from segrnn.inference import write_atomically
+from segrnn.atomic import write_atomically
 from segrnn.reports.figures import picture
 from segrnn.reports.terminal import PlainConsole
 from segrnn.text import shorten, spreadsheet_cell

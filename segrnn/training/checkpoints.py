@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from segrnn.errors import CheckpointError, OutputError
-from segrnn.models.reading import read_checkpoint
+from segrnn.inference import read_checkpoint
 from segrnn.training.interruption import Interruption
 from segrnn.training.module import SegmentationModule
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
-from segrnn.datasets import Augmentation, Augmented, EndlessSampler, Sample, SegmentationFiles, sample_loader
+from segrnn.datasets import Augmentation, Augmented, EndlessSampler, Sample, SegmentationDataset, sample_loader
 from segrnn.datasets.stream import start_loading
 from segrnn.errors import ConfigError
 
@@ -31,8 +31,8 @@ class DataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        train: SegmentationFiles,
-        val: SegmentationFiles,
+        train: SegmentationDataset,
+        val: SegmentationDataset,
         augmentation: Augmentation,
         batch_size: int,
         eval_batch_size: int,

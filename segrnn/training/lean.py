@@ -5,7 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from segrnn.libraries import Conv2dSame
+from segrnn.compat import Conv2dSame
 from segrnn.models.padding import same_padding
 from segrnn.ops import convolve
 

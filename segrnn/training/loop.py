@@ -20,6 +20,8 @@ from pytorch_lightning.profilers import SimpleProfiler
 from pytorch_lightning.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from segrnn.atomic import write_text
+from segrnn.config.schema import Trainer
 from segrnn.errors import ConfigError, TrainingError
 from segrnn.processes import place
 from segrnn.training.callbacks import ProgressBar, ValidateAtEnd
@@ -39,7 +41,7 @@ def fit(
     data: DataModule,
     loggers: Sequence[Logger],
     run_dir: Path,
-    trainer: dict[str, Any],
+    trainer: Trainer,
     save_every_n_steps: int,
     examples: Examples,
     resume: Path | None = None,
@@ -70,19 +72,19 @@ def fit(
     checkpoints = Checkpoints(
         run_dir / "checkpoints",
         save_every_n_steps,
-        min(trainer["validate_every_n_steps"], trainer["max_steps"]),
-        trainer["patience"],
+        min(trainer.validate_every_n_steps, trainer.max_steps),
+        trainer.patience,
         module.interruption,
         on_validation,
     )
     # the average is taken before checkpoints see the step, and put in place for a validation before they see its score
-    average = _average(trainer["ema_decay"])
-    test = [LearningRateRange(run_dir / "lr_range.png")] if trainer["lr_range"] else []
+    average = _average(trainer.ema_decay)
+    test = [LearningRateRange(run_dir / "lr_range.png")] if trainer.lr_range else []
     shown: list[Callback] = [examples, ShowValidations(examples), ProgressBar(), *test]
     callbacks = [*average, checkpoints, ValidateAtEnd(), *shown]
     lightning = _make_trainer(trainer, loggers, run_dir, callbacks)
     data.check_shares(lightning.world_size, module.micro_batch_size)
-    synchronized = lightning.world_size > 1 and trainer["sync_batch_norm"]
+    synchronized = lightning.world_size > 1 and trainer.sync_batch_norm
     share = module.micro_batch_size or data.batch_size // lightning.world_size
     try_step(module.model, share * lightning.world_size if synchronized else share, data.train.augmentation.crop)
     if synchronized:
@@ -108,22 +110,21 @@ def fit(
         raise
 
 
-def _make_trainer(
-    trainer: dict[str, Any], loggers: Sequence[Logger], run_dir: Path, callbacks: list[Callback]
-) -> pl.Trainer:
-    max_steps, devices = trainer["max_steps"], trainer["devices"]
-    if not place().launcher and trainer["accelerator"] == "cpu" and devices > (os.cpu_count() or 1):
+def _make_trainer(trainer: Trainer, loggers: Sequence[Logger], run_dir: Path, callbacks: list[Callback]) -> pl.Trainer:
+    max_steps, devices = trainer.max_steps, trainer.devices
+    precision: Any = trainer.precision  # any text: Lightning says which ones there are
+    if not place().launcher and trainer.accelerator == "cpu" and devices > (os.cpu_count() or 1):
         raise ConfigError(f"trainer.devices={devices} is more than this machine's {os.cpu_count()} CPU cores")
     try:
         lightning = pl.Trainer(
-            accelerator=trainer["accelerator"],
+            accelerator=trainer.accelerator,
             devices=devices,
-            num_nodes=trainer["num_nodes"],
-            strategy=trainer["strategy"],
-            precision=trainer["precision"],
+            num_nodes=trainer.num_nodes,
+            strategy=trainer.strategy,
+            precision=precision,
             max_steps=max_steps,
             limit_train_batches=max_steps,  # the stream is endless: one "epoch" is the run
-            val_check_interval=min(trainer["validate_every_n_steps"], max_steps),
+            val_check_interval=min(trainer.validate_every_n_steps, max_steps),
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
             log_every_n_steps=min(10, max_steps),
@@ -132,9 +133,9 @@ def _make_trainer(
             enable_model_summary=False,
             enable_checkpointing=False,
             logger=list(loggers),
-            profiler=SimpleProfiler(run_dir, "profile") if trainer["profile"] else None,
+            profiler=SimpleProfiler(run_dir, "profile") if trainer.profile else None,
             enable_progress_bar=False,
-            plugins=[WholeFiles(), _environment(devices, trainer["num_nodes"])],
+            plugins=[WholeFiles(), _environment(devices, trainer.num_nodes)],
             callbacks=[*callbacks, LearningRateMonitor("step")],
         )
     except (MisconfigurationException, ValueError) as error:
@@ -178,7 +179,7 @@ def _explain_failure(error: TrainingError, data: DataModule, lightning: pl.Train
     path = run_dir / "failed_step.json"
     if lightning.is_global_zero:
         report = {"error": str(error), "step": lightning.global_step + 1, "images": data.next_names()}
-        path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(report, indent=2) + "\n")
     return (
         f"{error}. {path} names its images; checkpoints are from before it, with finite weights. Usual reasons: a "
         "learning rate that is too high, no warm-up, no clipping, 16-mixed where bf16-mixed would do"

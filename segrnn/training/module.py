@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from segrnn.datasets import Sample
 from segrnn.errors import TrainingError
-from segrnn.inference import Fusions, Predictor, find_fusions, prepare
+from segrnn.inference import KEY, Fusions, ModelInfo, Predictor, find_fusions, prepare, to_checkpoint
 from segrnn.labels import IGNORE_INDEX
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.models import Segmenter
@@ -35,11 +35,11 @@ class SegmentationModule(pl.LightningModule):
     batches that batch norms see.
 
     Args:
-        model: the network, with its info.
+        model: the network.
+        info: its classes and its preprocessing.
         loss: maps logits ``(B, K, H, W)`` and train ids ``(B, H, W)`` to a mean over the valid pixels.
         optimizer: makes the optimizer from the model.
         schedule: makes the learning rate schedule from the optimizer and the number of steps.
-        checkpoint_info: primitives that every checkpoint holds too, to rebuild the model from.
         seed: of the whole run.
         micro_batch_size: how many images go through the network of one process at a time; None for all of its share.
         gradient_clip_val: the greatest norm of the whole gradient; 0 does not clip.
@@ -50,10 +50,10 @@ class SegmentationModule(pl.LightningModule):
     def __init__(
         self,
         model: Segmenter,
+        info: ModelInfo,
         loss: nn.Module,
         optimizer: Callable[[Segmenter], Optimizer],
         schedule: Callable[[Optimizer, int], LRScheduler],
-        checkpoint_info: dict[str, Any],
         seed: int,
         micro_batch_size: int | None,
         gradient_clip_val: float,
@@ -62,11 +62,10 @@ class SegmentationModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.model, self.loss = model, loss
+        self.model, self.info, self.loss = model, info, loss
         self.optimizer, self.schedule = optimizer, schedule
-        self.class_names, self.predictor = model.info.labels.class_names, Predictor(model)
+        self.class_names, self.predictor = info.labels.class_names, Predictor(model, info)
         self._fusions: Fusions | None = None
-        self.checkpoint_info = checkpoint_info
         self.seed, self.micro_batch_size, self.gradient_clip_val = seed, micro_batch_size, gradient_clip_val
         self.interruption, self.memory_format = interruption, memory_format
         self.confusion = ConfusionMatrix(len(self.class_names))
@@ -102,7 +101,7 @@ class SegmentationModule(pl.LightningModule):
         return {"loss": loss}
 
     def _loss(self, images: Tensor, masks: Tensor) -> Tensor:
-        pixels = self.model.info.preprocessing.normalize(images).to(memory_format=self.memory_format)
+        pixels = self.info.preprocessing.normalize(images).to(memory_format=self.memory_format)
         logits, auxiliary = self.model.forward_with_auxiliary(pixels)
         loss = self.loss(logits, masks.long())
         if auxiliary is not None:
@@ -154,7 +153,7 @@ class SegmentationModule(pl.LightningModule):
                 torch.distributed.broadcast(buffer, src=0)
         if self.device.type == "cpu":  # with the weights of this step, as the commands prepare those of a checkpoint
             self._fusions = find_fusions(self.model) if self._fusions is None else self._fusions
-            self.predictor = Predictor(prepare(self.model, self._fusions))
+            self.predictor = Predictor(prepare(self.model, self._fusions), self.info)
 
     def validation_step(self, samples: list[Sample]) -> dict[str, list[Tensor]]:
         """Count each image at its label's own size.
@@ -202,4 +201,4 @@ class SegmentationModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what is needed to rebuild the model."""
-        checkpoint.update(self.checkpoint_info)
+        checkpoint[KEY] = to_checkpoint(self.info)

@@ -8,7 +8,7 @@ from torch.optim import Optimizer
 from segrnn.context.cells import GatedByInput, RecurrentOnly
 from segrnn.errors import ConfigError
 from segrnn.models import Segmenter
-from segrnn.training.blocks import ordered_blocks
+from segrnn.training.layer_decay import ordered_blocks
 
 _POSITIONS = ("pos_embed", "rel_pos", "relative_position")
 """What the names of position embeddings and of tables of relative positions contain."""

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segrnn.libraries import timm
+from segrnn.compat import timm
 
 
 def synchronize_batch_norm(module: nn.Module, on_gpu: bool) -> nn.Module:

@@ -17,8 +17,8 @@ from typing import Any, Literal, get_args
 import wandb
 
 from segrnn.errors import ConfigError, Interrupted, SegrnnError
+from segrnn.inference import read_checkpoint
 from segrnn.metrics import Scores
-from segrnn.models.reading import read_checkpoint
 from segrnn.reports import Example, Gallery, write_json, write_scores
 from segrnn.text import printable, tell
 from segrnn.training import wandb_media as media

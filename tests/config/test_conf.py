@@ -4,17 +4,19 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import conftest
 import pytest
-import segrnn.conf
 import torch
 import yaml
-from conftest import composed
 from hydra.utils import get_method, get_object
-from omegaconf import OmegaConf
 
-from segrnn.components import build
-from segrnn.config.targets import TARGETS
+import segrnn.conf
+from segrnn.config.allow_list import ALLOW_LIST
+from segrnn.config.knobs import defaults
+from segrnn.config.parsing import plain
+from segrnn.config.schema import BenchmarkContexts
 from segrnn.errors import ConfigError
+from segrnn.instantiate import instantiate
 from segrnn.models.architecture import build_segmenter
 
 CONF = Path(segrnn.conf.__file__).parent
@@ -23,6 +25,11 @@ LEAVES = sorted(
     for path in CONF.glob("*/*.yaml")
     if path.stem != "as_trained" and path.parent.name != "download"
 )
+
+
+def composed(*overrides: str) -> dict[str, Any]:
+    """In plain containers, as checkpoints hold it."""
+    return plain(conftest.composed(*overrides))
 
 
 def components(config: Any, path: str = "") -> list[tuple[str, dict]]:
@@ -102,7 +109,7 @@ def test_every_context_goes_into_a_network(leaf: str) -> None:
 
 def test_every_context_is_measured_and_described() -> None:
     names = {leaf.partition("=")[2] for leaf in LEAVES if leaf.startswith("context=")}
-    assert set(OmegaConf.load(CONF / "benchmark_contexts.yaml").contexts) == names
+    assert set(defaults(BenchmarkContexts)["contexts"]) == names
     page = (Path(__file__).parent.parent.parent / "docs" / "contexts.md").read_text()
     assert {name for line in page.splitlines() if line.startswith("costs: ") for name in line.split()[1:]} == names
 
@@ -134,18 +141,18 @@ def test_reseg_is_built_from_its_experiment() -> None:
 
 def test_a_sum_of_losses_is_overridden_part_by_part() -> None:
     overrides = ["loss=cross_entropy_dice", "loss.weights.dice=3", "loss.losses.cross_entropy.label_smoothing=0.5"]
-    loss = build(composed(*overrides)["loss"], "loss", TARGETS)
+    loss = instantiate(composed(*overrides)["loss"], "loss", ALLOW_LIST)
     assert loss.weights == {"cross_entropy": 1, "dice": 3}
     assert loss.losses["cross_entropy"].label_smoothing == 0.5
     with pytest.raises(ConfigError, match=r"loss\.weights are 3 \(cross_entropy, lovasz, dice\) for 2 loss\.losses"):
-        build(composed("loss=cross_entropy_lovasz", "+loss.weights.dice=1")["loss"], "loss", TARGETS)
+        instantiate(composed("loss=cross_entropy_lovasz", "+loss.weights.dice=1")["loss"], "loss", ALLOW_LIST)
 
 
 @pytest.mark.parametrize("group", ["loss", "optimizer", "schedule"])
 def test_components_build(group: str) -> None:
     needs_data = "loss=weighted_cross_entropy"
     for leaf in (leaf for leaf in LEAVES if leaf.startswith(group) and leaf != needs_data):
-        assert callable(build(composed(leaf)[group], group, TARGETS))
+        assert callable(instantiate(composed(leaf)[group], group, ALLOW_LIST))
 
 
 @pytest.mark.parametrize(

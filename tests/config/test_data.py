@@ -1,6 +1,7 @@
 """The data that a trained network names: it is read as it stands there, and nothing is drawn or written for it."""
 
 import os
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,12 @@ from conftest import composed
 from segrnn.config.data import build_dataset, build_scored, lay_over
 from segrnn.datasets import Preprocessing
 from segrnn.errors import ConfigError, DataError
+from segrnn.inference import ModelInfo
 from segrnn.labels import DEMO
-from segrnn.models import ModelInfo
 
 
 def info_with(**data: Any) -> ModelInfo:
-    recipe = composed("data=demo")["data"] | data
+    recipe = asdict(composed("data=demo").data) | data
     return ModelInfo({}, DEMO, Preprocessing((0.5,) * 3, (0.5,) * 3), {}, {"config": {"data": recipe}})
 
 
@@ -37,7 +38,7 @@ def test_what_looks_like_an_interpolation_stays_as_it_is(text: str, monkeypatch:
     monkeypatch.setenv("SECRET", "s3cr3t")
     dataset = {"_target_": "segrnn.datasets.Cityscapes", "annotations": [text, {"deep": text}], "_partial_": True}
     data = lay_over({"split": None}, info_with(name=text, root=text, dataset=dataset))
-    assert (data["name"], data["root"], data["dataset"]) == (text, text, dataset)
+    assert (data.name, data.root, data.dataset) == (text, text, dataset)
     assert "s3cr3t" not in str(data)
     assert os.environ["SECRET"] == "s3cr3t"
 
@@ -82,5 +83,5 @@ def test_nothing_is_drawn_where_only_the_file_says_so(tmp_path: Path) -> None:
 def test_only_datasets_are_built(component: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"data\.dataset"):
-        build_dataset({"root": str(tmp_path), "dataset": component}, "train")
+        build_dataset(replace(composed().data, root=str(tmp_path), dataset=component), "train")
     assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segrnn.datasets import CamVid, Folder, SegmentationFiles
+from segrnn.datasets import CamVid, Folder, SegmentationDataset
 from segrnn.datasets.checking import find_problems
 
 IDS = np.array([[0, 1, 1], [1, 0, 255]], np.uint8)
@@ -25,7 +25,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def problems_of(dataset: SegmentationFiles) -> list[str]:
+def problems_of(dataset: SegmentationDataset) -> list[str]:
     per_pair = [problem for index in range(len(dataset)) for problem in find_problems(dataset, index)]
     return [*dataset.unlabelled, *dataset.orphans, *per_pair]
 

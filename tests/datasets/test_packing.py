@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segrnn.datasets import CamVid, Cityscapes, Folder, SegmentationFiles, extract, read_image, read_label
+from segrnn.datasets import CamVid, Cityscapes, Folder, SegmentationDataset, extract, read_image, read_label
 from segrnn.datasets.packing import Pack, new_pack
 from segrnn.datasets.parallel import for_each
 from segrnn.errors import DataError, OutputError
 
 
-def pack(root: Path, *datasets: SegmentationFiles, workers: int = 0) -> int:
+def pack(root: Path, *datasets: SegmentationDataset, workers: int = 0) -> int:
     with new_pack(datasets, root) as draft:
         return sum(size for dataset in datasets for size in for_each(dataset, Pack(draft), workers))
 
 
-def require_same(original: SegmentationFiles, copy: SegmentationFiles) -> None:
+def require_same(original: SegmentationDataset, copy: SegmentationDataset) -> None:
     """Sample by sample, and in what the ids mean."""
     assert len(copy) == len(original)
     for a, b in zip(original, copy, strict=False):

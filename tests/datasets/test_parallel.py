@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from segrnn.datasets import CamVid, SegmentationFiles
+from segrnn.datasets import CamVid, SegmentationDataset
 from segrnn.datasets.parallel import for_each
 from segrnn.errors import DataError, SegrnnError
 
@@ -14,24 +14,24 @@ def dataset(camvid: Path) -> CamVid:
     return CamVid(str(camvid), "train")
 
 
-def name_slowly(dataset: SegmentationFiles, index: int) -> tuple[str, int]:
+def name_slowly(dataset: SegmentationDataset, index: int) -> tuple[str, int]:
     time.sleep(0.05 * (index % 2 == 0))
     return dataset.pairs[index].name, os.getpid()
 
 
-def fail_at_2(dataset: SegmentationFiles, index: int) -> int:
+def fail_at_2(dataset: SegmentationDataset, index: int) -> int:
     if index == 2:
         raise DataError("the third is broken")
     return index
 
 
-def die_at_2(dataset: SegmentationFiles, index: int) -> int:
+def die_at_2(dataset: SegmentationDataset, index: int) -> int:
     if index == 2:
         os.kill(os.getpid(), 9)
     return index
 
 
-def touch_slowly(dataset: SegmentationFiles, index: int) -> None:
+def touch_slowly(dataset: SegmentationDataset, index: int) -> None:
     if index == 0:
         raise DataError("the first is broken")
     time.sleep(0.2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segrnn.datasets import CamVid, Cityscapes, SegmentationFiles
+from segrnn.datasets import CamVid, Cityscapes, SegmentationDataset
 from segrnn.datasets.parallel import for_each
 from segrnn.datasets.statistics import (
     ClassStatistics,
@@ -18,7 +18,7 @@ from segrnn.datasets.statistics import (
 from segrnn.errors import ConfigError, DataError
 
 
-def statistics_of(dataset: SegmentationFiles) -> ClassStatistics:
+def statistics_of(dataset: SegmentationDataset) -> ClassStatistics:
     names = tuple(pair.name for pair in dataset.pairs)
     return ClassStatistics(dataset.labels.class_names, names, np.stack(list(for_each(dataset, count_classes, 0))))
 
@@ -28,7 +28,7 @@ def write(statistics: ClassStatistics, path: Path) -> Path:
     return path
 
 
-def slow_twin(dataset: SegmentationFiles, threshold: float) -> dict[str, list]:
+def slow_twin(dataset: SegmentationDataset, threshold: float) -> dict[str, list]:
     """Everything as the papers say it, one class and one image at a time."""
     masks = [dataset[index].mask for index in range(len(dataset))]
     classes = range(dataset.labels.num_classes)

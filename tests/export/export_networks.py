@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from segrnn.compat import smp
 from segrnn.context import ParallelSweeps, PyramidPooling, ReNet, Residual
-from segrnn.libraries import smp
 from segrnn.models import Segmenter, add_context
 
 Factory = Callable[[int], nn.Module]

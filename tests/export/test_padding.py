@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from segrnn.compat import Conv2dSame
 from segrnn.export.graph import Exported
 from segrnn.export.padding import FixedPadding, with_fixed_padding
-from segrnn.libraries import Conv2dSame
 from segrnn.models import FCN, Segmenter
 
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from segrnn.datasets import Preprocessing
 from segrnn.export import Exported, describe, export_onnx
-from segrnn.inference import Predictor
+from segrnn.inference import ModelInfo, Predictor
 from segrnn.labels import Label, LabelSpace
-from segrnn.models import ModelInfo, Segmenter
+from segrnn.models import Segmenter
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "predict_onnx.py"
 LABELS = LabelSpace("toy", [Label(f"class {i}", 10 + i, i, (40 * i, 9, 255 - 40 * i)) for i in range(5)])
@@ -47,8 +47,7 @@ def make_file(
 
 
 def mask_of(model: Segmenter, preprocessing: Preprocessing, pixels: np.ndarray) -> Tensor:
-    model.info = ModelInfo({}, LABELS, preprocessing)
-    return Predictor(model).mask(pixels)
+    return Predictor(model, ModelInfo({}, LABELS, preprocessing)).mask(pixels)
 
 
 def share_equal(folder: Path, wanted: Tensor) -> float:

@@ -13,9 +13,9 @@ from segrnn.context import SCNN
 from segrnn.datasets import Preprocessing
 from segrnn.errors import ExportError
 from segrnn.export import Exported, as_onnx, describe, export_onnx, load_onnx, prediction
-from segrnn.inference import Predictor, Windows
+from segrnn.inference import ModelInfo, Predictor, Windows
 from segrnn.labels import Label, LabelSpace
-from segrnn.models import ModelInfo, Segmenter
+from segrnn.models import Segmenter
 
 LABELS = LabelSpace("toy", [Label(f"class {i}", 10 + i, i, (40 * i, 9, 255 - 40 * i)) for i in range(5)])
 PLAIN = Preprocessing((0.4, 0.5, 0.6), (0.2, 0.3, 0.25))
@@ -25,11 +25,13 @@ def picture(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
 
 
+INFO = ModelInfo({}, LABELS, PLAIN)
+
+
 def saved(folder: Path, factor: float = 1.0) -> Segmenter:
     model = make_small(CONTEXTS["renet_gru"]).eval()
     with torch.no_grad():
         next(model.head.parameters()).mul_(factor)
-    model.info = ModelInfo({}, LABELS, PLAIN)
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), folder / "best.ckpt")
     return model
@@ -38,35 +40,35 @@ def saved(folder: Path, factor: float = 1.0) -> Segmenter:
 def test_a_file_is_written_once_and_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, said = saved(tmp_path), []
     pixels = picture(61, 90)
-    mask = Predictor(as_onnx(model, tmp_path / "best.ckpt", said.append)).mask(pixels)
-    assert (mask == Predictor(model).mask(pixels)).float().mean() > 0.999  # but for ties
+    mask = Predictor(as_onnx(model, PLAIN, tmp_path / "best.ckpt", said.append), INFO).mask(pixels)
+    assert (mask == Predictor(model, INFO).mask(pixels)).float().mean() > 0.999  # but for ties
     (kept,) = tmp_path.glob("best.*.onnx")
     assert said == [f"exporting the network for ONNX Runtime, once: {kept}"]
     monkeypatch.setattr(prediction, "export_onnx", None)  # not called again
-    again = as_onnx(model, tmp_path / "best.ckpt", said.append)
-    assert torch.equal(Predictor(again).mask(pixels), mask)
+    again = as_onnx(model, PLAIN, tmp_path / "best.ckpt", said.append)
+    assert torch.equal(Predictor(again, INFO).mask(pixels), mask)
     assert len(said) == 1
-    windows = Predictor(again, scales=(0.5, 1), flip=True, windows=Windows((40, 50)))
-    plain = Predictor(model, scales=(0.5, 1), flip=True, windows=Windows((40, 50)))
+    windows = Predictor(again, INFO, scales=(0.5, 1), flip=True, windows=Windows((40, 50)))
+    plain = Predictor(model, INFO, scales=(0.5, 1), flip=True, windows=Windows((40, 50)))
     assert (windows.mask(pixels) == plain.mask(pixels)).float().mean() > 0.999
 
 
 @pytest.mark.parametrize("harm", ["damaged", "of another network"])
 def test_a_kept_file_that_is_wrong_is_written_again(harm: str, tmp_path: Path) -> None:
     model, said = saved(tmp_path), []
-    as_onnx(model, tmp_path / "best.ckpt", said.append)
+    as_onnx(model, PLAIN, tmp_path / "best.ckpt", said.append)
     (kept,) = tmp_path.glob("best.*.onnx")
     if harm == "damaged":
         kept.write_bytes(kept.read_bytes()[:1000])
     else:
         other = saved(tmp_path / "other", factor=1.1)
-        as_onnx(other, tmp_path / "other" / "best.ckpt", said.append)
+        as_onnx(other, PLAIN, tmp_path / "other" / "best.ckpt", said.append)
         next((tmp_path / "other").glob("*.onnx")).replace(kept)
     said.clear()
-    network = as_onnx(model, tmp_path / "best.ckpt", said.append)
+    network = as_onnx(model, PLAIN, tmp_path / "best.ckpt", said.append)
     assert "the file is written again" in said[0]
     pixels = picture(50, 41)
-    assert (Predictor(network).mask(pixels) == Predictor(model).mask(pixels)).float().mean() > 0.999
+    assert (Predictor(network, INFO).mask(pixels) == Predictor(model, INFO).mask(pixels)).float().mean() > 0.999
 
 
 def test_a_folder_that_can_not_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,19 +81,18 @@ def test_a_folder_that_can_not_be_written_to(tmp_path: Path, monkeypatch: pytest
         return original(exported, path, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(prediction, "export_onnx", refuse)
-    network = as_onnx(model, tmp_path / "best.ckpt", said.append)
+    network = as_onnx(model, PLAIN, tmp_path / "best.ckpt", said.append)
     assert said[1].endswith("Read-only file system; the export is not kept")
     assert not list(tmp_path.glob("*.onnx"))
     pixels = picture(50, 41)
-    assert (Predictor(network).mask(pixels) == Predictor(model).mask(pixels)).float().mean() > 0.999
+    assert (Predictor(network, INFO).mask(pixels) == Predictor(model, INFO).mask(pixels)).float().mean() > 0.999
 
 
 def test_what_onnx_can_not_express_at_any_size_is_refused(tmp_path: Path) -> None:
     saved(tmp_path)
     model = make_small(partial(SCNN, hidden=8, kernel=3)).eval()
-    model.info = ModelInfo({}, LABELS, PLAIN)
     with pytest.raises(ExportError, match=r"runtime=torch"):
-        as_onnx(model, tmp_path / "best.ckpt", print)
+        as_onnx(model, PLAIN, tmp_path / "best.ckpt", print)
     assert [path.name for path in tmp_path.iterdir()] == ["best.ckpt"]
 
 
@@ -99,21 +100,20 @@ def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     model = saved(tmp_path)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)  # importing it fails
     with pytest.raises(ExportError, match=r'pip install "segrnn\[export\]"'):
-        as_onnx(model, tmp_path / "best.ckpt", print)
+        as_onnx(model, PLAIN, tmp_path / "best.ckpt", print)
 
 
 @pytest.mark.parametrize("inside", [True, False])
 def test_an_exported_file_is_a_network(inside: bool, tmp_path: Path) -> None:
     model = saved(tmp_path)
     preprocessing = Preprocessing(PLAIN.mean, PLAIN.std, scale=0.75)
-    model.info = ModelInfo({}, LABELS, preprocessing)
     exported = Exported(model, preprocessing if inside else None, argmax=False)
     export_onnx(exported, tmp_path / "model.onnx", None, describe(LABELS, preprocessing))
-    network = load_onnx(tmp_path / "model.onnx")
-    assert network.info.labels.to_dict() == LABELS.to_dict()
-    assert network.info.preprocessing == preprocessing
+    network, info = load_onnx(tmp_path / "model.onnx")
+    assert info.labels.to_dict() == LABELS.to_dict()
+    assert info.preprocessing == preprocessing
     pixels = picture(61, 90)
-    assert (Predictor(network).mask(pixels) == Predictor(model).mask(pixels)).float().mean() > 0.999
+    assert (Predictor(network, info).mask(pixels) == Predictor(model, info).mask(pixels)).float().mean() > 0.999
 
 
 def test_exported_files_that_do_not_fit(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_exported_files_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(
         ExportError, match=r"takes images of 40 x 51 only, and this one is 41 x 60: windows.size=\[40,51\]"
     ):
-        Predictor(load_onnx(path)).mask(picture(41, 60))
-    mask = Predictor(load_onnx(path), windows=Windows((40, 51))).mask(picture(41, 60))
-    plain = Predictor(model, windows=Windows((40, 51))).mask(picture(41, 60))
+        Predictor(*load_onnx(path)).mask(picture(41, 60))
+    mask = Predictor(*load_onnx(path), windows=Windows((40, 51))).mask(picture(41, 60))
+    plain = Predictor(model, INFO, windows=Windows((40, 51))).mask(picture(41, 60))
     assert (mask == plain).float().mean() > 0.999

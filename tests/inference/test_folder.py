@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segrnn.atomic import write_atomically
 from segrnn.errors import DataError, OutputError
-from segrnn.inference import find_images, plan, take_up, write_atomically, write_png
+from segrnn.inference import find_images, plan, take_up, write_png
 
 
 @pytest.fixture

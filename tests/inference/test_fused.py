@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
+from segrnn.compat import Conv2dSame
 from segrnn.inference.fused import FusedConvolution, fits
-from segrnn.libraries import Conv2dSame
 
 pytestmark = pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="this torch is built without oneDNN")
 CONVOLUTIONS = {

@@ -10,17 +10,17 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from segrnn.compat import smp
 from segrnn.context import ReNet
 from segrnn.datasets import Preprocessing
 from segrnn.errors import DataError
-from segrnn.inference import PICTURES, LargeImages, Predictor, Windows, as_array
-from segrnn.inference import looks as looks_module
+from segrnn.inference import PICTURES, LargeImages, ModelInfo, Predictor, Windows, as_array
 from segrnn.inference import predictor as predictor_module
-from segrnn.inference.looks import Look, Part, winner
+from segrnn.inference import views as views_module
+from segrnn.inference.views import Part, View, winner
 from segrnn.inference.windows import blend
 from segrnn.labels import CAMVID, Label, LabelSpace
-from segrnn.libraries import smp
-from segrnn.models import FCN, ModelInfo, ReSeg, Segmenter, add_context
+from segrnn.models import FCN, ReSeg, add_context
 
 RGB = LabelSpace("rgb", [Label(name, i, i, (i, i, i)) for i, name in enumerate(("red", "green", "blue"))])
 
@@ -28,10 +28,9 @@ RGB = LabelSpace("rgb", [Label(name, i, i, (i, i, i)) for i, name in enumerate((
 class Eye(nn.Module):
     """Sees in each pixel its strongest colour: an identity network."""
 
-    def __init__(self, labels: LabelSpace = RGB, factor: float = 1.0) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.nothing = nn.Parameter(torch.zeros(()))
-        self.info = ModelInfo({}, labels, Preprocessing((0.0,) * 3, (1 / 255,) * 3, factor))
 
     def coarse_logits(self, image: Tensor) -> Tensor:
         return image
@@ -41,23 +40,32 @@ class Eye(nn.Module):
         return coarse
 
 
-def trained(network: nn.Module, labels: LabelSpace = CAMVID, scale: float = 1.0) -> Segmenter:
+def eye(labels: LabelSpace = RGB, factor: float = 1.0, **how: object) -> Predictor:
+    info = ModelInfo({}, labels, Preprocessing((0.0,) * 3, (1 / 255,) * 3, factor))
+    return Predictor(Eye(), info, **how)  # type: ignore[arg-type]
+
+
+def trained(network: nn.Module, labels: LabelSpace = CAMVID, scale: float = 1.0) -> Predictor:
     torch.manual_seed(0)
     model = add_context(network, partial(ReNet, hidden=4), 4 if isinstance(network, ReSeg) else 8)
     for branch in model.context.values():
         nn.init.normal_(branch.project.weight, std=0.1)  # opens the branch
-    model.info = ModelInfo({}, labels, Preprocessing((0.5,) * 3, (0.25,) * 3, scale))
-    return model
+    return Predictor(model, ModelInfo({}, labels, Preprocessing((0.5,) * 3, (0.25,) * 3, scale)))
+
+
+def seeing(predictor: Predictor, **how: object) -> Predictor:
+    """The same network with other views."""
+    return Predictor(predictor.network, predictor.info, **how)  # type: ignore[arg-type]
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def plain(model: Segmenter, image: np.ndarray) -> Tensor:
+def plain(model: Predictor, image: np.ndarray) -> Tensor:
     """All logits at full size: what a few lines would do."""
     with torch.inference_mode():
-        logits = model.eval()(model.info.preprocessing(image)[None])
+        logits = model.segmenter.eval()(model.info.preprocessing(image)[None])
         if logits.shape[-2:] != image.shape[:2]:
             logits = F.interpolate(logits, image.shape[:2], mode="bilinear")
     return logits[0]
@@ -74,12 +82,12 @@ NETWORKS = {
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS.keys())
 @pytest.mark.parametrize(("size", "scale"), [((45, 61), 1.0), ((45, 61), 0.6), ((1, 1), 1.0), ((33, 200), 1.3)])
 def test_masks_are_those_of_the_plain_way(network, size: tuple[int, int], scale: float, monkeypatch) -> None:
-    monkeypatch.setattr(looks_module, "_PART_BYTES", 3 * 4 * size[0] * size[1])  # three classes at a time
+    monkeypatch.setattr(views_module, "_PART_BYTES", 3 * 4 * size[0] * size[1])  # three classes at a time
     model, image = trained(network(), scale=scale), picture(*size)
     logits = plain(model, image)
-    mask, confidence = Predictor(model).mask_with_confidence(image)
+    mask, confidence = model.mask_with_confidence(image)
     assert torch.equal(mask, logits.argmax(dim=0).byte())
-    assert torch.equal(Predictor(model).mask(image), mask)
+    assert torch.equal(model.mask(image), mask)
     torch.testing.assert_close(confidence, logits.softmax(dim=0).amax(dim=0), rtol=1e-5, atol=1e-6)
 
 
@@ -110,7 +118,7 @@ class Ties(nn.Module):
 )
 def test_ties_are_broken_as_argmax_breaks_them(seen, size, classes, align_corners, threads, monkeypatch) -> None:
     """Also where an image is small, is seen smaller or larger than it is, and whatever kernel torch chooses."""
-    monkeypatch.setattr(looks_module, "_PART_BYTES", 2**20)  # up to 27 parts
+    monkeypatch.setattr(views_module, "_PART_BYTES", 2**20)  # up to 27 parts
     generator = torch.Generator().manual_seed(classes)
     height, width = (max(1, side // 4) for side in seen)
     coarse = torch.randint(-2, 3, (1, classes, height, width), generator=generator).float()  # few values, many ties
@@ -120,7 +128,7 @@ def test_ties_are_broken_as_argmax_breaks_them(seen, size, classes, align_corner
     try:
         whole = head.upsample(coarse, seen)
         whole = whole[0] if seen == size else F.interpolate(whole, size, mode="bilinear")[0]
-        look = Look(head.upsample, coarse, seen, size, flipped=False)
+        look = View(head.upsample, coarse, seen, size, flipped=False)
         mask, best = winner(look.parts(), size)
         assert torch.equal(mask, whole.argmax(dim=0).byte())
         assert torch.equal(best, whole.amax(dim=0))
@@ -150,7 +158,7 @@ def test_windows_rebuild_what_an_identity_network_sees() -> None:
         assert torch.equal(torch.cat(parts, dim=1), values)  # to the bit
 
         image = picture(height, width, seed=i)
-        mask = Predictor(Eye(), windows=windows).mask(image)  # type: ignore[arg-type]
+        mask = eye(windows=windows).mask(image)
         assert np.array_equal(mask.numpy(), image.argmax(axis=-1))
 
 
@@ -166,7 +174,7 @@ def test_where_windows_differ_the_weighted_mean_of_their_probabilities_counts() 
             mean[:, ys, xs] += windows.weights(48, 64) * plain(model, image[ys, xs]).softmax(dim=0)
             total[ys, xs] += windows.weights(48, 64)
     mean /= total
-    predictor = Predictor(model, windows=windows)
+    predictor = seeing(model, windows=windows)
     parts = [part._replace(values=part.values.clone()) for part in predictor.probabilities(image)]
     found = torch.cat([part.values for part in parts], dim=1)
     torch.testing.assert_close(found, mean.float(), rtol=1e-5, atol=1e-6)
@@ -181,11 +189,11 @@ def test_looks_are_averaged_in_probability() -> None:
         for flip in (False, True):
             with torch.inference_mode():
                 pixels = model.info.preprocessing.resize(image, 0.7 * scale)[None]
-                logits = model.eval()(pixels.flip(-1) if flip else pixels)
+                logits = model.segmenter.eval()(pixels.flip(-1) if flip else pixels)
                 logits = F.interpolate(logits, (50, 71), mode="bilinear")[0]
             expected.append((logits.flip(-1) if flip else logits).softmax(dim=0))
     mean = torch.stack(expected).mean(dim=0)
-    predictor = Predictor(model, scales=[0.5, 1.0, 1.5], flip=True)
+    predictor = seeing(model, scales=[0.5, 1.0, 1.5], flip=True)
     found = torch.cat([part.values for part in predictor.probabilities(image)])
     torch.testing.assert_close(found, mean, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(found.sum(dim=0), torch.ones(50, 71))
@@ -195,25 +203,27 @@ def test_looks_are_averaged_in_probability() -> None:
 
 
 def test_the_mirrored_image_gives_the_mirrored_mask() -> None:
-    predictor = Predictor(trained(NETWORKS["fpn"]()), flip=True)
+    predictor = seeing(trained(NETWORKS["fpn"]()), flip=True)
     image = picture(40, 64)
     torch.testing.assert_close(predictor.uncertainty(image[:, ::-1].copy()), predictor.uncertainty(image).flip(-1))
 
 
 def test_a_model_in_training_stays_in_training() -> None:
-    model = trained(NETWORKS["fcn"]()).train()
+    predictor = trained(NETWORKS["fcn"]())
+    model = predictor.segmenter.train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    mask = Predictor(model).mask(picture(32, 48))
+    mask = predictor.mask(picture(32, 48))
     assert model.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
-    assert torch.equal(mask, Predictor(model.eval()).mask(picture(32, 48)))
+    model.eval()
+    assert torch.equal(mask, predictor.mask(picture(32, 48)))
 
 
 def test_pictures() -> None:
     image = np.array([[[200, 0, 0], [0, 0, 90]]], np.uint8)
     rows = [("a", 7, (128, 64, 128)), ("b", 9, (1, 1, 1)), ("c", 26, (0, 0, 142))]
     labels = LabelSpace("odd", [Label(name, id_, i, rgb) for i, (name, id_, rgb) in enumerate(rows)])
-    predictor = Predictor(Eye(labels))  # type: ignore[arg-type]
+    predictor = eye(labels)
     assert PICTURES["label_ids"](predictor, image).tolist() == [[7, 26]]
     assert PICTURES["train_ids"](predictor, image).tolist() == [[0, 2]]
     assert PICTURES["color"](predictor, image).tolist() == [[[128, 64, 128], [0, 0, 142]]]
@@ -226,7 +236,8 @@ def test_pictures() -> None:
 def test_pictures_in_any_form(tmp_path) -> None:
     image = picture(9, 7)
     Image.fromarray(image).save(tmp_path / "a.png")
-    for form in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(image), image):
+    tensor = torch.from_numpy(image).permute(2, 0, 1)
+    for form in (tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(image), image, tensor):
         assert np.array_equal(as_array(form), image)
     assert np.array_equal(as_array(np.dstack([image, image[..., 0]])), image)
     assert np.array_equal(as_array(image[..., 0]), np.repeat(image[..., :1], 3, axis=-1))
@@ -254,21 +265,17 @@ def test_windows_that_cannot_be(arguments, message: str) -> None:
 def test_scales_that_cannot_be() -> None:
     for scales in ([], [0.0], [1.0, -1.0]):
         with pytest.raises(ValueError, match="scales must be numbers above 0"):
-            Predictor(Eye(), scales=scales)  # type: ignore[arg-type]
-
-
-def test_a_network_without_info_says_what_it_lacks() -> None:
-    with pytest.raises(ValueError, match=r"set model\.info = ModelInfo"):
-        Predictor(Segmenter(FCN("resnet18", classes=4, width=8)))
+            eye(scales=scales)
 
 
 def test_each_part_of_the_network_keeps_its_mode() -> None:
     """A frozen encoder is in evaluation mode while the rest is trained."""
-    model = trained(FCN("resnet18", classes=11, width=8)).train()
+    predictor = trained(FCN("resnet18", classes=11, width=8))
+    model = predictor.segmenter.train()
     model.encoder.eval()
     before = {name: module.training for name, module in model.named_modules()}
     assert set(before.values()) == {False, True}
-    Predictor(model).mask(picture(20, 30))
+    predictor.mask(picture(20, 30))
     assert {name: module.training for name, module in model.named_modules()} == before
 
 
@@ -279,30 +286,30 @@ def test_images_too_large_for_a_whole_get_windows_by_themselves(monkeypatch: pyt
     model = trained(FCN("resnet18", classes=11, width=8))
     for size, windows in [((40, 60), None), ((41, 60), Windows((32, 32), (24, 24)))]:
         image = picture(*size)
-        assert Predictor(model).windows_for(image) == windows
-        assert torch.equal(Predictor(model).mask(image), Predictor(model, windows=windows).mask(image))
+        assert model.windows_for(image) == windows
+        assert torch.equal(model.mask(image), seeing(model, windows=windows).mask(image))
     said: list[str] = []
     own = Windows((64, 64))
-    for predictor in (Predictor(model), Predictor(model, windows=own)):
+    for predictor in (model, seeing(model, windows=own)):
         large = LargeImages(predictor, said.append)
         for name in ("small", "first", "second"):
             large.note(picture(*((8, 8) if name == "small" else (41, 60))), name)
     assert len(said) == 1
     assert said[0].startswith("first is 60 x 41: images of which the network would see more than ")
     assert "this one of 32 x 32 every 24 x 24" in said[0]
-    assert Predictor(model, windows=own).windows_for(picture(41, 60)) == own
+    assert seeing(model, windows=own).windows_for(picture(41, 60)) == own
 
 
 def test_what_counts_is_the_size_that_the_network_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictor_module, "MOST_WHOLE", 40 * 60)
     half = trained(FCN("resnet18", classes=11, width=8), scale=0.5)
-    assert Predictor(half).windows_for(picture(80, 120)) is None
-    assert Predictor(half).windows_for(picture(80, 122)) == Windows((2048, 2048), (1536, 1536))
-    assert Predictor(half, scales=(1.0, 2.0)).windows_for(picture(41, 60)) == Windows((1024, 1024), (768, 768))
+    assert half.windows_for(picture(80, 120)) is None
+    assert half.windows_for(picture(80, 122)) == Windows((2048, 2048), (1536, 1536))
+    assert seeing(half, scales=(1.0, 2.0)).windows_for(picture(41, 60)) == Windows((1024, 1024), (768, 768))
 
 
 def test_windows_are_lower_where_many_classes_would_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictor_module, "MOST_WHOLE", 100)
     monkeypatch.setattr(predictor_module, "_HELD", 11 * 256 * 64)
-    windows = Predictor(trained(FCN("resnet18", classes=11, width=8))).windows_for(picture(40, 64))
+    windows = trained(FCN("resnet18", classes=11, width=8)).windows_for(picture(40, 64))
     assert windows == Windows((256, 1024), (192, 768))

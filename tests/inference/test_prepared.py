@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from segrnn.compat import smp
 from segrnn.context import ReNet
 from segrnn.datasets import Preprocessing
-from segrnn.inference import Fusions, Predictor, find_fusions, fused, prepare
+from segrnn.inference import Fusions, ModelInfo, Predictor, find_fusions, fused, prepare
 from segrnn.inference.fused import FusedConvolution
 from segrnn.labels import CAMVID
-from segrnn.libraries import smp
-from segrnn.models import FCN, ModelInfo, Segmenter, add_context, recompute_encoder
+from segrnn.models import FCN, Segmenter, add_context, checkpoint_activations
 from segrnn.training.synchronize import synchronize_batch_norm
 
 NETWORKS = {
@@ -68,10 +68,10 @@ def test_logits_are_the_same_but_for_rounding(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_masks_are_the_same_but_for_ties(name: str) -> None:
     model = trained(NETWORKS[name]())
-    model.info = ModelInfo({}, CAMVID, Preprocessing((0.5,) * 3, (0.25,) * 3))
+    info = ModelInfo({}, CAMVID, Preprocessing((0.5,) * 3, (0.25,) * 3))
     image = np.random.default_rng(0).integers(256, size=(75, 101, 3), dtype=np.uint8)
-    mask = Predictor(prepare(model, find_fusions(model))).mask(image)
-    assert (mask == Predictor(model).mask(image)).float().mean() > 0.999
+    mask = Predictor(prepare(model, find_fusions(model)), info).mask(image)
+    assert (mask == Predictor(model, info).mask(image)).float().mean() > 0.999
 
 
 def test_it_follows_the_weights_that_it_is_made_of() -> None:
@@ -143,7 +143,7 @@ def test_a_network_of_one_size_is_not_folded() -> None:
 def test_what_a_training_does_to_a_network_is_no_obstacle() -> None:
     model = trained(NETWORKS["lite0"]())
     recomputing, synchronized = copy.deepcopy(model), copy.deepcopy(model)
-    recompute_encoder(recomputing)
+    checkpoint_activations(recomputing)
     synchronize_batch_norm(synchronized, on_gpu=False)
     image = torch.rand(1, 3, 40, 51)
     with torch.inference_mode():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from segrnn.libraries import smp
+from segrnn.compat import smp
 from segrnn.losses import Dice, Lovasz
 
 

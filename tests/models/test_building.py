@@ -14,14 +14,13 @@ from torch import nn
 
 import segrnn.context
 import segrnn.models
-from segrnn.config.model import load_trained
+from segrnn.compat import smp, timm
 from segrnn.datasets import Preprocessing
 from segrnn.errors import CheckpointError, ConfigError
+from segrnn.inference import ModelInfo, Predictor, load_trained
+from segrnn.inference.bundle import _digest_description
 from segrnn.labels import CAMVID
-from segrnn.libraries import smp, timm
-from segrnn.models import ModelInfo, Segmenter
 from segrnn.models.architecture import MODEL_TARGETS, STRUCTURAL, build_segmenter
-from segrnn.models.bundle import _digest_description
 
 FCN = {"_target_": "segrnn.models.FCN", "_partial_": True, "encoder_name": "resnet18", "encoder_depth": 3, "width": 8}
 RENET = {"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 4, "stride": 8}
@@ -116,8 +115,8 @@ def write_bundle(folder: Path, architecture: dict[str, Any]) -> Path:
     """A real bundle, whose description is then replaced, with a digest that fits."""
     if not folder.exists():
         model = build_segmenter({"model": FCN, "context": NONE}, CAMVID.num_classes)
-        model.info = ModelInfo({"model": FCN, "context": NONE}, CAMVID, Preprocessing((0.5,) * 3, (0.5,) * 3))
-        model.save(folder)
+        info = ModelInfo({"model": FCN, "context": NONE}, CAMVID, Preprocessing((0.5,) * 3, (0.5,) * 3))
+        Predictor(model, info).save(folder)
     content = json.loads((folder / "config.json").read_text()) | {"architecture": architecture}
     content["sha256"]["description"] = _digest_description(content)
     (folder / "config.json").write_text(json.dumps(content))
@@ -149,7 +148,7 @@ def test_no_argument_makes_a_file_reach_out(target: str, outside: Path, tmp_path
         with pytest.raises(CheckpointError, match="is no argument of an architecture"):
             load_trained(write_checkpoint(tmp_path / "evil.ckpt", architecture))
     with pytest.raises(CheckpointError, match="is no argument of an architecture"):
-        Segmenter.load(write_bundle(tmp_path / "bundle", architecture))
+        load_trained(write_bundle(tmp_path / "bundle", architecture))
 
 
 @pytest.mark.parametrize("target", NETWORKS)
@@ -171,13 +170,13 @@ def test_networks_are_built_without_their_weights(target: str, outside: Path, tm
 @pytest.mark.parametrize(
     ("part", "target"),
     [
-        ("model", "segrnn.models.bundle.load"),
-        ("model", "segrnn.models.bundle.save"),
-        ("model", "segrnn.models.Segmenter.load"),
-        ("model", "segrnn.models.segmenter.Segmenter.from_pretrained"),
+        ("model", "segrnn.inference.bundle.load_bundle"),
+        ("model", "segrnn.inference.bundle.write_bundle"),
+        ("model", "segrnn.inference.Predictor.load"),
+        ("model", "segrnn.load"),
         ("model", "segrnn.models.weights.from_hub"),
         ("model", "segrnn.models.weights.lite0_from_package"),
-        ("model", "segrnn.models.reading.read_checkpoint"),
+        ("model", "segrnn.inference.read_checkpoint"),
         ("model", "segmentation_models_pytorch.from_pretrained"),
         ("model", "segmentation_models_pytorch.create_model"),
         ("model", "segmentation_models_pytorch.encoders.get_encoder"),
@@ -200,7 +199,7 @@ def test_a_loader_is_no_network(part: str, target: object, outside: Path, tmp_pa
 
 
 def test_a_component_inside_an_argument_is_refused(outside: Path) -> None:
-    inner = {"_target_": "segrnn.models.bundle.load", "source": "somebody/something"}
+    inner = {"_target_": "segrnn.inference.bundle.load_bundle", "source": "somebody/something"}
     for value in (inner, [inner], {"deeper": [inner]}):
         with pytest.raises(ConfigError, match=r"model\.width.* holds a component"):
             build_segmenter({"model": {**FCN, "width": value}, "context": NONE}, 4)

@@ -4,15 +4,15 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-import segrnn.conf
 import torch
 from conftest import SMALL, Run, composed
 from torch import nn
 
-from segrnn.components import build
+import segrnn.conf
+from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.model import build_model
-from segrnn.config.targets import TARGETS
 from segrnn.errors import ConfigError
+from segrnn.instantiate import instantiate
 from segrnn.labels import CAMVID
 from segrnn.training.trial import takes, try_step
 
@@ -30,7 +30,7 @@ def model_of(model: str, context: str) -> nn.Module:
     overrides = [f"model={model}", f"context={context}", f"encoder={ENCODERS.get(model, 'resnet18')}"]
     if context != "none":
         overrides.append(f"context.stride={READS.get(model, 8)}")
-    return build_model(composed(*overrides), CAMVID, ())
+    return build_model(composed(*overrides), CAMVID, ())[0]
 
 
 def train_a_step(model: nn.Module, loss: nn.Module, crop: tuple[int, int]) -> None:
@@ -62,7 +62,7 @@ def check(model_name: str, context: str, losses: list[str], crop: tuple[int, int
         return False
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     for name in losses:
-        train_a_step(model, build(composed(f"loss={name}")["loss"], "loss", TARGETS), crop)
+        train_a_step(model, instantiate(composed(f"loss={name}").loss, "loss", ALLOW_LIST), crop)
     return True
 
 

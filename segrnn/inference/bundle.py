@@ -11,14 +11,13 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 from torch import Tensor
 
-from segrnn.datasets.drafts import new_folder
 from segrnn.errors import CheckpointError, SegrnnError
 from segrnn.guard import no_side_effects
+from segrnn.inference.checkpoint import WEIGHTS, digest_weights
+from segrnn.inference.info import ModelInfo
 from segrnn.labels import LabelSpace
 from segrnn.models.architecture import build_segmenter
-from segrnn.models.info import ModelInfo
 from segrnn.models.loading import load_weights
-from segrnn.models.reading import WEIGHTS, digest_weights
 from segrnn.models.segmenter import Segmenter
 from segrnn.text import markdown
 
@@ -26,24 +25,9 @@ CONFIG, CARD = "config.json", "README.md"
 _FORMAT = "segrnn bundle 1"
 
 
-def save(segmenter: Segmenter, folder: Path) -> None:
-    """Write a bundle; the folder is there whole, or not at all.
-
-    Raises:
-        OutputError: the folder is taken, or can't be written.
-        ValueError: the network has no `info`.
-    """
-    with new_folder(folder) as draft:
-        write(segmenter, draft)
-
-
-def write(segmenter: Segmenter, folder: Path) -> None:
-    """Write a bundle's files into a folder. The auxiliary head, which is for training only, is left out.
-
-    Raises:
-        ValueError: the network has no `info`.
-    """
-    content = {"format": _FORMAT, **segmenter.info.to_dict()}
+def write_bundle(segmenter: Segmenter, info: ModelInfo, folder: Path) -> None:
+    """Write a bundle's files into a folder. The auxiliary head, which is for training only, is left out."""
+    content = {"format": _FORMAT, **info.to_dict()}
     weights = {
         name: tensor.contiguous()
         for name, tensor in segmenter.state_dict().items()
@@ -53,50 +37,34 @@ def write(segmenter: Segmenter, folder: Path) -> None:
     (folder / WEIGHTS).write_bytes(serialize(weights, metadata={"format": "pt"}))
     content["sha256"] = {WEIGHTS: digest_weights(folder), "description": _digest_description(content)}
     (folder / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    _card(segmenter.info).save(folder / CARD)
+    _card(info).save(folder / CARD)
 
 
-def load(
-    source: str | Path,
-    revision: str | None = None,
-    cache_dir: str | Path | None = None,
-    force_download: bool = False,
-    local_files_only: bool = False,
-    token: str | bool | None = None,
-    allow: Sequence[str] = (),
-) -> Segmenter:
-    """Read a bundle, in evaluation mode on the CPU.
+def download_bundle(name: str) -> Path:
+    """Download a bundle from the Hugging Face hub, unless it was downloaded before, and return its folder.
 
     Args:
-        source: a folder, or the name of a model on the Hugging Face hub, ``owner/name``.
-        revision: of the model on the hub.
-        cache_dir: where what is downloaded is kept.
-        force_download: whether to download again what is there.
-        local_files_only: whether to look only at what is there.
-        token: for models that not everybody may read.
+        name: ``owner/name``.
+
+    Raises:
+        CheckpointError: it can't be had.
+    """
+    try:
+        return Path(snapshot_download(name, allow_patterns=[WEIGHTS, CONFIG]))
+    except Exception as error:  # hubs raise anything from ValueError to their own HTTP errors
+        raise CheckpointError(f"{name} is no file or folder here, and can't be had from the hub: {error}") from error
+
+
+def load_bundle(folder: Path, allow: Sequence[str] = ()) -> tuple[Segmenter, ModelInfo]:
+    """Read a bundle's network, in evaluation mode on the CPU, and what it needs to be used.
+
+    Args:
+        folder: with ``model.safetensors`` and ``config.json``.
         allow: import paths of the caller's own code that the bundle may name, ``my_package.`` for all of a package.
 
     Raises:
         CheckpointError: there is no bundle, it is damaged or was changed, or it asks for more than a network.
     """
-    folder = Path(source)
-    if not folder.is_dir():
-        if folder.exists():
-            raise CheckpointError(f"{source} is a file; a bundle is a folder with {WEIGHTS} and {CONFIG}")
-        try:
-            folder = Path(
-                snapshot_download(
-                    str(source),
-                    revision=revision,
-                    cache_dir=cache_dir,
-                    force_download=force_download,
-                    local_files_only=local_files_only,
-                    token=token,
-                    allow_patterns=[WEIGHTS, CONFIG],
-                )
-            )
-        except Exception as error:  # hubs raise anything from ValueError to their own HTTP errors
-            raise CheckpointError(f"{source} is no folder, and can't be had from the hub: {error}") from error
     content = _read(folder)
     try:
         info = ModelInfo.from_dict(content)
@@ -105,11 +73,10 @@ def load(
         load_weights(segmenter, load_file(folder / WEIGHTS))
     except Exception as error:  # what was written by another version can fail anywhere on the way
         raise CheckpointError(f"{folder} can't be loaded: {error}") from error
-    segmenter.info = info
-    return segmenter.eval()
+    return segmenter.eval(), info
 
 
-def read_weights(folder: Path) -> tuple[dict[str, Tensor], LabelSpace]:
+def read_bundle_weights(folder: Path) -> tuple[dict[str, Tensor], LabelSpace]:
     """Read the tensors of a bundle and the classes that they are for; no network is built.
 
     Raises:
@@ -127,7 +94,7 @@ def _read(folder: Path) -> dict[str, Any]:
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
             raise CheckpointError(
-                f"{folder} is no bundle: it lacks {name}. Segmenter.save and export_model write bundles"
+                f"{folder} is no bundle: it lacks {name}. Predictor.save and export_model write bundles"
             )
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
@@ -168,10 +135,10 @@ def _card(info: ModelInfo) -> ModelCard:
 Classes: {", ".join(map(markdown, info.labels.class_names))}.
 
 ```python
-from segrnn.models import Segmenter
+import segrnn
 
-model = Segmenter.load("this folder, or its name on the hub")
-mask = model.predict("street.jpg")  # train ids, (H, W)
+predictor = segrnn.load("this folder, or its name on the hub")
+mask = predictor("street.jpg")  # train ids, (H, W)
 ```
 
 {f"| score | % |{chr(10)}|---|---|{chr(10)}{scores}" if scores else "It comes without scores."}

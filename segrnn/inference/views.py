@@ -1,4 +1,4 @@
-"""One look of a network at an image: its coarse logits, and class by class what they say at the image's size."""
+"""What a network sees of an image: its coarse logits, and class by class what they say at the image's size."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Part(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Look:
+class View:
     """Logits that are never all there at the image's size, where those of 150 classes can take a gigabyte.
 
     They stay at the decoder's stride and are brought to the image's size by the same operations as in the whole, but
@@ -78,13 +78,13 @@ class Look:
         return first
 
 
-def average(looks: Sequence[Look]) -> Iterator[Part]:
-    """The mean over looks of their probabilities, some classes at a time."""
-    for parts in zip(*(look.parts() for look in looks), strict=True):
+def average(views: Sequence[View]) -> Iterator[Part]:
+    """Yield the mean over views of their probabilities, some classes at a time."""
+    for parts in zip(*(view.parts() for view in views), strict=True):
         mean = torch.zeros_like(parts[0].values)
-        for part, look in zip(parts, looks, strict=True):
-            mean += (part.values - look.log_sum).exp_()
-        yield parts[0]._replace(values=mean.div_(len(looks)).clamp_(max=1))
+        for part, view in zip(parts, views, strict=True):
+            mean += (part.values - view.log_sum).exp_()
+        yield parts[0]._replace(values=mean.div_(len(views)).clamp_(max=1))
 
 
 def winner(parts: Iterator[Part], size: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ def ordered_blocks(encoder: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
         ConfigError: the encoder can't take a small image.
 
     Example:
-        >>> from segrnn.libraries import smp
+        >>> from segrnn.compat import smp
         >>> [name for name, _ in ordered_blocks(smp.encoders.get_encoder("resnet18", depth=3, weights=None))][:4]
         ['conv1', 'layer1.0', 'layer1.1', 'layer2.0']
     """

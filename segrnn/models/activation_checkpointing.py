@@ -15,7 +15,7 @@ from segrnn.models.modes import evaluating
 from segrnn.models.segmenter import Segmenter
 
 
-def recompute_encoder(segmenter: Segmenter) -> None:
+def checkpoint_activations(segmenter: Segmenter) -> None:
     """Keep only what goes from one stage of the encoder to the next, and compute the rest again in the backward pass.
 
     Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost", arXiv 1604.06174. Losses, gradients and the
@@ -29,7 +29,7 @@ def recompute_encoder(segmenter: Segmenter) -> None:
     Example:
         >>> from segrnn.models import FCN
         >>> model = Segmenter(FCN("resnet18", classes=4, width=16))
-        >>> recompute_encoder(model)
+        >>> checkpoint_activations(model)
         >>> model(torch.zeros(2, 3, 64, 64)).sum().backward()
     """
     for stage in stages(segmenter.encoder):

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
+from segrnn.datasets import Preprocessing
 from segrnn.labels import LabelSpace
-
-if TYPE_CHECKING:
-    from segrnn.datasets import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class ModelInfo:
 
     architecture: Mapping[str, Any]
     labels: LabelSpace
-    preprocessing: "Preprocessing"
+    preprocessing: Preprocessing
     scores: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
@@ -39,14 +37,12 @@ class ModelInfo:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "ModelInfo":
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Make of primitives what `to_dict` made them of.
 
         Raises:
             ValueError: a part is not what it has to be.
         """
-        from segrnn.datasets import Preprocessing
-
         for part in ("architecture", "scores", "provenance"):
             if not isinstance(values[part], Mapping):
                 raise ValueError(f"{part} is {values[part]!r}")

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
+from segrnn.compat import smp
 from segrnn.errors import ConfigError
-from segrnn.libraries import smp
-from segrnn.training.blocks import ordered_blocks
+from segrnn.training.layer_decay import ordered_blocks
 
 ENCODERS = {
     "resnet18": (9, ["conv1", "layer1.0", "layer1.1", "layer2.0"]),

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 import segrnn
-from segrnn.datasets import SegmentationFiles, digest
+from segrnn.datasets import SegmentationDataset, digest
 from segrnn.measure import count_macs, count_parameters
 from segrnn.models import Segmenter
 from segrnn.reports.machine import find_commit
@@ -23,8 +23,8 @@ _LIBRARIES = (
 )
 
 
-def gather_facts(
-    segmenter: Segmenter, crop: Sequence[int], train: SegmentationFiles, val: SegmentationFiles
+def gather_metadata(
+    segmenter: Segmenter, crop: Sequence[int], train: SegmentationDataset, val: SegmentationDataset
 ) -> dict[str, Any]:
     """Code, data, size of the network and versions, as primitives.
 

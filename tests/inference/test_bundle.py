@@ -11,10 +11,12 @@ import pytest
 import torch
 from torch import nn
 
+import segrnn
 from segrnn.datasets import Preprocessing
 from segrnn.errors import CheckpointError, OutputError
+from segrnn.inference import ModelInfo, Predictor
 from segrnn.labels import CAMVID
-from segrnn.models import FCN, ModelInfo, Segmenter
+from segrnn.models import FCN, Segmenter
 from segrnn.models.architecture import build_segmenter
 
 ARCHITECTURE = {
@@ -34,22 +36,24 @@ IMAGE = torch.rand(1, 3, 45, 61)
 
 
 @pytest.fixture
-def model() -> Segmenter:
+def predictor() -> Predictor:
     model = build_segmenter(ARCHITECTURE, CAMVID.num_classes).to(memory_format=torch.channels_last)
     for branch in model.context.values():
         nn.init.normal_(branch.project.weight, std=0.1)
-    model.info = INFO
-    return model.eval()
+    return Predictor(model.eval(), INFO)
 
 
-def test_a_bundle_comes_back_equal(model: Segmenter, tmp_path: Path) -> None:
-    model.save(tmp_path / "new" / "bundle")
-    loaded = Segmenter.load(tmp_path / "new" / "bundle")
-    assert not loaded.training
+def logits(predictor: Predictor) -> torch.Tensor:
+    return predictor.segmenter.to(memory_format=torch.contiguous_format)(IMAGE)
+
+
+def test_a_bundle_comes_back_equal(predictor: Predictor, tmp_path: Path) -> None:
+    predictor.save(tmp_path / "new" / "bundle")
+    loaded = segrnn.load(tmp_path / "new" / "bundle")
+    assert not loaded.segmenter.training
     assert loaded.info.to_dict() == INFO.to_dict()
-    expected = model.to(memory_format=torch.contiguous_format)(IMAGE)
-    assert torch.equal(loaded(IMAGE), expected)
-    assert loaded.auxiliary is None
+    assert torch.equal(logits(loaded), logits(predictor))
+    assert loaded.segmenter.auxiliary is None
     loaded.save(tmp_path / "again")
     for name in ("config.json", "model.safetensors", "README.md"):
         assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "new" / "bundle" / name).read_bytes()
@@ -58,50 +62,63 @@ def test_a_bundle_comes_back_equal(model: Segmenter, tmp_path: Path) -> None:
     assert len({path.stat().st_mode for path in written}) == 1  # others can read them alike
 
 
-def test_the_hub_s_own_methods(model: Segmenter, tmp_path: Path) -> None:
-    model.save_pretrained(tmp_path / "bundle")
-    loaded = Segmenter.from_pretrained(tmp_path / "bundle")
-    assert torch.equal(loaded(IMAGE), model.to(memory_format=torch.contiguous_format)(IMAGE))
+def test_its_card_says_what_it_is(predictor: Predictor, tmp_path: Path) -> None:
+    predictor.save(tmp_path / "bundle")
     card = (tmp_path / "bundle" / "README.md").read_text()
     assert "library_name: segrnn" in card
     assert "| mIoU on val | 62.50 |" in card
     assert "sky, building" in card
 
 
-def test_what_is_pushed_is_a_bundle(model: Segmenter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_pushed_is_a_bundle(predictor: Predictor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pushed = {}
 
     class Api:
-        def __init__(self, token: str | None) -> None: ...
+        def create_repo(self, repo_id: str, private: bool, exist_ok: bool) -> None:
+            pushed[repo_id] = private
 
-        def create_repo(self, repo_id: str, private: bool | None, exist_ok: bool) -> "Api":
-            self.repo_id = repo_id
-            return self
+        def upload_folder(self, repo_id: str, folder_path: str) -> str:
+            pushed.update({path.name: path.read_bytes() for path in Path(folder_path).iterdir()})
+            return f"https://hub/{repo_id}"
 
-        def upload_folder(self, folder_path: Path, **_: object) -> str:
-            pushed.update({path.name: path.read_bytes() for path in folder_path.iterdir()})
-            return "url"
-
-    monkeypatch.setattr("huggingface_hub.hub_mixin.HfApi", Api)
-    assert model.push_to_hub("me/streets") == "url"
-    model.save(tmp_path / "bundle")
-    assert pushed == {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir()}
+    monkeypatch.setattr("segrnn.inference.predictor.HfApi", Api)
+    assert predictor.push_to_hub("me/streets", private=True) == "https://hub/me/streets"
+    predictor.save(tmp_path / "bundle")
+    written = {path.name: path.read_bytes() for path in (tmp_path / "bundle").iterdir()}
+    assert pushed == {"me/streets": True, **written}
 
 
-def test_it_loads_without_lightning_hydra_and_wandb(model: Segmenter, tmp_path: Path) -> None:
-    model.save(tmp_path / "bundle")
-    torch.save((IMAGE, model.to(memory_format=torch.contiguous_format)(IMAGE)), tmp_path / "expected.pt")
+def test_a_name_on_the_hub_is_downloaded(predictor: Predictor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    predictor.save(tmp_path / "cache")
+    asked = []
+
+    def download(name: str, allow_patterns: list[str]) -> str:
+        asked.append((name, allow_patterns))
+        return str(tmp_path / "cache")
+
+    monkeypatch.setattr("segrnn.inference.bundle.snapshot_download", download)
+    assert torch.equal(logits(segrnn.load("me/streets")), logits(predictor))
+    assert asked == [("me/streets", ["model.safetensors", "config.json"])]
+    for local in ("runs/best.ckpt", "me/streets/deeper", "streets"):
+        with pytest.raises(CheckpointError, match="does not exist"):
+            segrnn.load(local)
+    assert len(asked) == 1
+
+
+def test_it_loads_without_lightning_hydra_and_wandb(predictor: Predictor, tmp_path: Path) -> None:
+    predictor.save(tmp_path / "bundle")
+    torch.save((IMAGE, logits(predictor)), tmp_path / "expected.pt")
     code = f"""
 import sys
 for name in ("pytorch_lightning", "lightning_fabric", "hydra", "omegaconf", "wandb", "pickle5"):
     sys.modules[name] = None  # makes importing them fail
 import numpy as np, torch
-from segrnn.models import Segmenter
-model = Segmenter.load({str(tmp_path / "bundle")!r})
+import segrnn
+predictor = segrnn.load({str(tmp_path / "bundle")!r})
 image, expected = torch.load({str(tmp_path / "expected.pt")!r})
 torch.set_num_threads({torch.get_num_threads()})
-assert torch.equal(model(image), expected)
-mask = model.predict(np.zeros((30, 40, 3), np.uint8))
+assert torch.equal(predictor.segmenter(image), expected)
+mask = predictor(np.zeros((30, 40, 3), np.uint8))
 assert mask.shape == (30, 40) and mask.dtype == np.uint8
 """
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -122,7 +139,7 @@ def swap_classes(folder: Path) -> None:
 
 def choose_code(folder: Path) -> None:
     """With digests that fit, so that only the list of what is allowed stands against it."""
-    from segrnn.models.bundle import _digest_description
+    from segrnn.inference.bundle import _digest_description
 
     config = json.loads((folder / "config.json").read_text())
     config["architecture"]["model"]["_target_"] = "os.system"
@@ -149,27 +166,35 @@ def set_format(folder: Path) -> None:
         (lambda folder: (folder / "model.safetensors").write_bytes(b""), "model.safetensors was changed or damaged"),
     ],
 )
-def test_what_was_changed_is_refused(model: Segmenter, tmp_path: Path, damage, reason: str) -> None:
+def test_what_was_changed_is_refused(predictor: Predictor, tmp_path: Path, damage, reason: str) -> None:
     folder = tmp_path / "bundle"
-    model.save(folder)
+    predictor.save(folder)
     damage(folder)
     with pytest.raises(CheckpointError, match=f"{re.escape(str(folder))}.*{reason}"):
-        Segmenter.load(folder)
+        segrnn.load(folder)
 
 
-def test_what_is_no_bundle(model: Segmenter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_bundle(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(CheckpointError, match="is a file; a bundle is a folder"):
-        Segmenter.load(tmp_path / "file")
+    with pytest.raises(CheckpointError, match="can't be loaded: it is damaged, or holds more"):
+        segrnn.load(tmp_path / "file")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(CheckpointError, match="nobody/nothing is no folder, and can't be had from the hub"):
-        Segmenter.load("nobody/nothing")
+    with pytest.raises(
+        CheckpointError, match="nobody/nothing is no file or folder here, and can't be had from the hub"
+    ):
+        segrnn.load("nobody/nothing")
     with pytest.raises(OutputError, match="exists already"):
-        model.save(tmp_path)
+        predictor.save(tmp_path)
     with pytest.raises(OutputError, match="can't be written"):
-        model.save(tmp_path / "file" / "bundle")
-    with pytest.raises(ValueError, match=r"set model\.info = ModelInfo"):
-        Segmenter(FCN("resnet18", classes=4, width=8)).save(tmp_path / "nothing")
+        predictor.save(tmp_path / "file" / "bundle")
+
+
+def test_an_exported_file_is_saved_by_nobody(tmp_path: Path) -> None:
+    class Exported:
+        """As what ONNX Runtime computes."""
+
+    with pytest.raises(ValueError, match="this needs a Segmenter, and the network is of the class Exported"):
+        Predictor(Exported(), INFO).save(tmp_path / "nothing")  # type: ignore[arg-type]
     assert not (tmp_path / "nothing").exists()
 
 
@@ -179,15 +204,16 @@ def test_a_network_that_gives_no_logits_is_refused() -> None:
         Segmenter(smp.FPN("resnet18", encoder_weights=None, classes=4, activation="sigmoid"))
 
 
-def test_one_image_a_path_or_several(model: Segmenter, tmp_path: Path) -> None:
+def test_one_image_a_path_or_several(predictor: Predictor, tmp_path: Path) -> None:
     import numpy as np
     from PIL import Image
 
     images = [np.random.default_rng(i).integers(0, 256, (20 + i, 30, 3), np.uint8) for i in range(3)]
     Image.fromarray(images[0]).save(tmp_path / "a.png")
-    masks = model.predict([tmp_path / "a.png", Image.fromarray(images[1]), images[2]])
-    assert [mask.shape for mask in masks] == [(20, 30), (21, 30), (22, 30)]
-    assert all(np.array_equal(mask, model.predict(image)) for mask, image in zip(masks, images, strict=True))
+    tensor = torch.from_numpy(images[2]).permute(2, 0, 1)
+    masks = predictor([tmp_path / "a.png", Image.fromarray(images[1]), images[2], tensor])
+    assert [mask.shape for mask in masks] == [(20, 30), (21, 30), (22, 30), (22, 30)]
+    assert all(np.array_equal(mask, predictor(image)) for mask, image in zip(masks, [*images, images[2]], strict=True))
 
 
 def test_networks_put_together_by_hand_can_be_saved(tmp_path: Path) -> None:
@@ -196,7 +222,7 @@ def test_networks_put_together_by_hand_can_be_saved(tmp_path: Path) -> None:
 
     make = {"encoder_name": "resnet18", "width": 8}
     model = add_context(FCN(**make, classes=11), partial(ReNet, hidden=4), stride=8).eval()
-    model.info = ModelInfo(
+    info = ModelInfo(
         {
             "model": {"_target_": "segrnn.models.FCN", "_partial_": True, **make},
             "context": {"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 4, "stride": 8},
@@ -204,6 +230,6 @@ def test_networks_put_together_by_hand_can_be_saved(tmp_path: Path) -> None:
         CAMVID,
         Preprocessing((0.5,) * 3, (0.5,) * 3),
     )
-    model.save(tmp_path / "bundle")
-    assert torch.equal(Segmenter.load(tmp_path / "bundle")(IMAGE), model(IMAGE))
+    Predictor(model, info).save(tmp_path / "bundle")
+    assert torch.equal(segrnn.load(tmp_path / "bundle").segmenter(IMAGE), model(IMAGE))
     assert "It comes without scores" in (tmp_path / "bundle" / "README.md").read_text()

@@ -7,8 +7,8 @@ import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 
-from segrnn.models import FCN, Segmenter, recompute_encoder
-from segrnn.models.recompute import stages
+from segrnn.models import FCN, Segmenter, checkpoint_activations
+from segrnn.models.activation_checkpointing import stages
 
 STAGES = {
     "resnet18": ["layer1", "layer2", "layer3", "layer4"],
@@ -25,7 +25,7 @@ def pair(encoder: str) -> tuple[Segmenter, Segmenter]:
     torch.manual_seed(0)
     plain = Segmenter(smp.FPN(encoder, encoder_weights=None, classes=4)).train()
     twin = copy.deepcopy(plain)
-    recompute_encoder(twin)
+    checkpoint_activations(twin)
     return plain, twin
 
 
@@ -131,7 +131,7 @@ def test_prediction_and_other_images_after_it() -> None:
     network = FCN("resnet18", classes=4, width=16).eval()
     segmenter, image = Segmenter(network), torch.rand(1, 3, 45, 61)
     expected = segmenter(image)
-    recompute_encoder(segmenter)
+    checkpoint_activations(segmenter)
     for context in (torch.no_grad(), torch.inference_mode()):
         with context:
             assert torch.equal(segmenter(image), expected)

@@ -2,8 +2,11 @@
 
 import importlib
 import inspect
+import sysconfig
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
 from segrnn.errors import ConfigError, SegrnnError
@@ -19,7 +22,7 @@ _SCALARS: dict[Any, tuple[set[type], str]] = {
 """What a parameter with such an annotation takes, and how that is called."""
 
 
-def build(config: Any, path: str, allow: Sequence[str]) -> Any:
+def instantiate(config: Any, path: str, allow: Sequence[str]) -> Any:
     """Instantiate a component, given as plain containers with ``_target_``, and the components among its arguments.
 
     ``_partial_: true`` gives what makes the component, once the arguments that lack are known. Keys are as in
@@ -34,25 +37,29 @@ def build(config: Any, path: str, allow: Sequence[str]) -> Any:
         ConfigError: a target that is not allowed or does not exist, arguments that it refuses, or a word for a number.
 
     Example:
-        >>> build({"_target_": "torch.nn.ReLU"}, path="activation", allow=["torch.nn."])
+        >>> instantiate({"_target_": "torch.nn.ReLU"}, path="activation", allow=["torch.nn."])
         ReLU()
     """
     if isinstance(config, Mapping):
         if "_target_" not in config:
-            return {key: build(value, f"{path}.{key}", allow) for key, value in config.items()}
+            return {key: instantiate(value, f"{path}.{key}", allow) for key, value in config.items()}
         target = find(config["_target_"], path, allow)
-        arguments = {key: build(value, f"{path}.{key}", allow) for key, value in config.items() if key not in _SPECIAL}
+        arguments = {
+            key: instantiate(value, f"{path}.{key}", allow) for key, value in config.items() if key not in _SPECIAL
+        }
         _check_scalars(target, path, arguments)
         if config.get("_partial_"):
             return partial(target, **arguments)
         return call(target, f"{path} ({config['_target_']})", **arguments)
     if isinstance(config, Sequence) and not isinstance(config, str):
-        return [build(value, f"{path}[{i}]", allow) for i, value in enumerate(config)]
+        return [instantiate(value, f"{path}[{i}]", allow) for i, value in enumerate(config)]
     return config
 
 
 def call(component: Any, path: str, /, *args: Any, **kwargs: Any) -> Any:
     """Call a ``_partial_`` component, with errors that name its place in the configuration.
+
+    An exception that the user's own code raises stays as it is: its author needs the traceback.
 
     Raises:
         ConfigError: arguments that it refuses, or a library that it misses.
@@ -62,7 +69,26 @@ def call(component: Any, path: str, /, *args: Any, **kwargs: Any) -> Any:
     except SegrnnError:
         raise
     except (AssertionError, TypeError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        if _comes_from_the_user(error):
+            raise
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _comes_from_the_user(error: BaseException) -> bool:
+    """Tell whether an exception, or what caused it, has passed through code that is neither ours nor installed."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    if any(not _is_known(frame.f_code.co_filename) for frame in frames):
+        return True
+    return error.__cause__ is not None and _comes_from_the_user(error.__cause__)
+
+
+def _is_known(file: str) -> bool:
+    parts = Path(file).parts
+    return file.startswith(("<", *_KNOWN)) or "site-packages" in parts or "dist-packages" in parts
+
+
+_KNOWN = (str(Path(__file__).parent), sysconfig.get_path("stdlib"))
+"""Where our own code and Python's lie."""
 
 
 def check_plain(value: Any, path: str) -> None:

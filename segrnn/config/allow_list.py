@@ -1,6 +1,6 @@
 """What the user's own configuration may name."""
 
-TARGETS = (
+ALLOW_LIST = (
     "segrnn.models.weights.",
     "segrnn.datasets.statistics.",
     "segrnn.losses.",

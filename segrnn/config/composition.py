@@ -1,0 +1,44 @@
+"""A command's configuration without its command line: for notebooks, scripts and tests."""
+
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+import hydra
+from hydra import initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from segrnn.config.command import CONF, explain
+from segrnn.config.defaults import store_defaults
+from segrnn.config.parsing import Config
+from segrnn.config.typed import quote_texts
+from segrnn.errors import ConfigError
+
+C = TypeVar("C", bound=Config)
+
+
+def compose(command: type[C], overrides: Sequence[str] = ()) -> C:
+    """Compose the configuration that a command would get.
+
+    Args:
+        command: the class of its configuration.
+        overrides: what would stand on the command line.
+
+    Raises:
+        ConfigError: an override that can't be, or a value that is wrong.
+
+    Example:
+        >>> from segrnn.config.schema import Train
+        >>> compose(Train, ["context=none", "trainer.max_steps=10"]).trainer.max_steps
+        10
+    """
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", command.__name__).lower()
+    GlobalHydra.instance().clear()
+    store_defaults()
+    try:
+        with initialize_config_module(CONF, version_base="1.3"):
+            return command.parse(hydra.compose(name, quote_texts(list(overrides), name, CONF)))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error, name)) from error

@@ -1,0 +1,166 @@
+"""A knob: a field of a configuration with its default, its range and what it does, in one place."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from math import isfinite
+from typing import Any, get_type_hints
+
+from segrnn.errors import ConfigError
+
+REQUIRED = "???"
+"""The default of a knob that has none: the user has to say it."""
+
+_LARGEST = 2**32 - 1
+"""The largest whole number: what generators of random numbers take as a seed, and more steps than anybody takes."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a value must be, beside its type.
+
+    Args:
+        at_least: the smallest number.
+        or_all: whether -1 is allowed too, and stands for all that there are.
+        above: what each number must be greater than.
+        share: whether a number is between 0 and 1.
+        length: how many values a list has.
+        filled: what a list must hold at least one of; empty where it may be empty.
+        options: the words that a text may be.
+    """
+
+    at_least: float | None = None
+    or_all: bool = False
+    above: float | None = None
+    share: bool = False
+    length: int | None = None
+    filled: str = ""
+    options: tuple[str, ...] = ()
+
+    def check(self, key: str, value: Any) -> None:
+        """Refuse a value outside of these limits.
+
+        Raises:
+            ConfigError: the value is outside.
+        """
+        numbers = value if isinstance(value, list) else [value]
+        if self.options and str(value).lower() not in self.options:
+            raise ConfigError(f"{key}={value} must be one of {', '.join(self.options)}")
+        if self.filled and not value:
+            raise ConfigError(f"{key}=[] must hold at least one {self.filled}")
+        if value is None or not all(isinstance(number, int | float) for number in numbers):
+            return
+        if self.or_all and value == -1:
+            return
+        if self.at_least is not None and min(numbers) < self.at_least:
+            unless = ", or -1 for all that there are" if self.or_all else ""
+            raise ConfigError(f"{key}={value} must be at least {self.at_least}{unless}")
+        if self.length is not None and len(numbers) != self.length:
+            raise ConfigError(f"{key}={value} must be {self.length} numbers")
+        if self.above is not None and min(numbers) <= self.above:
+            raise ConfigError(f"{key}={value} must be above {self.above}")
+        if self.share and not 0 <= value <= 1:
+            raise ConfigError(f"{key}={value} must be between 0 and 1")
+
+
+def knob(about: str, default: Any = MISSING, limits: Limits = Limits()) -> Any:
+    """Describe a field of a configuration.
+
+    Args:
+        about: one line for the documentation.
+        default: its value where nobody chooses another; none if a file of ``conf/`` always has one.
+        limits: what its value must be, beside its type.
+
+    Example:
+        >>> @dataclass
+        ... class Search:
+        ...     trials: int = knob("How many runs.", 20, Limits(at_least=1))
+        >>> Search().trials
+        20
+    """
+    metadata = {"about": about, "limits": limits}
+    if isinstance(default, list | dict):
+        return field(default_factory=lambda: type(default)(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def defaults(schema: type) -> dict[str, Any]:
+    """Return the defaults of a configuration, as a file of ``conf/`` would hold them.
+
+    Args:
+        schema: its class.
+    """
+    found: dict[str, Any] = {}
+    for each, annotation in _fields(schema):
+        if is_dataclass(annotation):
+            assert isinstance(annotation, type)
+            if inner := defaults(annotation):
+                found[each.name] = inner
+        elif each.default is not MISSING:
+            found[each.name] = each.default
+        elif each.default_factory is not MISSING:
+            found[each.name] = each.default_factory()
+    return found
+
+
+def check_limits(config: Any, prefix: str = "") -> None:
+    """Refuse values of a parsed configuration that are out of range.
+
+    Args:
+        config: an object of a class of configurations.
+        prefix: of its keys.
+
+    Raises:
+        ConfigError: a value is out of range; the message names its key.
+    """
+    for each in fields(config):
+        key, value = f"{prefix}{each.name}", getattr(config, each.name)
+        if is_dataclass(value):
+            check_limits(value, f"{key}.")
+            continue
+        for inner, number in flatten({key: value}):
+            numbers = number if isinstance(number, list) else [number]
+            if any(_is_too_large(each) for each in numbers):
+                raise ConfigError(f"{inner}={number} must be a number below 2^32")
+        each.metadata.get("limits", Limits()).check(key, value)
+
+
+def _is_too_large(number: Any) -> bool:
+    return isinstance(number, int | float) and (not isfinite(number) or (isinstance(number, int) and number > _LARGEST))
+
+
+def length_of(each: Field[Any]) -> int | None:
+    """Return how many values the list in a field has; None where it may have any number."""
+    limits: Limits = each.metadata.get("limits", Limits())
+    return limits.length
+
+
+def describe_knobs(schema: type, prefix: str = "") -> list[tuple[str, Any, str]]:
+    """Return key, default and description of every knob with a default, for the documentation.
+
+    Args:
+        schema: the class of a configuration.
+        prefix: of its keys.
+    """
+    rows: list[tuple[str, Any, str]] = []
+    own = defaults(schema)
+    for each, annotation in _fields(schema):
+        key = f"{prefix}{each.name}"
+        if is_dataclass(annotation):
+            assert isinstance(annotation, type)
+            rows += describe_knobs(annotation, f"{key}.")
+        elif each.name in own:
+            rows.append((key, own[each.name], each.metadata.get("about", "")))
+    return rows
+
+
+def _fields(schema: type) -> list[tuple[Field[Any], Any]]:
+    hints = get_type_hints(schema)
+    return [(each, hints[each.name]) for each in fields(schema)]
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return the values of nested mappings by their keys, joined with dots."""
+    flat: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        flat += flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+    return flat

@@ -1,0 +1,109 @@
+"""Checkpoints of a training: what they hold beside tensors, and a network from one, without running what it holds."""
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from segrnn import __version__
+from segrnn.datasets import Preprocessing
+from segrnn.errors import CheckpointError
+from segrnn.guard import no_side_effects
+from segrnn.inference.info import ModelInfo
+from segrnn.labels import LabelSpace
+from segrnn.models import Segmenter, load_weights
+from segrnn.models.architecture import build_segmenter
+
+KEY = "segrnn"
+"""Where, in a checkpoint, stands what is needed to rebuild the network."""
+
+WEIGHTS = "model.safetensors"
+"""The tensors in a bundle."""
+
+
+def read_checkpoint(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
+    """A checkpoint of segrnn; its tensors stay on the disk until they are used.
+
+    Args:
+        path: the file.
+        keys: what it must hold.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, holds code, or was not written by segrnn.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist; training writes <run>/checkpoints/best.ckpt and last.ckpt")
+    file = f"{path} ({path.stat().st_size} bytes)"
+    try:
+        whole = zipfile.is_zipfile(path)  # the directory of a cut one is missing
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=whole)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{file} can't be loaded: it is damaged, or holds more than tensors and primitives, and so might run code"
+        ) from error
+    except Exception as error:  # a damaged file can fail anywhere on the way, with anything
+        raise CheckpointError(f"{file} can't be loaded: damaged, or no checkpoint: {_first_line(error)}") from error
+    lacking = [key for key in keys if not isinstance(checkpoint, dict) or key not in checkpoint]
+    if lacking:
+        raise CheckpointError(f"{file} can't be loaded: no checkpoint of segrnn, it lacks {', '.join(lacking)}")
+    return checkpoint
+
+
+def digest_weights(path: str | Path) -> str:
+    """What tells the weights of a checkpoint, or of a bundle's folder, from all others: SHA-256 of their file."""
+    path = Path(path)
+    with (path / WEIGHTS if path.is_dir() else path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def to_checkpoint(info: ModelInfo) -> dict[str, Any]:
+    """Return what a checkpoint holds beside the tensors, as primitives."""
+    return {
+        "version": __version__,
+        "config": info.provenance["config"],
+        "labels": info.labels.to_dict(),
+        "preprocessing": info.preprocessing.to_dict(),
+    }
+
+
+def load_checkpoint(path: str | Path, allow: Sequence[str] = ()) -> tuple[Segmenter, ModelInfo]:
+    """Rebuild a trained network from a checkpoint, in evaluation mode, and what it needs to be used.
+
+    Args:
+        path: a checkpoint.
+        allow: import paths of the caller's own code that the file may name.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, was not written by segrnn, or asks for more than a network.
+    """
+    checkpoint = read_checkpoint(path, (KEY, "state_dict", "global_step"))
+    try:
+        kept = checkpoint[KEY]
+        labels, preprocessing = LabelSpace.from_dict(kept["labels"]), Preprocessing.from_dict(kept["preprocessing"])
+        with no_side_effects("building its network"):
+            segmenter = build_segmenter(kept["config"], labels.num_classes, allow)
+        load_weights(segmenter, weights_of(checkpoint))
+        validations = checkpoint.get("callbacks", {}).get("Checkpoints", {}).get("validations", [])
+        scores = {f"mIoU on {kept['config']['data']['split']}": validations[-1][1]} if validations else {}
+        provenance = {"version": kept["version"], "step": checkpoint["global_step"]}
+        architecture = {part: kept["config"][part] for part in ("model", "context")}
+        info = ModelInfo(architecture, labels, preprocessing, scores, {**provenance, "config": dict(kept["config"])})
+        return segmenter.eval(), info
+    except Exception as error:  # a damaged file can fail anywhere on the way, with anything
+        raise CheckpointError(f"{path} can't be loaded: {error}") from error
+
+
+def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The network's state dict, from one of the training module; the averaged one, where there is an average."""
+    state: Mapping[str, Tensor] = checkpoint["state_dict"]
+    return {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}

@@ -1,0 +1,90 @@
+"""Write a network for other programs: ``python -m segrnn.export_model ckpt=... format=... output=...``."""
+
+from pathlib import Path
+
+import torch
+from rich.progress import track
+
+from segrnn.config.data import build_scored
+from segrnn.config.schema import ExportModel
+from segrnn.errors import ConfigError, OutputError
+from segrnn.export import Exported, OnnxModel, describe, export_onnx, export_torch, label, quantize_int8
+from segrnn.inference import ModelInfo, Predictor, load_trained
+from segrnn.metrics import ConfusionMatrix, Scores
+from segrnn.text import nearest, tell
+
+_SUFFIXES = {"bundle": "", "onnx": ".onnx", "torch_export": ".pt2"}
+
+
+def export_model(config: ExportModel, run_dir: Path) -> list[Path]:
+    """Write a bundle, an ONNX file with a bundle beside it, or a file of torch.export.
+
+    Args:
+        config: of ``conf/export_model.yaml``.
+        run_dir: nothing is written there.
+
+    Returns:
+        What was written.
+
+    Raises:
+        SegrnnError: the checkpoint or the configuration is at fault, the network can't be exported so, or the exported
+            file computes something else.
+    """
+    output, name = Path(config.output), config.format
+    if name not in _SUFFIXES:
+        raise ConfigError(f"format={name} must be one of {', '.join(_SUFFIXES)}{nearest(name, _SUFFIXES)}")
+    if output.suffix != _SUFFIXES[name] and name != "bundle":
+        raise ConfigError(f"output={output}: for format={name}, a file that ends in {_SUFFIXES[name]} is wanted")
+    if config.int8 and name != "onnx":
+        raise ConfigError(f"int8=true is for format=onnx, not for {name}")
+    outputs = {_SUFFIXES[name][1:] or name: output}
+    if name == "onnx":
+        outputs["bundle"] = output.with_suffix("")
+    if config.int8:
+        outputs["int8 ONNX"] = output.with_suffix(".int8.onnx")
+    for path in outputs.values():
+        if path.exists():
+            raise OutputError(f"{path} exists already and would be overwritten: remove it, or choose another output")
+    predictor = Predictor(*load_trained(config.ckpt, config.allow))
+    if name == "bundle":
+        predictor.save(output)
+    else:
+        _export(predictor, output, config)
+    for what, path in outputs.items():
+        tell(f"{what:24}{path}")
+    return list(outputs.values())
+
+
+def _export(predictor: Predictor, output: Path, config: ExportModel) -> None:
+
+    info = predictor.info
+    exported = Exported(predictor.segmenter, info.preprocessing if config.normalize else None, config.argmax)
+    facts = describe(info.labels, info.preprocessing)
+    size = (config.size[0], config.size[1]) if config.size else None
+    write = export_onnx if config.format == "onnx" else export_torch
+    difference = write(exported, output, size, facts)
+    what = "share of pixels that differ" if config.argmax else "largest difference of logits"
+    tell(f"compared with the network on two inputs: {what} {difference:.1e}")
+    if config.format == "onnx":
+        predictor.save(output.with_suffix(""))
+    if config.int8:
+        small = output.with_suffix(".int8.onnx")
+        quantize_int8(output, small)
+        _compare(predictor.info, [output, small], config)
+
+
+def _compare(info: ModelInfo, paths: list[Path], config: ExportModel) -> None:
+    """Print the mIoU of ONNX files on the data."""
+    split, data = build_scored(config.data, info, config.allow)
+    dataset = split.first(config.max_images)
+    models = [OnnxModel(path) for path in paths]
+    counted = [ConfusionMatrix(info.labels.num_classes) for _ in models]
+    for index in track(range(len(dataset)), description="mIoU of the files"):
+        sample = dataset[index]
+        for file, confusion in zip(models, counted, strict=True):
+            confusion.update(label(file, info.preprocessing, sample.image), torch.from_numpy(sample.mask))
+    mious = [Scores(each.counts.numpy(), info.labels.class_names).miou for each in counted]
+    for path, miou in zip(paths, mious, strict=True):
+        size = path.stat().st_size / 2**20
+        tell(f"{path}: {size:.1f} MiB, mIoU {100 * miou:.2f} % on {len(dataset)} images of {data.split}")
+    tell(f"8-bit weights cost {100 * (mious[0] - mious[1]):.2f} points")

@@ -1,0 +1,181 @@
+"""Write masks: ``python -m segrnn.predict ckpt=... input=... output=...``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.progress import track
+
+from segrnn.config.parsing import plain
+from segrnn.config.predictor import build_predictor
+from segrnn.config.schema import Predict
+from segrnn.datasets import read_image
+from segrnn.errors import ConfigError, DataError, OutputError
+from segrnn.inference import (
+    FORMATS,
+    PICTURES,
+    VIDEO_SUFFIXES,
+    LargeImages,
+    Video,
+    digest_weights,
+    find_images,
+    plan,
+    plan_frames,
+    rules_for,
+    take_up,
+    write_submission,
+    write_video,
+)
+from segrnn.labels.space import ByteArray
+from segrnn.text import nearest, tell
+
+SUBMISSION = "submission"
+
+
+def predict(config: Predict, run_dir: Path) -> list[Path]:
+    """Write a file for each image or each frame of a video, a video, or an archive for a benchmark's server.
+
+    Images that can't be read are left out and named at the end; of an archive, none may be missing. A start with the
+    settings of an earlier one that was cut short does what that has left to do.
+
+    Args:
+        config: of ``conf/predict.yaml``.
+        run_dir: nothing is written there.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        SegrnnError: the checkpoint, the configuration, the output or an image is at fault.
+    """
+    formats = [*FORMATS, SUBMISSION]
+    name, source = config.format, Path(config.input)
+    if name not in formats:
+        raise ConfigError(f"format={name} must be one of {', '.join(formats)}{nearest(name, formats)}")
+    if name == SUBMISSION:
+        return _write_submission(config)
+    if source.suffix.lower() not in VIDEO_SUFFIXES:
+        return _write_files(config)
+    is_video = Path(config.output).suffix.lower() in VIDEO_SUFFIXES
+    return _write_video(config) if is_video else _write_frames(config)
+
+
+def _write_files(config: Predict) -> list[Path]:
+
+    output, (suffix, write) = Path(config.output), FORMATS[config.format]
+    jobs = plan(Path(config.input), output, suffix, config.inside, tell)
+    predictor = build_predictor(config)
+    left = take_up(jobs, output, _settings(config), config.overwrite)
+    _say_kept(len(jobs) - len(left), len(jobs), output)
+    written, broken, large = [], [], LargeImages(predictor, tell)
+    for job in track(left, description="predict"):
+        try:
+            image = read_image(job.image, config.max_pixels)
+        except DataError as error:
+            broken.append(str(error))
+            continue
+        large.note(image, job.image)
+        write(job.mask, predictor, image)
+        written.append(job.mask)
+    tell(f"{len(written)} masks ({config.format}) in {output}")
+    if broken:
+        raise DataError(f"{len(broken)} of {len(jobs)} images have no mask:\n" + "\n".join(broken))
+    return written
+
+
+def _write_frames(config: Predict) -> list[Path]:
+    """A file for each frame of a video, numbered from 1."""
+    output, (suffix, write) = Path(config.output), FORMATS[config.format]
+    video = Video(Path(config.input), config.max_pixels)
+    predictor = build_predictor(config)
+    jobs = plan_frames(video.path, output, suffix)
+    left = take_up(jobs, output, _settings(config), config.overwrite)
+    kept = {job.mask for job in jobs} - {job.mask for job in left}
+    _say_kept(len(kept), video.promised, output)
+    written, number = [], 0
+    for number, frame in enumerate(track(video, description="predict", total=video.promised), start=1):
+        mask = output / f"{number:06d}{suffix}"
+        if mask not in kept:
+            write(mask, predictor, frame)
+            written.append(mask)
+    _say_decoded(number, video)
+    tell(f"{len(written)} masks ({config.format}) in {output}")
+    return written
+
+
+def _write_video(config: Predict) -> list[Path]:
+
+    output, name = Path(config.output), config.format
+    if name not in ("color", "overlay"):
+        raise ConfigError(f"format={name}: a video's compression changes ids: choose format=overlay or a folder")
+    _check_free(config)
+    video = Video(Path(config.input), config.max_pixels)
+    predictor = build_predictor(config)
+    count = 0
+
+    def paint() -> Iterator[ByteArray]:
+        nonlocal count
+        for frame in track(video, description="predict", total=video.promised):
+            count += 1
+            yield PICTURES[name](predictor, frame)
+
+    write_video(output, video.rate, paint())
+    _say_decoded(count, video)
+    tell(f"{count} frames ({name}) in {output}")
+    return [output]
+
+
+def _say_decoded(count: int, video: Video) -> None:
+    for remark in video.remarks:
+        tell(remark)
+    if video.promised and count < video.promised:
+        tell(f"{count} of the {video.promised} frames that {video.path} promises could be decoded")
+
+
+def _write_submission(config: Predict) -> list[Path]:
+
+    output = Path(config.output)
+    if output.suffix != ".zip":
+        raise OutputError(f"output={output}: a submission is one zip archive, output=<name>.zip")
+    _check_free(config)
+    images = find_images(Path(config.input), config.inside, tell)
+    predictor = build_predictor(config)
+    labels = predictor.info.labels
+    rules, large = rules_for(labels), LargeImages(predictor, tell)
+
+    def masks() -> Iterator[tuple[str, ByteArray]]:
+        for name, file in track(images.items(), description="predict"):
+            image = read_image(file, config.max_pixels)
+            if rules.size not in (None, image.shape[:2]):
+                height, width = rules.size
+                raise DataError(
+                    f"{file} is {image.shape[1]} x {image.shape[0]}; {labels.name} wants masks of {width} x {height}"
+                )
+            large.note(image, file)
+            yield name, predictor.mask(image).cpu().numpy()
+
+    count = write_submission(output, rules, masks())
+    tell(f"{output}: {count} masks; names, sizes, modes and ids are as {labels.name} wants them")
+    if rules.splits and count not in rules.splits.values():
+        wanted = ", ".join(f"{images} of {split}" for split, images in rules.splits.items())
+        tell(f"mind that the benchmark wants all images of a split: {wanted}")
+    return [output]
+
+
+def _check_free(config: Predict) -> None:
+
+    output = config.output
+    if Path(output).exists() and not config.overwrite:
+        raise OutputError(f"{output} exists already: choose another output, or replace it with overwrite=true")
+
+
+def _settings(config: Predict) -> dict[str, Any]:
+    """All that masks depend on; the network by its weights, which may have come to lie elsewhere."""
+    kept = {key: plain(config)[key] for key in ("inside", "format", "scales", "flip", "windows")}
+    return {"weights": digest_weights(config.ckpt), "input": str(Path(config.input).resolve()), **kept}
+
+
+def _say_kept(kept: int, jobs: int | None, output: Path) -> None:
+    if kept:
+        of = f" of {jobs}" if jobs else ""
+        tell(f"{kept}{of} masks are in {output} already, from an earlier start; overwrite=true makes them anew")

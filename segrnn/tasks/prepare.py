@@ -1,0 +1,138 @@
+"""Get datasets ready: ``python -m segrnn.prepare download``, ``extract``, ``check``, ``stats``, ``pack``."""
+
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from segrnn.config.data import build_dataset
+from segrnn.config.schema import PrepareCheck, PrepareDownload, PrepareExtract, PreparePack, PrepareStats
+from segrnn.datasets.checking import find_problems
+from segrnn.datasets.extract import extract_archive
+from segrnn.datasets.occurrence import describe_occurrence, look
+from segrnn.datasets.packing import Pack, new_pack
+from segrnn.datasets.parallel import for_each
+from segrnn.datasets.statistics import ClassStatistics, count_classes
+from segrnn.errors import DataError
+from segrnn.instantiate import call, instantiate
+from segrnn.reports import PlainConsole, print_statistics, write_statistics
+from segrnn.text import tell
+
+
+def download(config: PrepareDownload, run_dir: Path) -> list[Path]:
+    """Fetch a dataset's archives into its root.
+
+    Args:
+        config: of ``conf/prepare_download.yaml``.
+        run_dir: nothing is written there.
+
+    Returns:
+        Where they are.
+
+    Raises:
+        SegrnnError: the configuration is at fault, or a file can't be had, verified or written.
+    """
+    fetch = instantiate(config.download, "download", ("segrnn.datasets.", *config.allow))
+    archives: list[Path] = call(fetch, "download", Path(config.data.root))
+    tell(f"{config.data.root}: {', '.join(path.name for path in archives) or 'there is nothing to download'}")
+    return archives
+
+
+def extract(config: PrepareExtract, run_dir: Path) -> list[Path]:
+    """Extract an archive into a new folder, in full or not at all.
+
+    Args:
+        config: of ``conf/prepare_extract.yaml``.
+        run_dir: nothing is written there.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        SegrnnError: the archive is broken or not to be trusted, or the folder can't be made.
+    """
+    files = extract_archive(Path(config.archive), Path(config.output), config.inside)
+    tell(f"{len(files)} files in {config.output}")
+    return files
+
+
+def check(config: PrepareCheck, run_dir: Path) -> None:
+    """Decode every image and label in full and print what is wrong with them, one line each.
+
+    Args:
+        config: of ``conf/prepare_check.yaml``.
+        run_dir: nothing is written there.
+
+    Raises:
+        SegrnnError: something is wrong with at least one file, or there are none.
+    """
+    console = PlainConsole(soft_wrap=True)
+    count = 0
+    for split in config.splits:
+        dataset = build_dataset(config.data, split, config.allow, strict=False)
+        found = for_each(dataset, find_problems, config.workers)
+        per_pair = list(track(found, f"check {split}", total=len(dataset), console=console))
+        of_split = [*dataset.unlabelled, *dataset.orphans, *(problem for some in per_pair for problem in some)]
+        for problem in of_split:
+            console.print(problem)
+        remarks = list(dataset.remarks)
+        if not of_split:  # or a label can't be read
+            held = track(for_each(dataset, look, config.workers), f"look at {split}", len(dataset), console=console)
+            remarks += describe_occurrence(dataset, list(held))
+        for remark in remarks:
+            console.print(remark)
+        console.print(f"{split}: {len(dataset)} pairs of image and label, {len(of_split)} problems")
+        count += len(of_split)
+    if count:
+        raise DataError(f"{count} problems in {config.data.root}, listed above")
+
+
+def stats(config: PrepareStats, run_dir: Path) -> Path:
+    """Count the pixels of each class in every label of a split; print and write what follows from it.
+
+    Args:
+        config: of ``conf/prepare_stats.yaml``.
+        run_dir: nothing is written there.
+
+    Returns:
+        The file, for ``data.stats=``.
+
+    Raises:
+        SegrnnError: a label can't be read, or the file can't be written.
+    """
+    data, output = config.data, Path(config.output)
+    dataset = build_dataset(data, data.train_split, config.allow)
+    counts = list(track(for_each(dataset, count_classes, config.workers), "count", total=len(dataset)))
+    names = tuple(pair.name for pair in dataset.pairs)
+    statistics = ClassStatistics(dataset.labels.class_names, names, np.stack(counts))
+    write_statistics(statistics, output)
+    print_statistics(statistics, f"{len(dataset)} images, {data.train_split} of {data.name}")
+    tell(
+        f"{output}: with data.stats={output}, loss=weighted_cross_entropy weights classes by it, and "
+        "data.repeat_threshold=<share> shows images of rare classes more often"
+    )
+    return output
+
+
+def pack(config: PreparePack, run_dir: Path) -> Path:
+    """Copy a dataset to arrays that need no decoding, in a folder that ``data=folder`` reads.
+
+    Args:
+        config: of ``conf/prepare_pack.yaml``.
+        run_dir: nothing is written there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        SegrnnError: a file can't be read, the folder is not empty, or the disk is too small.
+    """
+    output = Path(config.output)
+    datasets = [build_dataset(config.data, split, config.allow) for split in config.splits]
+    size = 0
+    with new_pack(datasets, output) as draft:
+        for dataset in datasets:
+            written = for_each(dataset, Pack(draft), config.workers)
+            size += sum(track(written, f"pack {dataset.split}", total=len(dataset)))
+    tell(f"{size / 1e9:.2f} GB in {output}: train on it with data=folder data.root={output} and the crops of your data")
+    return output

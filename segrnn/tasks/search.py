@@ -1,0 +1,249 @@
+"""Search for settings: ``python -m segrnn.search study.name=... study.space=...``."""
+
+import gc
+import os
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from segrnn.claims import claimed
+from segrnn.config.differences import differences
+from segrnn.config.parsing import plain
+from segrnn.config.schema import Sampler, Search, Train
+from segrnn.config.space import Choices, Range, Value, read_space
+from segrnn.config.trials import check_trials, compose_trial, train_overrides, write_overrides
+from segrnn.errors import ConfigError, Interrupted, Pruned, SegrnnError, TrainingError
+from segrnn.processes import world_size
+from segrnn.reports import TrialResult, print_trials, rank_trials, write_trials
+from segrnn.tasks.train import train
+from segrnn.text import tell
+
+try:
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.trial import TrialState
+except ModuleNotFoundError as error:  # the package is optional
+    raise ConfigError('a search needs optuna, which is not installed: pip install "segrnn[search]"') from error
+
+
+def search(config: Search, run_dir: Path) -> list[TrialResult]:
+    """Run the trials of a study, or the rest of them.
+
+    Each trial is a training run in a folder of its own; its value is the mIoU of its last validation. That is where
+    its schedule ends, and the highest of many validations would favour trials whose scores are noisy.
+
+    Args:
+        config: of ``conf/search.yaml``, by Hydra's command line.
+        run_dir: the folder for ``study.journal``, ``search.csv``, ``search.png`` and ``trial_<n>``.
+
+    Raises:
+        SegrnnError: the configuration, the data or the folder is at fault; the search was told to end; or no trial came
+            to its end.
+    """
+    _check_start(config)
+    space = read_space(config.study.space)
+    if not (run_dir / _JOURNAL).exists():  # or it was checked when the study began
+        check_trials(space)
+    with claimed(run_dir, tell):
+        study = _open_study(run_dir / _JOURNAL, config)
+        if missing := config.study.trials - len(_ended(study)):
+            tell(f"{max(missing, 0)} of {config.study.trials} trials to run; search directory: {run_dir}")
+        _run_trials(study, space, config, run_dir)
+        results = _results(study)
+        _write(results, space, run_dir)
+    _report(results, config.study.name, run_dir)
+    return results
+
+
+_JOURNAL = "study.journal"
+
+
+def _check_start(config: Search) -> None:
+    """Refuse what a search can't do, before anything is written."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it also tells of each trial, in other words
+    if config.ckpt:
+        raise ConfigError(
+            f"ckpt={config.ckpt} is of one run; a search goes on by itself. To start its trials from trained "
+            "weights: weights=<checkpoint>"
+        )
+    trainer = config.trainer
+    if trainer.devices != 1 or trainer.num_nodes != 1 or world_size() > 1:
+        raise ConfigError(
+            f"the trials of a search are runs of one process: trainer.devices={trainer.devices} and "
+            f"trainer.num_nodes={trainer.num_nodes} must be 1, without torchrun or srun. Search with a shorter "
+            "or smaller run, and train the best one on all devices"
+        )
+
+
+def _open_study(path: Path, config: Search) -> optuna.Study:
+    """Begin a study or come back to it. What it compares must stay the same, or its trials can't be compared."""
+    # lines that are only ever appended: no schema that a later Optuna must migrate, and no locks of a database, which
+    # the network disks of clusters may lack
+    if path.exists():
+        _cut_torn_line(path)
+    pruner = config.study.pruner
+    study = optuna.create_study(
+        storage=JournalStorage(JournalFileBackend(str(path))),
+        study_name="search",
+        direction="maximize",
+        pruner=optuna.pruners.MedianPruner(pruner.startup_trials, pruner.warmup_steps),
+        load_if_exists=True,
+    )
+    before = study.user_attrs.get("config")
+    if before is None:
+        study.set_user_attr("config", plain(config))
+        return study
+    changed = [line for line in differences(before, plain(config)) if not line.startswith(_FREE)]
+    if changed:
+        lines = "\n".join(f"  {line}" for line in changed)
+        raise ConfigError(
+            f"the study in {path} was begun with other settings:\n{lines}\n"
+            "Put them back to go on with it, or begin another one: study.name=<another>"
+        )
+    return study
+
+
+_FREE = ("study.trials:", "study.name:")
+"""Settings that may change from one start of a study to the next."""
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Drop a last line that a full disk or a power cut left unfinished: Optuna would append to it."""
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+
+
+def _run_trials(study: optuna.Study, space: Mapping[str, Range | Choices], config: Search, run_dir: Path) -> None:
+
+    total, minutes = config.study.trials, config.trainer.max_minutes
+    deadline = None if minutes is None else time.monotonic() + 60 * minutes
+    while len(_ended(study)) < total:
+        trial = _take_up(study, config.study.sampler)
+        values = {key: _suggest(trial, key, varied) for key, varied in space.items()}
+        folder = run_dir / f"trial_{trial.number}"
+        tell(f"\ntrial {trial.number}, {len(_ended(study)) + 1} of {total}: {' '.join(write_overrides(values))}")
+        try:
+            miou = _train(study, trial, values, folder, config.study.name, deadline)
+        except Pruned as pruned:
+            study.tell(trial, state=TrialState.PRUNED)
+            tell(f"trial {trial.number} is pruned: {pruned}")
+        except TrainingError as error:
+            # as pruned, and not as failed: so Optuna learns to keep away from such values
+            trial.set_user_attr("error", str(error))
+            study.tell(trial, state=TrialState.PRUNED)
+            tell(f"trial {trial.number} failed: {error}")
+        except Interrupted:
+            tell(f"the search ends within trial {trial.number}; the same command goes on with it")
+            raise
+        except SegrnnError:
+            if not _ended(study) and not (folder / "checkpoints").exists():
+                (run_dir / _JOURNAL).unlink()  # nothing has been learnt: all settings may change
+            raise
+        else:
+            study.tell(trial, miou)
+        _write(_results(study), space, run_dir)
+        gc.collect()  # a trainer is full of cycles, which would hold on to the last network's memory
+
+
+def _take_up(study: optuna.Study, sampler: Sampler) -> optuna.Trial:
+    """The trial that an earlier start was in, or else a new one."""
+    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    number = running[0].number if running else len(study.get_trials(deepcopy=False))
+    # from a seed of the trial's own: after a restart, one seed for all would draw the first trial's values again
+    study.sampler = optuna.samplers.TPESampler(n_startup_trials=sampler.startup_trials, seed=sampler.seed + number)
+    return optuna.Trial(study, running[0]._trial_id) if running else study.ask()
+
+
+def _suggest(trial: optuna.Trial, key: str, varied: Range | Choices) -> Value:
+    """A value for an override; the one it has already, in a trial that goes on."""
+    if isinstance(varied, Choices):
+        return trial.suggest_categorical(key, varied.values)
+    if varied.whole:
+        return trial.suggest_int(key, int(varied.low), int(varied.high), step=int(varied.step or 1), log=varied.log)
+    return trial.suggest_float(key, varied.low, varied.high, step=varied.step, log=varied.log)
+
+
+def _train(
+    study: optuna.Study,
+    trial: optuna.Trial,
+    values: Mapping[str, Value],
+    folder: Path,
+    name: str,
+    deadline: float | None,
+) -> float:
+    """Run a trial, or the rest of it; the mIoU of its last validation.
+
+    Raises:
+        Pruned: it has fallen behind.
+        SegrnnError: as `segrnn.tasks.train.train`.
+    """
+    config = compose_trial(values)
+    config.run_id = f"{name}_trial_{trial.number}"
+    if deadline is not None:
+        config.trainer.max_minutes = max(deadline - time.monotonic(), 1e-3) / 60
+    if (folder / "checkpoints").exists():
+        config.ckpt, config.weights = "auto", None  # the weights that it started from are behind it
+    on_validation = _reporter(study, trial, config.trainer.max_steps)
+    return train(Train.parse(config), folder, on_validation).scores.miou
+
+
+def _reporter(study: optuna.Study, trial: optuna.Trial, max_steps: int) -> Callable[[int, float], None]:
+    """Tells Optuna of validations, and ends the trial where Optuna says so."""
+    reported = dict(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
+
+    def prune(step: int) -> None:
+        if step < max_steps and trial.should_prune():  # at its end there is nothing left to save
+            raise Pruned(f"at step {step} its best mIoU is below the median of the others")
+
+    def on_validation(step: int, miou: float) -> None:
+        if step not in reported:  # a trial that goes on may repeat one
+            reported[step] = miou
+            trial.report(miou, step)
+        prune(step)
+
+    if reported:  # it may have ended between what it reported and what follows from it
+        prune(max(reported))
+    return on_validation
+
+
+def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+
+
+def _results(study: optuna.Study) -> list[TrialResult]:
+
+    results = []
+    for trial in _ended(study):
+        error = trial.user_attrs.get("error")
+        failed = error is not None or trial.state == TrialState.FAIL
+        state = "failed" if failed else trial.state.name.lower()
+        step = trial.last_step or 0
+        results.append(TrialResult(trial.number, trial.params, state, None if failed else trial.value, step, error))
+    return results
+
+
+def _write(results: list[TrialResult], space: Mapping[str, Range | Choices], run_dir: Path) -> None:
+
+    logarithmic = [key for key, varied in space.items() if isinstance(varied, Range) and varied.log]
+    choices = {key: varied.values for key, varied in space.items() if isinstance(varied, Choices)}
+    write_trials(results, run_dir, logarithmic, choices)
+
+
+def _report(results: list[TrialResult], name: str, run_dir: Path) -> None:
+
+    states = [result.state for result in results]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    tell(f"\nthe study is finished: {counts}")
+    print_trials(results, f"study {name}")
+    tell(f"table    {run_dir / 'search.csv'}\npicture  {run_dir / 'search.png'}")
+    best = rank_trials(results)[0]
+    if best.state != "complete":
+        raise TrainingError(
+            f"none of {len(results)} trials came to its end: change study.space, and begin another study by its name"
+        )
+    tell(f"the best is trial {best.number}, in {run_dir / f'trial_{best.number}'}. As a run of its own:")
+    tell(f"python -m segrnn.train {shlex.join(train_overrides(best.values))}")

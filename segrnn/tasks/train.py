@@ -1,0 +1,300 @@
+"""Train a segmentation network: ``python -m segrnn.train``."""
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytorch_lightning as pl
+import torch
+from omegaconf import OmegaConf
+from pytorch_lightning.loggers import CSVLogger, Logger
+
+from segrnn.atomic import write_text
+from segrnn.claims import claimed
+from segrnn.config.allow_list import ALLOW_LIST
+from segrnn.config.data import build_dataset
+from segrnn.config.differences import differences
+from segrnn.config.examples import choose_examples
+from segrnn.config.model import build_model, load_pretrained
+from segrnn.config.parsing import plain
+from segrnn.config.run import check_launcher, check_sweep
+from segrnn.config.schema import Data, Train
+from segrnn.datasets import Augmentation, SegmentationDataset
+from segrnn.datasets.occurrence import describe_occurrence, look_at_some
+from segrnn.datasets.statistics import read_statistics_of
+from segrnn.errors import CheckpointError, ConfigError, OutputError
+from segrnn.inference import KEY, read_checkpoint
+from segrnn.inference.checkpoint import weights_of
+from segrnn.inference.trained import read_weights
+from segrnn.instantiate import call, instantiate
+from segrnn.labels import LabelSpace
+from segrnn.measure import count_parameters
+from segrnn.metrics import Scores
+from segrnn.models import Segmenter, checkpoint_activations, load_weights
+from segrnn.models.compiling import check_compiler
+from segrnn.processes import rank
+from segrnn.reports import Gallery, gather_metadata, print_scores, write_panels, write_scores
+from segrnn.text import tell
+from segrnn.threads import share_cores
+from segrnn.training import Dashboard, DataModule, Examples, Interruption, RunInfo, SegmentationModule, fit, make_lean
+from segrnn.training.checkpoints import KEYS, find_newest
+from segrnn.training.resuming import check_optimizer, move_to
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training run leaves: the scores of its last validation, and where its files lie."""
+
+    scores: Scores
+    run_dir: Path
+    best: Path
+    last: Path
+
+
+def train(config: Train, run_dir: Path, on_validation: Callable[[int, float], None] | None = None) -> TrainResult:
+    """Run a whole training, or the rest of one: a table in the terminal, checkpoints, scores and pictures in a folder.
+
+    Args:
+        config: of ``conf/train.yaml``.
+        run_dir: the run's folder; it is made where it is missing, and must hold no run that this one does not go on.
+        on_validation: called with the step and the mIoU of each validation, in every process.
+
+    Raises:
+        SegrnnError: the configuration, the data, the folder or a checkpoint is at fault; or the run was told to end.
+    """
+    check_sweep(config.trainer.devices, config.trainer.num_nodes)
+    check_launcher(config.trainer.devices, config.trainer.num_nodes)
+    first = rank() == 0  # the process that speaks and writes
+    say: Callable[[str], None] = tell if first else lambda _: None
+    with claimed(run_dir, say) if first else nullcontext():  # the processes of a run share the claim of their first one
+        return _train(config, run_dir, first, say, on_validation)
+
+
+def _train(
+    config: Train,
+    run_dir: Path,
+    first: bool,
+    say: Callable[[str], None],
+    on_validation: Callable[[int, float], None] | None,
+) -> TrainResult:
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises; its import sets a level
+    allow = config.allow
+    resume = _find_checkpoint(config, run_dir, say)
+    on_cpu = _runs_on_cpu(config.trainer.accelerator)
+    if on_cpu:
+        say(share_cores(max(1, config.trainer.devices)))
+    if config.trainer.compile:
+        check_compiler(torch.device("cpu" if on_cpu else "cuda"))
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    with Interruption(config.trainer.max_minutes) as interruption:
+        data = _build_data(config, allow)
+        module = _build_module(config, data.val.labels, interruption, allow)
+        if resume is None:
+            _start_weights(module.model, data.val.labels, config, allow)
+        step = _check_resumed(resume, module, config, say) if resume else 0
+        began = (run_dir / "config.yaml").exists()
+        examples = Examples(choose_examples(config.examples, data.val), config.examples.extremes)
+        loggers = _build_loggers(config, _new_folder_for_curves(run_dir, step) if began else run_dir, first, allow)
+        if first and not began:
+            write_text(run_dir / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(config))))
+        say(
+            f"{len(data.train.dataset)} training and {len(data.val)} validation images, "
+            f"{data.val.labels.num_classes} classes; {count_parameters(module.model):,} parameters, "
+            f"of which {count_parameters(module.model.context):,} in the context\nrun directory: {run_dir}"
+        )
+        train_set = data.train.dataset
+        if first:  # the others would look at the same labels
+            for remark in (
+                *train_set.remarks,
+                *data.val.remarks,
+                *describe_occurrence(train_set, look_at_some(train_set)),
+            ):
+                say(remark)
+        with _watched(loggers, module.model, data, config, run_dir, step):
+            fit(
+                module,
+                data,
+                loggers,
+                run_dir,
+                config.trainer,
+                config.checkpoint.every_n_steps,
+                examples,
+                resume,
+                on_validation,
+            )
+
+    assert module.scores is not None
+    checkpoints = run_dir / "checkpoints"
+    result = TrainResult(module.scores, run_dir, checkpoints / "best.ckpt", checkpoints / "last.ckpt")
+    if first:
+        title = f"{len(data.val)} images, {config.data.split} of {config.data.name}"
+        _report(result, examples.gallery, data.val.labels, title)
+    return result
+
+
+def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -> Path | None:
+    """Return the checkpoint to go on from, if any; a folder that holds a run is not overwritten."""
+    if config.ckpt and config.weights:
+        raise ConfigError(
+            "ckpt goes on with a run, weights starts a new one from its weights: choose one of "
+            f"ckpt={config.ckpt} and weights={config.weights}"
+        )
+    checkpoints = run_dir / "checkpoints"
+    if config.ckpt == "auto":
+        newest = find_newest(checkpoints, say)
+        if newest is None:
+            say(
+                f"{checkpoints} has no checkpoint to go on from: a new run begins. The next start finds the folder "
+                f"if it is given the same run_id, here {config.run_id}"
+            )
+        return newest
+    resume = Path(config.ckpt) if config.ckpt else None
+    goes_on = resume is not None and resume.resolve().parent == checkpoints.resolve()
+    if checkpoints.exists() and not goes_on:
+        raise OutputError(
+            f"{run_dir} holds a run already: go on with it by ckpt=auto, choose another run_id or hydra.run.dir, or "
+            "remove it"
+        )
+    return resume
+
+
+def _check_resumed(path: Path, module: SegmentationModule, config: Train, say: Callable[[str], None]) -> int:
+    """Compare a checkpoint with what is to go on; the step that it was written after."""
+    checkpoint = read_checkpoint(path, KEYS)
+    step: int = checkpoint["global_step"]
+    (state,) = checkpoint["optimizer_states"]
+    try:
+        load_weights(module.model, weights_of(checkpoint))
+        optimizer = module.optimizer(module.model)
+        check_optimizer(state, optimizer)
+    except CheckpointError as error:
+        raise CheckpointError(f"ckpt={path}: {error}") from error
+    if step > config.trainer.max_steps:
+        raise CheckpointError(f"{path} is from step {step}, behind trainer.max_steps={config.trainer.max_steps}")
+    say(f"going on from {path}, step {step} of {config.trainer.max_steps}")
+    if changed := differences(checkpoint[KEY]["config"], plain(config)):
+        say("the run goes on with other settings than it began with:\n" + "\n".join(f"  {line}" for line in changed))
+        schedule = module.schedule(optimizer, config.trainer.max_steps)
+        move_to(step, optimizer, schedule)
+        rates = [max(group["lr"] for group in groups) for groups in (state["param_groups"], optimizer.param_groups)]
+        if rates[0] != rates[1]:
+            say(f"the next step's learning rate becomes {rates[1]:.3g}; it would have been {rates[0]:.3g}")
+    return step
+
+
+def _new_folder_for_curves(run_dir: Path, step: int) -> Path:
+    """Loggers begin anew: a run that goes on must not overwrite the curves of its beginning."""
+    names = (f"from_step_{step}", *(f"from_step_{step}_again_{i}" for i in range(1, 1000)))
+    return next(run_dir / name for name in names if not (run_dir / name).exists())
+
+
+def _build_loggers(config: Train, folder: Path, first: bool, allow: Sequence[str]) -> list[Logger]:
+    """Curves as CSV in every run, and what the user chose beside them, in one process."""
+    loggers: list[Logger] = [CSVLogger(folder, name="", version="csv")]
+    if first and config.logger["_target_"]:
+        make = instantiate(config.logger, "logger", (*ALLOW_LIST, *allow))
+        loggers.append(call(make, "logger", save_dir=str(folder)))
+    return loggers
+
+
+def _watched(
+    loggers: list[Logger], model: Segmenter, data: DataModule, config: Train, run_dir: Path, step: int
+) -> AbstractContextManager[None]:
+    """Shows the run on a dashboard, if there is one."""
+    dashboard = next((logger for logger in loggers if isinstance(logger, Dashboard)), None)
+    if dashboard is None:
+        return nullcontext()
+    run_id = config.run_id
+    name = run_id if run_dir.name == run_id else f"{run_id}/{run_dir.name}"  # the latter is a sweep's job
+    facts = gather_metadata(model, config.data.crop, data.train.dataset, data.val) | {"folder": str(run_dir)}
+    return dashboard.watch(RunInfo(name, run_id, run_dir, step, data.val.labels, plain(config), facts))
+
+
+def _build_data(config: Train, allow: Sequence[str]) -> DataModule:
+    data, trainer, seed = config.data, config.trainer, config.seed
+    train_set = build_dataset(data, data.train_split, allow).first(trainer.max_train_images)
+    val_set = build_dataset(data, data.split, allow).first(trainer.max_val_images)
+    crops = (data.crop, data.scale, data.max_class_share, data.flip, data.color)
+    augmentation = call(Augmentation, "data", *crops, seed, data.base_size)
+    sizes = (data.batch_size, data.eval_batch_size, data.workers)
+    return DataModule(train_set, val_set, augmentation, *sizes, seed, _repeats(data, train_set))
+
+
+def _repeats(data: Data, train_set: SegmentationDataset) -> npt.NDArray[np.float64] | None:
+    """How often to show each training image, where the configuration wants rare classes shown more often."""
+    threshold = data.repeat_threshold
+    if not data.stats:
+        if threshold:
+            raise ConfigError("data.repeat_threshold needs data.stats=<file>: python -m segrnn.prepare stats writes it")
+        return None
+    statistics = read_statistics_of(train_set, data.stats)  # a loss, too, may take its weights from this file
+    return statistics.repeats(threshold) if threshold else None
+
+
+def _runs_on_cpu(accelerator: str) -> bool:
+    return accelerator == "cpu" or not (torch.cuda.is_available() or torch.backends.mps.is_available())
+
+
+def _build_module(
+    config: Train, labels: LabelSpace, interruption: Interruption, allow: Sequence[str]
+) -> SegmentationModule:
+    trainer, targets = config.trainer, (*ALLOW_LIST, *allow)
+    segmenter, info = build_model(config, labels, allow)
+    chosen = trainer.channels_last.lower()
+    on_cpu = _runs_on_cpu(trainer.accelerator)
+    channels_last = on_cpu if chosen == "auto" else chosen == "true"
+    memory_format = torch.channels_last if channels_last else torch.contiguous_format
+    segmenter.to(memory_format=memory_format)
+    if on_cpu and channels_last and not trainer.compile:
+        make_lean(segmenter)
+    if trainer.checkpoint_encoder:
+        checkpoint_activations(segmenter)
+    if trainer.compile:
+        for part in (segmenter.encoder, segmenter.decoder):
+            part.compile()
+    return SegmentationModule(
+        segmenter,
+        info,
+        instantiate(config.loss, "loss", targets),
+        instantiate(config.optimizer, "optimizer", targets),
+        instantiate(config.schedule, "schedule", targets),
+        config.seed,
+        trainer.micro_batch_size,
+        trainer.gradient_clip_val,
+        interruption,
+        memory_format,
+    )
+
+
+def _start_weights(segmenter: Segmenter, labels: LabelSpace, config: Train, allow: Sequence[str]) -> None:
+    """Those of a trained network, all of them or all but the ones that know the classes; else the encoder's own."""
+    path, load_head = config.weights, config.load_head
+    if path is None:
+        load_pretrained(segmenter, config.encoder, allow)
+        return
+    weights, trained = read_weights(path)
+    if load_head and trained.class_names != labels.class_names:
+        raise CheckpointError(
+            f"weights={path} are of other classes: load_head=false takes all but the head\n"
+            f"  there: {', '.join(trained.class_names)}\n"
+            f"  here: {', '.join(labels.class_names)}"
+        )
+    try:
+        load_weights(segmenter, weights, skip=() if load_head else ("head", "auxiliary"))
+    except CheckpointError as error:
+        raise CheckpointError(f"weights={path}: {error}") from error
+
+
+def _report(result: TrainResult, gallery: Gallery, labels: LabelSpace, title: str) -> None:
+    panels = result.run_dir / "panels.png"
+    print_scores(result.scores, labels, title)
+    write_scores(result.scores, result.run_dir)
+    write_panels(gallery.chosen, labels, panels)
+    tell(f"best checkpoint           {result.best}")
+    tell(f"last checkpoint           {result.last}")
+    tell(f"scores                    {result.run_dir / 'metrics.json'}")
+    tell(f"image, truth, prediction  {panels}")

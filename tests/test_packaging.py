@@ -8,6 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
+
+import segrnn
 
 ROOT = Path(__file__).parent.parent
 
@@ -53,3 +56,10 @@ def test_the_wheel_trains_in_an_empty_folder(tmp_path: Path) -> None:
     assert "best checkpoint" in run("-m", "segrnn.train", *small, PYTHONPATH=site)
     assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()
     assert len(list((tmp_path / "data" / "demo").rglob("*_labelIds.png"))) > 100
+
+
+def test_the_citation_is_of_this_version() -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        version = tomllib.load(file)["project"]["version"]
+    assert version == segrnn.__version__
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))["version"] == version

@@ -1,13 +1,27 @@
 """Contexts by the names of their files in ``conf/context/``."""
 
 from collections.abc import Sequence
+from importlib import resources
 
 from torch import nn
 
+from segrnn.config.command import CONF
 from segrnn.config.composition import compose
 from segrnn.config.schema import Train
 from segrnn.instantiate import call
 from segrnn.models.architecture import build_part
+
+
+def find_contexts() -> list[str]:
+    """Return the names of the files in ``conf/context/``, with ``none`` first.
+
+    Example:
+        >>> find_contexts()[0], "renet_gru" in find_contexts()
+        ('none', True)
+    """
+    folder = resources.files(CONF) / "context"
+    names = sorted(path.name.removesuffix(".yaml") for path in folder.iterdir() if path.name.endswith(".yaml"))
+    return sorted(names, key=lambda name: name != "none")
 
 
 def build_contexts(

@@ -283,29 +283,7 @@ class BenchmarkInference(Config):
 class BenchmarkContexts(Config):
     """`conf/benchmark_contexts.yaml`."""
 
-    contexts: list[str] = knob(
-        "files of conf/context/",
-        [
-            "none",
-            "convolutions",
-            "renet_rnn",
-            "renet_gru",
-            "renet_lstm",
-            "renet_mingru",
-            "local_global",
-            "parallel_sweeps",
-            "four_direction_irnn",
-            "lrnn",
-            "spn",
-            "scnn",
-            "pyramid_pooling",
-            "aspp",
-            "strip_pooling",
-            "criss_cross_attention",
-            "axial_attention",
-            "self_attention",
-        ],
-    )
+    contexts: list[str] = knob("files of conf/context/; empty measures all of them", [])
     hidden: int | None = knob("for all of them; null takes each file's own", 64, _COUNT)
     channels: int = knob("of the map", 128, _COUNT)
     batch: int = knob("maps at a time", 1, _COUNT)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from rich.progress import Progress
 
-from segrnn.config.contexts import build_contexts
+from segrnn.config.contexts import build_contexts, find_contexts
 from segrnn.config.describe import describe_network
 from segrnn.config.model import build_untrained
 from segrnn.config.schema import BenchmarkContexts, BenchmarkInference
@@ -41,7 +41,7 @@ def contexts(config: BenchmarkContexts, run_dir: Path) -> list[Cost]:
     device = choose_device(config.device)
     _check_sizes(config.sizes)
     torch.manual_seed(config.seed)
-    modules = build_contexts(config.contexts, config.channels, config.hidden, config.allow)
+    modules = build_contexts(config.contexts or find_contexts(), config.channels, config.hidden, config.allow)
     run_dir.mkdir(parents=True, exist_ok=True)
     title = (
         f"{config.channels} channels, batch {config.batch}, float32, {config.repeats} rounds; "

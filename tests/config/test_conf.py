@@ -12,9 +12,8 @@ from hydra.utils import get_method, get_object
 
 import segrnn.conf
 from segrnn.config.allow_list import ALLOW_LIST
-from segrnn.config.knobs import defaults
+from segrnn.config.contexts import find_contexts
 from segrnn.config.parsing import plain
-from segrnn.config.schema import BenchmarkContexts
 from segrnn.errors import ConfigError
 from segrnn.instantiate import instantiate
 from segrnn.models.architecture import build_segmenter
@@ -109,7 +108,7 @@ def test_every_context_goes_into_a_network(leaf: str) -> None:
 
 def test_every_context_is_measured_and_described() -> None:
     names = {leaf.partition("=")[2] for leaf in LEAVES if leaf.startswith("context=")}
-    assert set(defaults(BenchmarkContexts)["contexts"]) == names
+    assert set(find_contexts()) == names
     page = (Path(__file__).parent.parent.parent / "docs" / "contexts.md").read_text()
     assert {name for line in page.splitlines() if line.startswith("costs: ") for name in line.split()[1:]} == names
 

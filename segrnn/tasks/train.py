@@ -211,7 +211,7 @@ def _watched(
     run_id = config.run_id
     name = run_id if run_dir.name == run_id else f"{run_id}/{run_dir.name}"  # the latter is a sweep's job
     facts = gather_metadata(model, config.data.crop, data.train.dataset, data.val) | {"folder": str(run_dir)}
-    return dashboard.watch(RunInfo(name, run_id, run_dir, step, data.val.labels, plain(config), facts))
+    return dashboard.watch(RunInfo(name, run_id, run_dir, step, data.val.labels, config, facts))
 
 
 def _build_data(config: Train, allow: Sequence[str]) -> DataModule:

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.loggers import Logger
 
+from segrnn.config.schema import Train
 from segrnn.labels import LabelSpace
 from segrnn.metrics import Scores
 from segrnn.reports import Gallery
@@ -28,7 +29,7 @@ class RunInfo:
         folder: of the run's files.
         step: that this part of the run goes on from; 0 for a new run.
         labels: the classes.
-        config: the whole configuration, as primitives.
+        config: the whole configuration.
         facts: what was found out about data, network and machine, as primitives.
     """
 
@@ -37,7 +38,7 @@ class RunInfo:
     folder: Path
     step: int
     labels: LabelSpace
-    config: dict[str, Any]
+    config: Train
     facts: dict[str, Any]
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 
 import wandb
 
+from segrnn.config.parsing import plain
 from segrnn.errors import ConfigError, Interrupted, SegrnnError
 from segrnn.inference import read_checkpoint
 from segrnn.metrics import Scores
@@ -116,7 +117,7 @@ class WandbDashboard(Dashboard):
         parts = self.info.folder / "wandb_runs.json"
         before = _read_parts(parts) if self.info.step else []
         goes_on = bool(before) and before[-1]["mode"] == mode == "online"
-        config = {**self.info.config, "run": self.info.facts}
+        config = {**plain(self.info.config), "run": self.info.facts}
         if before and not goes_on:
             config["resumed_from"] = {"wandb_run": before[-1]["id"], "step": self.info.step}
         Path(self._folder).mkdir(parents=True, exist_ok=True)
@@ -150,11 +151,11 @@ class WandbDashboard(Dashboard):
     def _introduce(self, run: wandb.Run) -> None:
         run.define_metric(_STEP)
         run.define_metric("*", step_metric=_STEP)
-        data = self.info.config["data"]
-        name = re.sub(r"[^\w.-]+", "-", data["name"], flags=re.ASCII)[:100]  # W&B allows no other characters
+        data = self.info.config.data
+        name = re.sub(r"[^\w.-]+", "-", data.name, flags=re.ASCII)[:100]  # W&B allows no other characters
         artifact = wandb.Artifact(f"data-{name}", "dataset", metadata=data)
         with redirect_stderr(io.StringIO()):  # W&B warns that it does not look into a folder, which would take long
-            root = Path(data["root"]).resolve()
+            root = Path(data.root).resolve()
             artifact.add_reference(f"folder://{root}", self.info.facts["data_digest"], checksum=False)
         run.log_artifact(artifact)
 

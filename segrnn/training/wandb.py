@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -153,7 +154,7 @@ class WandbDashboard(Dashboard):
         run.define_metric("*", step_metric=_STEP)
         data = self.info.config.data
         name = re.sub(r"[^\w.-]+", "-", data.name, flags=re.ASCII)[:100]  # W&B allows no other characters
-        artifact = wandb.Artifact(f"data-{name}", "dataset", metadata=data)
+        artifact = wandb.Artifact(f"data-{name}", "dataset", metadata=asdict(data))
         with redirect_stderr(io.StringIO()):  # W&B warns that it does not look into a folder, which would take long
             root = Path(data.root).resolve()
             artifact.add_reference(f"folder://{root}", self.info.facts["data_digest"], checksum=False)

@@ -1,9 +1,12 @@
-"""The defaults of every command, where Hydra finds them: a file of ``conf/`` begins with ``<its name>_defaults``."""
+"""The defaults of every command and of ``data``, where Hydra finds them.
+
+A file of ``conf/`` begins with ``<its name>_defaults``, and a file of ``conf/data/`` with ``base``.
+"""
 
 from hydra.core.config_store import ConfigStore
 
 from segrnn.config.knobs import defaults
-from segrnn.config.schema import schema_of
+from segrnn.config.schema import Data, schema_of
 
 COMMANDS = (
     "benchmark_contexts",
@@ -23,8 +26,11 @@ COMMANDS = (
 
 
 def store_defaults() -> None:
-    """Store them; again changes nothing."""
+    """Store the defaults. Another call changes nothing."""
+    store, provider = ConfigStore.instance(), "segrnn.config.schema"
+    store.store("base", defaults(Data), group="data", provider=provider)
     for name in COMMANDS:
         schema = schema_of(name)
         assert schema is not None
-        ConfigStore.instance().store(f"{name}_defaults", defaults(schema), provider="segrnn.config.schema")
+        own = {key: value for key, value in defaults(schema).items() if key != "data"}  # a file of conf/data/ has these
+        store.store(f"{name}_defaults", own, provider=provider)

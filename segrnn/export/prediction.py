@@ -100,10 +100,10 @@ def load_onnx(path: Path) -> tuple[OnnxNetwork, ModelInfo]:
 
 
 def as_onnx(model: Segmenter, preprocessing: Preprocessing, path: Path, say: Callable[[str], None]) -> OnnxNetwork:
-    """Export a network for ONNX Runtime. The file is kept beside the network's checkpoint for the next time.
+    """Let ONNX Runtime compute a network, from an ONNX file beside the network's checkpoint.
 
-    The file is compared with the network when it is written, and each time that it is used again. It is not kept if it
-    can't be written beside the checkpoint.
+    The file is kept for the next time, unless it can't be written there. It is compared with the network when it is
+    written, and each time that it is used again.
 
     Args:
         model: the network, on the CPU.

@@ -15,7 +15,7 @@ class ADE20KScores:
     The rule is that of the MIT scene parsing benchmark (Zhou et al. 2017, *Scene Parsing through ADE20K Dataset*). Its
     mean IoU differs from `Scores.miou` in one point: the mean is over **all** K classes, and a class that is neither
     true nor predicted counts as 0. `Scores.miou` leaves such a class out. On the whole validation set, which has all
-    150 classes, the two are equal. On a part of it, this one is lower.
+    150 classes, the two are equal. On a part of it, the benchmark's mean is lower.
 
     Args:
         counts: int64 ``(K, K)``; rows are the truth, columns the prediction. Unlabelled pixels (id 0 on disk) are left

@@ -65,7 +65,7 @@ def build_segmenter(architecture: Mapping[str, Any], num_classes: int, allow: Se
 
     Args:
         architecture: the components ``model``, ``context`` and, optionally, ``auxiliary``, in the form that
-            `instantiate` takes. The context also has a ``stride``; its ``_target_`` is None for a network without one.
+            `instantiate` takes. The context also has a ``stride``. Its ``_target_`` is None for no context.
         num_classes: the number of classes of the network.
         allow: import paths of the caller's own code that may be named besides `MODEL_TARGETS`.
 

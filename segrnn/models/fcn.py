@@ -26,7 +26,7 @@ class FCN(nn.Module):
         stride: the stride of the finest map that is used, and of the classifier.
         maps: the number of the encoder's maps that are summed, counted from the deepest. The default is all maps from
             `stride` down. 1 takes the deepest map only, as networks on a dilated encoder do (PSPNet, DeepLabV3).
-        output_stride: 8 or 16 dilates the encoder, so that its maps become no coarser than that stride.
+        output_stride: the stride of the encoder's coarsest map. 8 or 16 dilates the encoder.
         dropout: the share of channels that are dropped before the classifier, in training.
 
     Shapes:

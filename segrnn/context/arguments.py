@@ -1,4 +1,4 @@
-"""Checks of arguments that say what was found and what is possible."""
+"""Checks of arguments. Their errors name the given value and the possible ones."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 def positive(name: str, value: int) -> int:
-    """The value, if it is a whole number of at least 1.
+    """Return a value if it is a whole number of at least 1.
 
     Raises:
-        ValueError: it isn't.
+        ValueError: the value is not such a number.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
@@ -22,10 +22,10 @@ def positive(name: str, value: int) -> int:
 
 
 def choose(name: str, value: T, possible: Iterable[T]) -> T:
-    """The value, if it is among those possible.
+    """Return a value if it is one of the possible values.
 
     Raises:
-        ValueError: it isn't.
+        ValueError: the value is not possible.
     """
     options = list(possible)
     if value not in options:
@@ -34,10 +34,10 @@ def choose(name: str, value: T, possible: Iterable[T]) -> T:
 
 
 def check_map(x: Tensor, channels: int) -> None:
-    """Refuse a map that a module was not made for, or an empty one.
+    """Refuse an empty map, and a map with another number of channels than a module was made for.
 
     Raises:
-        ShapeError: not ``(B, C, H, W)`` with the wanted C and at least one image of at least one position.
+        ShapeError: the shape is not ``(B, C, H, W)`` with the expected C, and B, H and W of at least 1.
     """
     if x.ndim != 4 or x.shape[1] != channels or x.numel() == 0:
         raise ShapeError(f"expected a map (B, {channels}, H, W), each at least 1, got {tuple(x.shape)}")

@@ -1,4 +1,4 @@
-"""Contexts that attend: to the whole map, to one axis after the other, or to the row and column of each position."""
+"""Attention contexts: over the whole map, along one axis after the other, or along each position's row and column."""
 
 import torch
 from torch import Tensor, nn
@@ -8,18 +8,19 @@ from segrnn.ops import from_sequences, to_sequences
 
 
 class SelfAttention(nn.Module):
-    """Every position attends to every other: Vaswani et al. 2017, arXiv 1706.03762; Wang et al. 2018, arXiv 1711.07971.
+    """Attention from every position to every other position of a map.
 
-    The attention is torch's; a 1 x 1 convolution leads to D channels before and another back to C behind it. Its cost
-    grows with the square of H * W. Nothing tells positions apart but their features, as in non-local networks.
+    See Vaswani et al. 2017, arXiv 1706.03762, and Wang et al. 2018, arXiv 1711.07971. The attention is torch's. A 1 x 1
+    convolution before it leads to D channels, and another behind it leads back to C. The cost grows with the square of
+    H * W. There is no positional embedding: as in non-local networks, positions differ in their features only.
 
     Args:
-        channels: C of the map.
-        hidden: D, divisible by the number of heads.
-        heads: parts of D that attend on their own.
+        channels: C, the number of channels of the map.
+        hidden: D, the number of inner channels, divisible by the number of heads.
+        heads: the number of heads. Each attends by itself, with its part of the D channels.
 
     Raises:
-        ValueError: a number below 1, a `hidden` that the heads do not divide, or (called) a map of other channels.
+        ValueError: a number is below 1, `heads` does not divide `hidden`, or (when called) the map has other channels.
 
     Example:
         >>> SelfAttention(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -34,7 +35,7 @@ class SelfAttention(nn.Module):
         self.project = nn.Conv2d(hidden, channels, kernel_size=1, bias=False)  # a norm follows
 
     def forward(self, x: Tensor) -> Tensor:
-        """Look everywhere in ``(B, C, H, W)``; same shape out."""
+        """Apply attention over a whole map ``(B, C, H, W)``. Its shape stays the same."""
         check_map(x, self.channels)
         reduced = self.reduce(x)
         tokens = reduced.flatten(2).permute(2, 0, 1)  # (H*W, B, D)
@@ -43,18 +44,18 @@ class SelfAttention(nn.Module):
 
 
 class AxialAttention(nn.Module):
-    """Attention along each column and then along each row: Ho et al. 2019, arXiv 1912.12180.
+    """Attention along each column and then along each row (Ho et al. 2019, arXiv 1912.12180).
 
-    The attention is torch's, between 1 x 1 convolutions to D channels and back to C. Deviation: no positional
-    embedding, so that any size is possible.
+    The attention is torch's. It stands between 1 x 1 convolutions to D channels and back to C. Deviation: there is no
+    positional embedding, so that any size is possible.
 
     Args:
-        channels: C of the map.
-        hidden: D, divisible by the number of heads.
-        heads: parts of D that attend on their own.
+        channels: C, the number of channels of the map.
+        hidden: D, the number of inner channels, divisible by the number of heads.
+        heads: the number of heads. Each attends by itself, with its part of the D channels.
 
     Raises:
-        ValueError: a number below 1, a `hidden` that the heads do not divide, or (called) a map of other channels.
+        ValueError: a number is below 1, `heads` does not divide `hidden`, or (when called) the map has other channels.
 
     Example:
         >>> AxialAttention(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -70,7 +71,7 @@ class AxialAttention(nn.Module):
         self.project = nn.Conv2d(hidden, channels, kernel_size=1, bias=False)  # a norm follows
 
     def forward(self, x: Tensor) -> Tensor:
-        """Look along both axes of ``(B, C, H, W)``; same shape out."""
+        """Apply the context along both axes of a map ``(B, C, H, W)``. Its shape stays the same."""
         check_map(x, self.channels)
         y = self.reduce(x)
         for axis, attention in ((2, self.columns), (3, self.rows)):
@@ -81,22 +82,22 @@ class AxialAttention(nn.Module):
 
 
 class CrissCrossAttention(nn.Module):
-    """Each position attends to its row and its column; done twice with the same weights, it has seen the whole map.
+    """Attention from each position to its row and its column. After two rounds, a position has seen the whole map.
 
-    Huang et al. 2019, "CCNet", arXiv 1811.11721, section 3.2::
+    All rounds have the same weights. See Huang et al. 2019, "CCNet", arXiv 1811.11721, section 3.2::
 
         y[u] = x[u] + sum over v in row and column of u: softmax(q[u] . k[v]) value[v]
 
-    The position itself counts once. Deviations: between 1 x 1 convolutions to D channels and back to C, and without
-    the learned scale that the authors' code has in front of the sum (`Residual` starts at zero instead).
+    The position itself counts once. Deviations: the attention stands between 1 x 1 convolutions to D channels and back
+    to C, and it lacks the learned scale before the sum in the authors' code (`Residual` starts at zero instead).
 
     Args:
-        channels: C of the map.
-        hidden: D of the values; queries and keys have an eighth, at least 1.
-        rounds: R, how often.
+        channels: C, the number of channels of the map.
+        hidden: D, the number of channels of the values. Queries and keys have an eighth of it, and at least 1.
+        rounds: the number of rounds.
 
     Raises:
-        ValueError: a number below 1, or (called) a map of other channels.
+        ValueError: a number is below 1, or (when called) the map has another number of channels.
 
     Example:
         >>> CrissCrossAttention(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -109,13 +110,13 @@ class CrissCrossAttention(nn.Module):
         self.rounds = positive("rounds", rounds)
         self.reduce = nn.Conv2d(channels, positive("hidden", hidden), kernel_size=1)
         self.query = nn.Conv2d(hidden, max(1, hidden // 8), kernel_size=1)
-        # a bias would add the same to all scores of a position
+        # without a bias, which would add the same value to all scores of a position and change nothing
         self.key = nn.Conv2d(hidden, max(1, hidden // 8), kernel_size=1, bias=False)
         self.value = nn.Conv2d(hidden, hidden, kernel_size=1)
         self.project = nn.Conv2d(hidden, channels, kernel_size=1, bias=False)  # a norm follows
 
     def forward(self, x: Tensor) -> Tensor:
-        """Look along row and column, `rounds` times, in ``(B, C, H, W)``; same shape out."""
+        """Apply `rounds` rounds of attention to a map ``(B, C, H, W)``. Its shape stays the same."""
         check_map(x, self.channels)
         y = self.reduce(x)
         for _ in range(self.rounds):
@@ -126,7 +127,8 @@ class CrissCrossAttention(nn.Module):
         height = x.shape[2]
         query, key, value = self.query(x), self.key(x), self.value(x)
         down = torch.einsum("bchw,bcgw->bhwg", query, key)
-        itself = torch.eye(height, dtype=torch.bool, device=x.device)[:, None]  # counted in the row
+        # the position itself is left out of its column, because it counts in its row
+        itself = torch.eye(height, dtype=torch.bool, device=x.device)[:, None]
         along = torch.einsum("bchw,bchv->bhwv", query, key)
         scores = torch.cat([down.masked_fill(itself, -torch.inf), along], dim=3).softmax(dim=3)
         in_column, in_row = scores[..., :height], scores[..., height:]

@@ -1,4 +1,4 @@
-"""The control: local context of matched size."""
+"""The control for the recurrent contexts: a local context with a similar number of parameters."""
 
 from torch import Tensor, nn
 
@@ -6,14 +6,14 @@ from segrnn.context.arguments import check_map, positive
 
 
 class Convolutions(nn.Module):
-    """Two 3 x 3 convolutions: what a sweep must beat at no more parameters.
+    """Two 3 x 3 convolutions, as a control: a sweep must beat them without more parameters.
 
     Args:
-        channels: C of the map.
-        hidden: channels between the two.
+        channels: C, the number of channels of the map.
+        hidden: the number of channels between the two convolutions.
 
     Raises:
-        ValueError: a number below 1, or (called) a map of other channels.
+        ValueError: a number is below 1, or (when called) the map has another number of channels.
 
     Example:
         >>> Convolutions(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -31,6 +31,6 @@ class Convolutions(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Look at the 5 x 5 neighbourhood in ``(B, C, H, W)``; same shape out."""
+        """Convolve the 5 x 5 neighbourhoods of a map ``(B, C, H, W)``. Its shape stays the same."""
         check_map(x, self.channels)
         return self.layers(x)

@@ -9,21 +9,23 @@ from segrnn.ops import from_sequences, rnn_relu, to_sequences
 
 
 class FourDirectionIRNN(nn.Module):
-    """ReLU recurrences to the right, left, down and up over one shared 1 x 1 convolution, mixed by another; repeated.
+    """Layers of ReLU recurrences to the right, left, down and up.
 
-    Bell, Zitnick, Bala and Girshick 2016, "Inside-outside net", arXiv 1512.04143, section 3.2. Rightwards::
+    In each layer, the four recurrences read one shared 1 x 1 convolution of the map, and another 1 x 1 convolution
+    mixes their states. See Bell, Zitnick, Bala and Girshick 2016, "Inside-outside net", arXiv 1512.04143, section 3.2.
+    To the right::
 
         h[i,j] = max(0, W h[i,j-1] + h[i,j]),  h at first the shared convolution,  W <- I
 
-    After one layer a position has seen its row and its column, after two the whole map.
+    After one layer, a position has seen its row and its column; after two layers, the whole map.
 
     Args:
-        channels: C of the map.
-        hidden: state size D of each direction.
-        depth: layers; two in the paper.
+        channels: C, the number of channels of the map.
+        hidden: D, the state size of each direction.
+        depth: the number of layers; two in the paper.
 
     Raises:
-        ValueError: a number below 1, or (called) a map of other channels.
+        ValueError: a number is below 1, or (when called) the map has another number of channels.
 
     Example:
         >>> FourDirectionIRNN(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -37,7 +39,7 @@ class FourDirectionIRNN(nn.Module):
         self.layers = nn.Sequential(*(_Layer(channels, hidden) for _ in range(positive("depth", depth))))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Look along both axes of ``(B, C, H, W)``; same shape out."""
+        """Apply the context along both axes of a map ``(B, C, H, W)``. Its shape stays the same."""
         check_map(x, self.channels)
         return self.layers(x)
 
@@ -48,7 +50,7 @@ class _Layer(nn.Module):
         self.shared = nn.Conv2d(channels, hidden, kernel_size=1)
         self.columns = RecurrentOnly(hidden)
         self.rows = RecurrentOnly(hidden)
-        self.mix = nn.Conv2d(4 * hidden, channels, kernel_size=1, bias=False)  # ends in a norm, or in `shared`
+        self.mix = nn.Conv2d(4 * hidden, channels, kernel_size=1, bias=False)  # a norm or the next `shared` follows
 
     def forward(self, x: Tensor) -> Tensor:
         shared = self.shared(x)

@@ -1,4 +1,4 @@
-"""Local, then global context."""
+"""A local context followed by a global one."""
 
 from torch import Tensor, nn
 
@@ -7,17 +7,20 @@ from segrnn.context.renet import Order, ReNet
 
 
 class LocalGlobal(nn.Module):
-    """A 3 x 3 convolution and then a `ReNet`: recurrence is weak at local detail, convolution at distance.
+    """A 3 x 3 convolution followed by a `ReNet`.
+
+    The two complement each other: recurrences are weak at local detail, and convolutions at large distances.
 
     Args:
-        channels: C of the map.
-        hidden: state size D of each direction of the ReNet.
-        cell: as in `Sweep`.
-        order: of the sweeps, as in `ReNet`.
-        depthwise: convolve each channel on its own, with 9 C weights where the plain convolution has 9 C * C.
+        channels: C, the number of channels of the map.
+        hidden: D, the state size of each direction of the ReNet.
+        cell: the recurrent cell, as in `Sweep`.
+        order: the order of the sweeps, as in `ReNet`.
+        depthwise: whether each channel is convolved by itself. This takes 9 C weights; a plain convolution has 9 C * C.
 
     Raises:
-        ValueError: an unknown cell or order, a hidden size below 1, or (called) a map of other channels.
+        ValueError: the cell or the order is unknown, a hidden size is below 1, or (when called) the map has another
+            number of channels.
 
     Example:
         >>> LocalGlobal(channels=24, hidden=8, depthwise=True)(torch.zeros(2, 24, 5, 7)).shape
@@ -42,7 +45,7 @@ class LocalGlobal(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Look nearby and then along both axes of ``(B, C, H, W)``; same shape out."""
+        """Convolve a map ``(B, C, H, W)`` and sweep it along both axes. Its shape stays the same."""
         check_map(x, self.channels)
         local = self.local(x)
         return local + self.renet(local)

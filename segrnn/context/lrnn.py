@@ -1,4 +1,4 @@
-"""L-RNN: sweeps with summed directions, whose recurrence starts at zero."""
+"""L-RNN: sweeps with summed directions. Their recurrent weights start at zero."""
 
 from torch import Tensor, nn
 
@@ -6,21 +6,22 @@ from segrnn.context.sweep import Sweep
 
 
 class LRNN(nn.Module):
-    """ReLU sweeps along the rows and then the columns; directions are summed, and each starts as a plain 1 x 1 layer.
+    """ReLU sweeps along the rows and then along the columns, with the states of both directions summed.
 
-    Xie, Noble and Zisserman 2016, "Layer recurrent neural networks"::
+    See Xie, Noble and Zisserman 2016, "Layer recurrent neural networks"::
 
         h[j] = ReLU(U x[j] + W h[j-1] + b),  W <- 0;  out = hF + hB
 
-    With W at zero the module starts as two pointwise layers: a trained network can be given it. Deviations: no
-    LayerNorm inside the recurrence (`Residual` has a norm behind it), and a 1 x 1 convolution back to C channels.
+    With W at zero, each direction starts as a 1 x 1 layer. So the module can be added to a trained network. Deviations:
+    there is no LayerNorm inside the recurrence (`Residual` has a norm behind the context), and a 1 x 1 convolution
+    leads back to C channels.
 
     Args:
-        channels: C of the map.
-        hidden: state size D.
+        channels: C, the number of channels of the map.
+        hidden: D, the state size.
 
     Raises:
-        ValueError: a hidden size below 1, or (called) a map of other channels.
+        ValueError: a hidden size is below 1, or (when called) the map has another number of channels.
 
     Example:
         >>> LRNN(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -37,5 +38,5 @@ class LRNN(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Look along both axes of ``(B, C, H, W)``; same shape out."""
+        """Apply the context along both axes of a map ``(B, C, H, W)``. Its shape stays the same."""
         return self.project(self.columns(self.rows(x)))

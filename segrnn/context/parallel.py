@@ -1,4 +1,4 @@
-"""Both axes swept side by side."""
+"""Sweeps along both axes of the same map, side by side."""
 
 import torch
 from torch import Tensor, nn
@@ -13,17 +13,18 @@ class ParallelSweeps(nn.Module):
 
         y = P [Sweep_columns(x); Sweep_rows(x)]
 
-    The BiLSTM2D of Tatsunami and Taki 2022, "Sequencer: Deep LSTM for image classification", arXiv 2205.01972,
+    This is the BiLSTM2D of Tatsunami and Taki 2022, "Sequencer: Deep LSTM for image classification", arXiv 2205.01972,
     equations 5 to 7 (there with ``cell="lstm"``), and the unstacked form of ReSeg. Each position sees its own row and
-    column: a cross, not the whole map. The two sweeps do not wait for each other.
+    column, not the whole map. The two sweeps do not depend on each other.
 
     Args:
-        channels: C of the map.
-        hidden: state size D of each direction.
-        cell: as in `Sweep`.
+        channels: C, the number of channels of the map.
+        hidden: D, the state size of each direction.
+        cell: the recurrent cell, as in `Sweep`.
 
     Raises:
-        ValueError: an unknown cell, a hidden size below 1, or (called) a map of other channels.
+        ValueError: the cell is unknown, a hidden size is below 1, or (when called) the map has another number of
+            channels.
 
     Example:
         >>> ParallelSweeps(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -37,5 +38,5 @@ class ParallelSweeps(nn.Module):
         self.project = nn.Conv2d(4 * hidden, channels, kernel_size=1, bias=False)  # a norm follows
 
     def forward(self, x: Tensor) -> Tensor:
-        """Look along the row and the column of each position of ``(B, C, H, W)``; same shape out."""
+        """Sweep the columns and the rows of a map ``(B, C, H, W)``. Its shape stays the same."""
         return self.project(torch.cat([self.columns(x), self.rows(x)], dim=1))

@@ -1,4 +1,4 @@
-"""Contexts that average: over a pyramid of bins, over strips, and at several dilations."""
+"""Pooling contexts: means over a pyramid of bins, means over strips, and convolutions at several dilations."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,20 @@ from segrnn.context.arguments import check_map, positive
 
 
 class PyramidPooling(nn.Module):
-    """Means over 1 x 1, 2 x 2, 3 x 3 and 6 x 6 bins beside the map itself, and a 3 x 3 convolution over all.
+    """Pyramid pooling: a 3 x 3 convolution over the map and its means over 1 x 1, 2 x 2, 3 x 3 and 6 x 6 bins.
 
-    Zhao et al. 2017, "Pyramid scene parsing network", arXiv 1612.01105, section 3.2. The pyramid is
-    segmentation_models_pytorch's; deviations: the 3 x 3 convolution leads to `hidden` channels, and a 1 x 1
-    convolution to C.
+    See Zhao et al. 2017, "Pyramid scene parsing network", arXiv 1612.01105, section 3.2. The pyramid is
+    segmentation_models_pytorch's. Deviations: the 3 x 3 convolution leads to `hidden` channels, and a 1 x 1 convolution
+    leads back to C.
 
     Args:
-        channels: C of the map, at least as many as there are sizes.
-        hidden: channels of the 3 x 3 convolution.
-        sizes: bins along each side, for every level of the pyramid.
+        channels: C, the number of channels of the map, at least the number of sizes.
+        hidden: the number of channels of the 3 x 3 convolution.
+        sizes: the number of bins along each side, for every level of the pyramid.
 
     Raises:
-        ValueError: a number below 1, fewer channels than sizes, or (called) a map of other channels.
+        ValueError: a number is below 1, there are fewer channels than sizes, or (when called) the map has another
+            number of channels.
 
     Example:
         >>> PyramidPooling(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -45,25 +46,27 @@ class PyramidPooling(nn.Module):
         self.project = nn.Conv2d(hidden, channels, kernel_size=1, bias=False)  # a norm follows
 
     def forward(self, x: Tensor) -> Tensor:
-        """Look at the means of regions of ``(B, C, H, W)``; same shape out."""
+        """Add the means of regions to a map ``(B, C, H, W)`` and convolve it. Its shape stays the same."""
         check_map(x, self.channels)
         return self.project(self.bottleneck(self.pyramid(x)))
 
 
 class ASPP(nn.Module):
-    """Atrous spatial pyramid pooling: 3 x 3 convolutions at several dilations, a 1 x 1 and a mean over the whole map.
+    """Atrous spatial pyramid pooling: parallel convolutions at several dilations and a mean over the whole map.
 
-    Chen et al. 2017, "Rethinking atrous convolution", arXiv 1706.05587, section 3.3; the module is
-    segmentation_models_pytorch's. Deviations: no dropout, and no batch norm on the global mean, whose batch statistics
-    do not exist for a batch of 1; a 1 x 1 convolution leads back to C channels.
+    The branches are 3 x 3 convolutions at three dilations, a 1 x 1 convolution and the global mean. See Chen et al.
+    2017, "Rethinking atrous convolution", arXiv 1706.05587, section 3.3. The module is segmentation_models_pytorch's.
+    Deviations: there is no dropout. The global mean has no batch norm, because batch statistics of one value do not
+    exist for a batch of 1. A 1 x 1 convolution leads back to C channels.
 
     Args:
-        channels: C of the map.
-        hidden: channels of each branch.
-        rates: three dilations; 12, 24 and 36 belong to a map at stride 8.
+        channels: C, the number of channels of the map.
+        hidden: the number of channels of each branch.
+        rates: three dilations. 12, 24 and 36 are meant for a map at stride 8.
 
     Raises:
-        ValueError: a number below 1, not three rates, or (called) a map of other channels.
+        ValueError: a number is below 1, there are not three rates, or (when called) the map has another number of
+            channels.
 
     Example:
         >>> ASPP(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -79,30 +82,32 @@ class ASPP(nn.Module):
         self.aspp = smp.decoders.deeplabv3.decoder.ASPP(
             channels, positive("hidden", hidden), dilations, separable=False, dropout=0.0
         )
-        self.aspp.convs[-1][2] = nn.Identity()  # the norm of the global mean
+        self.aspp.convs[-1][2] = nn.Identity()  # in place of the norm of the global mean
         self.project = nn.Conv2d(hidden, channels, kernel_size=1, bias=False)  # a norm follows
 
     def forward(self, x: Tensor) -> Tensor:
-        """Look at several distances in ``(B, C, H, W)``; same shape out."""
+        """Convolve a map ``(B, C, H, W)`` at several dilations. Its shape stays the same."""
         check_map(x, self.channels)
         return self.project(self.aspp(x))
 
 
 class StripPooling(nn.Module):
-    """Means of whole rows and whole columns, each convolved along itself, as a gate on the map.
+    """Strip pooling: a gate on the map, made from the means of whole rows and whole columns.
 
-    Hou et al. 2020, "Strip pooling", arXiv 2003.13328, section 3.1::
+    Each strip of means is convolved along itself. See Hou et al. 2020, "Strip pooling", arXiv 2003.13328, section
+    3.1::
 
         y = sigmoid(P ReLU(K_h * mean over each row + K_v * mean over each column)) * x
 
-    Deviation: convolutions have biases instead of batch norms, whose statistics do not exist for a strip of one.
+    Deviation: convolutions have biases instead of batch norms, because batch statistics do not exist for a strip of
+    one value.
 
     Args:
-        channels: C of the map.
-        hidden: channels of the strips.
+        channels: C, the number of channels of the map.
+        hidden: the number of channels of the strips.
 
     Raises:
-        ValueError: a number below 1, or (called) a map of other channels.
+        ValueError: a number is below 1, or (when called) the map has another number of channels.
 
     Example:
         >>> StripPooling(channels=24, hidden=8)(torch.zeros(2, 24, 5, 7)).shape
@@ -117,7 +122,7 @@ class StripPooling(nn.Module):
         self.gate = nn.Conv2d(hidden, channels, kernel_size=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Look at the row and the column of each position of ``(B, C, H, W)``; same shape out."""
+        """Gate each position of a map ``(B, C, H, W)`` by its row and its column. The map's shape stays the same."""
         check_map(x, self.channels)
         rows = self.down(x.mean(dim=3)).unsqueeze(3)
         columns = self.along(x.mean(dim=2)).unsqueeze(2)

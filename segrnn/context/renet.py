@@ -15,24 +15,26 @@ AXES = {"columns_rows": (2, 3), "rows_columns": (3, 2)}
 
 
 class ReNet(nn.Module):
-    """Bidirectional sweeps along one axis and then the other, so that every output position has seen the whole map.
+    """Bidirectional sweeps along one axis and then along the other. So every output position sees the whole map.
 
-    Visin et al. 2015, "ReNet: A recurrent neural network based alternative to convolutional networks",
-    arXiv 1505.00393, equations 1 to 4. A first sweep reads each column of patches up and down; a second reads each row
-    of the result left and right. Deviations: patches are 1 x 1 unless said otherwise (a convolutional encoder has done
-    the reduction), and a 1 x 1 convolution brings the 2 D states back to C channels, so that any D fits any map.
+    See Visin et al. 2015, "ReNet: A recurrent neural network based alternative to convolutional networks",
+    arXiv 1505.00393, equations 1 to 4. The first sweep reads each column of patches up and down. The second sweep reads
+    each row of the result left and right. Deviations: patches are 1 x 1 by default, because a convolutional encoder has
+    reduced the image already. A 1 x 1 convolution brings the 2 D states back to C channels, so that any D fits any map.
 
     Args:
-        channels: C of the map.
-        hidden: state size D of each direction. cuDNN's fast kernel trains up to 128.
-        cell: as in `Sweep`.
+        channels: C, the number of channels of the map.
+        hidden: D, the state size of each direction. cuDNN's fast kernel trains sizes up to 128.
+        cell: the recurrent cell, as in `Sweep`.
         order: ``columns_rows`` as in the paper, or ``rows_columns`` as in the authors' code for ReSeg.
-        depth: layers, each of two sweeps.
-        patch: side p of the patches; the map is cut into p x p patches, whose p * p * C values are one step, and put
-            together again at the end. A map that p does not divide is padded by zeros, and cropped at the end.
+        depth: the number of layers. Each layer has two sweeps.
+        patch: p, the side of the patches. The map is cut into p x p patches and put together again at the end. The
+            p * p * C values of a patch are one step. A map that p does not divide is padded with zeros, and cropped at
+            the end.
 
     Raises:
-        ValueError: an unknown cell or order, a number below 1; (called) other channels, or a map smaller than a patch.
+        ValueError: the cell or the order is unknown, or a number is below 1. When called: the map has another number of
+            channels, or is smaller than a patch.
 
     Example:
         >>> ReNet(channels=24, hidden=8, cell="lstm")(torch.zeros(2, 24, 5, 7)).shape
@@ -62,9 +64,9 @@ class ReNet(nn.Module):
         self.project = nn.Conv2d(width, pixels, kernel_size=1, bias=False)  # a norm follows
 
     def forward(self, x: Tensor) -> Tensor:
-        """Look along both axes of ``(B, C, H, W)``; same shape out."""
+        """Apply the context along both axes of a map ``(B, C, H, W)``. Its shape stays the same."""
         check_map(x, self.channels)
-        if self.patch == 1:  # there is nothing to cut, and cutting makes a copy
+        if self.patch == 1:  # nothing needs to be cut, and cutting would make a copy
             return self.project(self.sweeps(x))
         height, width = x.shape[-2:]
         if min(height, width) < self.patch:

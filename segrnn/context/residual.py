@@ -1,4 +1,4 @@
-"""How a context joins a network."""
+"""The residual branch that joins a context to a network."""
 
 from torch import Tensor, nn
 
@@ -6,13 +6,13 @@ from torch import Tensor, nn
 class Residual(nn.Module):
     """A context as a residual branch that starts at zero: ``x + project(norm(context(x)))``.
 
-    The projection begins as zeros, so the network with the context starts out exactly as the network without it, and
-    a trained model can be given one (the L-RNN of Xie, Noble and Zisserman 2016 starts its recurrence at zero for the
-    same reason).
+    The projection starts at zero. So a network with the context first computes exactly the same as without it, and a
+    context can be added to a trained model. (The L-RNN of Xie, Noble and Zisserman 2016 starts its recurrence at zero
+    for the same reason.)
 
     Args:
-        context: maps ``(B, C, H, W)`` to ``(B, C, H, W)``.
-        channels: C.
+        context: a module that maps ``(B, C, H, W)`` to ``(B, C, H, W)``.
+        channels: C, the number of channels.
 
     Example:
         >>> x = torch.rand(2, 8, 5, 7)
@@ -29,5 +29,5 @@ class Residual(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Add to ``(B, C, H, W)`` what the context saw; same shape out."""
+        """Add the context's projected output to a map ``(B, C, H, W)``. Its shape stays the same."""
         return x + self.project(self.norm(self.context(x)))

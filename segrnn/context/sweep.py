@@ -14,27 +14,29 @@ Directions = Literal["both", "forward", "backward"]
 
 
 class Sweep(nn.Module):
-    """A recurrent layer along one axis of a map; every row or column is a sequence of its own.
+    """A recurrent layer along one axis of a map. Every row or column is a sequence of its own.
 
     ::
 
         hF[j] = f(hF[j-1], x[j]);  hB[j] = f(hB[j+1], x[j]);  out[j] = [hF[j]; hB[j]]  or  hF[j] + hB[j]
 
     Args:
-        channels: C of the input.
-        hidden: state size D of each direction. cuDNN's fast kernel trains up to 128.
+        channels: C, the number of channels of the input.
+        hidden: D, the state size of each direction. cuDNN's fast kernel trains sizes up to 128.
         axis: 2 sweeps along the columns, 3 along the rows.
         cell: the f above: ``rnn`` (tanh), ``irnn`` (ReLU), ``gru``, ``lstm``, ``mingru`` or ``minlstm``. The first four
-            hold the weights of torch's own layers: ``sweep.rnn`` loads a state dict of `torch.nn.GRU`, and gives one.
-        directions: ``both``; ``forward`` alone is down or to the right, ``backward`` up or to the left.
-        merge: of both directions: ``concatenate`` (ReNet) or ``sum`` (L-RNN).
+            hold the weights of torch's own layers: for example, ``sweep.rnn`` loads and gives state dicts of
+            `torch.nn.GRU`.
+        directions: ``both``, ``forward`` (down or to the right only) or ``backward`` (up or to the left only).
+        merge: the way to merge both directions, ``concatenate`` (ReNet) or ``sum`` (L-RNN).
 
     Shapes:
-        ``(B, C, H, W) -> (B, 2 D, H, W)``: the forward states, then the backward states; or ``(B, D, H, W)`` where the
-        directions are summed or there is one. A channels_last map stays one.
+        ``(B, C, H, W) -> (B, 2 D, H, W)``: the forward states, then the backward states. With summed directions or a
+        single direction, ``(B, D, H, W)``. A channels_last map stays channels_last.
 
     Raises:
-        ValueError: an unknown name, a hidden size below 1, or (called) a map of other channels.
+        ValueError: a name is unknown, a hidden size is below 1, or (when called) the map has another number of
+            channels.
 
     Example:
         >>> Sweep(channels=16, hidden=8, axis=2)(torch.zeros(1, 16, 5, 7)).shape
@@ -61,7 +63,7 @@ class Sweep(nn.Module):
         initialize(self.rnn, self.cell)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Sweep ``(B, C, H, W)``."""
+        """Sweep a map ``(B, C, H, W)``."""
         check_map(x, self.channels)
         if x.is_cuda and isinstance(self.rnn, nn.RNNBase) and not in_one_piece(self.rnn):
             self.rnn.flatten_parameters()
@@ -78,5 +80,5 @@ class Sweep(nn.Module):
 
 
 def in_one_piece(weights: nn.RNNBase) -> bool:
-    """Whether the weights share one storage, as cuDNN wants them. Copies, averages and loads can tear them apart."""
+    """Tell whether the weights share one storage, as cuDNN expects. Copying, averaging or loading can separate them."""
     return len({parameter.untyped_storage().data_ptr() for parameter in weights.parameters()}) == 1

@@ -1,6 +1,7 @@
-"""Trained networks as files for other programs: ONNX, torch.export and int8, checked before they get their names.
+"""Export of trained networks as files for other programs: ONNX, torch.export and int8.
 
-Needs ``pip install "segrnn[export]"``. A .pt2 file of any size holds an operator that importing this package registers.
+A file is checked before it gets its name. The package needs ``pip install "segrnn[export]"``. A .pt2 file for any size
+contains an operator that is registered when this package is imported.
 """
 
 from segrnn.export.graph import Exported

@@ -1,4 +1,4 @@
-"""Whether an exported file computes what the network computes."""
+"""A check that an exported file computes the same as the network."""
 
 from collections.abc import Callable
 
@@ -10,16 +10,16 @@ from segrnn.export.graph import Exported, Size
 from segrnn.export.trace import FIX
 
 Runner = Callable[[Tensor], Tensor]
-"""Runs an exported file on an input of `Exported`, and gives its output."""
+"""A function that runs an exported file on an input of `Exported`, and returns its output."""
 
 TOLERANCE = 1e-4
-"""Largest difference of logits, where the largest logit is at most 1; relative to it otherwise."""
+"""The largest difference of logits allowed. It is relative to the largest logit if that is above 1."""
 
 MARGIN = 1e-3
-"""Pixels whose two best logits are nearer than this, on the same scale, may get either class."""
+"""If the two best logits of a pixel are closer than this, on the same scale, the pixel may get either class."""
 
 UNTRACED = ((77, 131), (130, 61))
-"""Sizes that a graph for any size is tried at: of either orientation, and divisible by no stride."""
+"""The sizes at which a graph for any size is checked: one of each orientation, and not divisible by any stride."""
 
 
 def check(exported: Exported, run: Runner, size: Size | None, any_batch: bool) -> float:
@@ -27,16 +27,17 @@ def check(exported: Exported, run: Runner, size: Size | None, any_batch: bool) -
 
     Args:
         exported: the network.
-        run: runs the file.
-        size: the one size of the file; None for any, which is tried at sizes that were not traced.
-        any_batch: the file takes any number of images, and is tried on one and on three.
+        run: the function that runs the file.
+        size: the only size that the file takes. None means any size; the file is then run at sizes that were not
+            traced.
+        any_batch: whether the file takes any number of images. It is then run on one and on three.
 
     Returns:
-        The largest difference of logits, relative to the largest logit where that is above 1; for labels, the share of
+        The largest difference of logits, relative to the largest logit if that is above 1. For labels, the share of
         pixels that differ.
 
     Raises:
-        ExportError: the file can't be run, or differs.
+        ExportError: the file can't be run, or its output differs from the network's.
     """
     sizes, batches = (size, size) if size else UNTRACED, (1, 3 if any_batch else 1)
     inputs = [
@@ -52,7 +53,7 @@ def _compare(exported: Exported, run: Runner, image: Tensor, fix: str) -> float:
     scale = max(1.0, logits.abs().max().item())
     try:
         output = run(image)
-    except Exception as error:  # each runtime has its own
+    except Exception as error:  # each runtime has its own exceptions
         reason = str(error.__cause__ or error).splitlines()[0][:300]
         raise ExportError(f"the exported file fails {where}: {reason}{fix}") from error
     wanted = logits.argmax(dim=1) if exported.argmax else logits
@@ -69,7 +70,7 @@ def _compare(exported: Exported, run: Runner, image: Tensor, fix: str) -> float:
             )
         return (output != wanted).float().mean().item()
     difference = (output - logits).abs().max().item() / scale
-    if not difference < TOLERANCE:  # also where it is no number
+    if not difference < TOLERANCE:  # true for NaN, too
         raise ExportError(
             f"the exported file's logits are off by {difference:.1e} {where}, more than {TOLERANCE:.0e}{fix}"
         )

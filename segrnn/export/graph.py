@@ -1,4 +1,4 @@
-"""What the exported graph computes."""
+"""The module that is exported: a network with normalisation before it and a choice of classes behind it."""
 
 import torch
 from torch import Tensor, nn
@@ -10,16 +10,17 @@ Size = tuple[int, int]
 
 
 class Exported(nn.Module):
-    """A network with what its file is to do besides: normalise pixels before it, and choose classes behind it.
+    """A network that can also normalise pixels before it and choose classes behind it, as its exported file will do.
 
-    Resizing stays outside of the graph: `Preprocessing.scale` and `Preprocessing.base_size` are for the program that
-    runs the file, which finds them in the file's metadata and scales logits or labels back itself.
+    Resizing stays outside of the graph. The program that runs the file finds `Preprocessing.scale` and
+    `Preprocessing.base_size` in the file's metadata. It resizes the image, and scales logits or labels back, by itself.
 
     Args:
-        model: maps ``(N, 3, H, W)`` to logits ``(N, K, H, W)``, on the CPU; put into evaluation mode, not copied.
-        preprocessing: whose mean and deviation the graph normalises by; its input is then uint8 pixels. None: the
-            input is float32 that has been normalised before.
-        argmax: give train ids ``(N, H, W)``, uint8, in place of logits.
+        model: the network on the CPU, which maps ``(N, 3, H, W)`` to logits ``(N, K, H, W)``. It is put into evaluation
+            mode, not copied.
+        preprocessing: the mean and the deviation with which the graph normalises its input, uint8 pixels. None means
+            that the input is float32 and has been normalised before.
+        argmax: whether the graph gives train ids ``(N, H, W)``, uint8, instead of logits.
 
     Example:
         >>> exported = Exported(nn.Conv2d(3, 4, 1), Preprocessing((0.5,) * 3, (0.5,) * 3), argmax=True)
@@ -35,16 +36,16 @@ class Exported(nn.Module):
         self.eval()
 
     def forward(self, image: Tensor) -> Tensor:
-        """Pixels or normalised values ``(N, 3, H, W)`` to labels ``(N, H, W)`` or logits ``(N, K, H, W)``."""
+        """Map pixels or normalised values ``(N, 3, H, W)`` to labels ``(N, H, W)`` or logits ``(N, K, H, W)``."""
         logits = self.logits(image)
         return logits.argmax(dim=1).to(torch.uint8) if self.argmax else logits
 
     def logits(self, image: Tensor) -> Tensor:
-        """The logits ``(N, K, H, W)``, also where the graph gives labels."""
+        """Compute the logits ``(N, K, H, W)``, even if the graph gives labels."""
         return self.model(image if self.preprocessing is None else self.preprocessing.normalize(image))
 
     def draw_input(self, batch: int, size: Size, seed: int) -> Tensor:
-        """A random input ``(N, 3, H, W)`` of the kind that the graph takes: flat rectangles under noise."""
+        """Draw a random input ``(N, 3, H, W)`` of the kind that the graph takes: flat rectangles with noise."""
         generator = torch.Generator().manual_seed(seed)
         height, width = size
         colors = torch.randn(batch, 3, 4, 5, generator=generator)

@@ -1,4 +1,4 @@
-"""Masks from exported files."""
+"""Labelling images with exported files."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from segrnn.labels.space import ByteArray
 
 
 def label(model: OnnxModel, preprocessing: Preprocessing, image: ByteArray) -> Tensor:
-    """Label every pixel of an image ``(H, W, 3)`` at its own size by an ONNX file: ``(H, W)`` uint8.
+    """Label every pixel of an image ``(H, W, 3)`` with an ONNX file, at the image's own size: ``(H, W)`` uint8.
 
     Raises:
         ExportError: the file takes another size than that of the image.

@@ -1,4 +1,4 @@
-"""What a program must know about an exported network, as strings inside of the file."""
+"""The facts about an exported network that a program needs, as strings inside the file."""
 
 import json
 
@@ -8,10 +8,10 @@ from segrnn.labels import LabelSpace
 
 
 def describe(labels: LabelSpace, preprocessing: Preprocessing) -> dict[str, str]:
-    """The classes and the way of an image to the network; JSON, by key.
+    """Return the classes and the preprocessing of images, as JSON by key.
 
-    ``classes`` and ``colors`` are in the order of train ids; ``labels`` has the ids of files, too. ``mean`` and ``std``
-    are for values in 0 to 1; ``scale`` and ``base_size`` say how an image is resized, as in `Preprocessing`.
+    ``classes`` and ``colors`` are in the order of train ids. ``labels`` has the ids of label files, too. ``mean`` and
+    ``std`` are for values in 0 to 1. ``scale`` and ``base_size`` say how an image is resized, as in `Preprocessing`.
     """
     facts = {
         "labels": labels.to_dict(),
@@ -24,7 +24,7 @@ def describe(labels: LabelSpace, preprocessing: Preprocessing) -> dict[str, str]
 
 
 def describe_graph(exported: Exported, size: Size | None) -> dict[str, str]:
-    """What the graph takes and gives: ``input`` pixels or normalized, ``output`` labels or logits, and ``size``."""
+    """Return the graph's ``input`` (pixels or normalized), ``output`` (labels or logits) and ``size``, as strings."""
     return {
         "input": "normalized" if exported.preprocessing is None else "pixels",
         "output": "labels" if exported.argmax else "logits",

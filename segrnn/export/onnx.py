@@ -1,4 +1,4 @@
-"""ONNX files."""
+"""Export as ONNX files."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -19,23 +19,24 @@ from segrnn.export.runtime import OnnxModel
 from segrnn.export.trace import quiet, refusal, trace
 
 LARGEST = 2**31 - 2**24
-"""Bytes of weights; an ONNX file is a protocol buffer, which ends at 2 GiB, and the graph needs some as well."""
+"""The largest number of bytes of weights. An ONNX file is a protocol buffer of at most 2 GiB, and the graph itself also
+needs some of them."""
 
 
 def export_onnx(exported: Exported, path: Path, size: Size | None, metadata: Mapping[str, str]) -> float:
-    """Write a network as one ONNX file, which gets its name only when it computes what the network computes.
+    """Write a network as one ONNX file, which gets its name only if it computes the same as the network.
 
     Args:
         exported: the network, on the CPU.
-        path: the file; its input is called ``image``, its output ``logits`` or ``labels``.
-        size: height and width of the only images that the file takes, one at a time; None: any batch of any size.
-        metadata: goes into the file, beside what `segrnn.export.metadata.describe_graph` says.
+        path: the file. Its input is called ``image``, its output ``logits`` or ``labels``.
+        size: height and width of the only images that the file takes, one at a time. None means any batch of any size.
+        metadata: strings for the file, besides those of `segrnn.export.metadata.describe_graph`.
 
     Returns:
         The largest difference to the network, as `segrnn.export.check.check` measures it.
 
     Raises:
-        ExportError: the network can't be exported so, the file computes something else, or a package is missing.
+        ExportError: the network can't be exported, the file computes something else, or a package is missing.
         OutputError: the file can't be written.
     """
     for name in ("onnx", "onnxscript", "onnxruntime"):
@@ -69,7 +70,7 @@ def _convert(exported: Exported, size: Size | None) -> Any:
                 verbose=False,
             )
             assert converted is not None
-            fold(converted.model)  # reordered weights, of any size: quantisation wants them ready
-    except Exception as error:  # whatever the exporter comes upon
+            fold(converted.model)  # folds the reordering of weights, of any size: quantisation needs constant weights
+    except Exception as error:  # the exporter can raise anything
         raise refusal(error, size) from error
     return converted

@@ -1,4 +1,4 @@
-"""`segrnn::recurrence` in ONNX: its own GRU, LSTM and RNN, which are never unrolled."""
+"""The translation of `segrnn::recurrence` into ONNX's own GRU, LSTM and RNN, which are never unrolled."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from segrnn.export.packages import need
 from segrnn.export.recurrence import hidden_size
 
 GATES = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
-"""Where ONNX's gates are among torch's: update, reset, new; input, output, forget, cell."""
+"""The positions of ONNX's gates (update, reset, new; input, output, forget, cell) among torch's gates."""
 
 
 def translate(x: Any, weights: Sequence[Any], directions: int, cell: str) -> Any:
-    """Write the operator in ONNX; arguments as in `segrnn.export.recurrence.recurrence`, but symbolic."""
+    """Write the operator in ONNX. The arguments are those of `segrnn.export.recurrence.recurrence`, but symbolic."""
     op = need("onnxscript").opset18
     number = len(weights) // directions
     own = [weights[i * number : (i + 1) * number] for i in range(directions)]
@@ -31,7 +31,7 @@ def translate(x: Any, weights: Sequence[Any], directions: int, cell: str) -> Any
         else:
             activation = {"rnn_tanh": "Tanh", "rnn_relu": "Relu"}[cell]
             states, _ = op.RNN(x, w, r, bias, activations=[activation] * directions, **shared)
-    # (T, directions, N, D) to (T, N, directions * D); a 0 keeps a side
+    # (T, directions, N, D) to (T, N, directions * D); a 0 keeps the size of a dimension
     return op.Reshape(op.Transpose(states, perm=[0, 2, 1, 3]), [0, 0, -1])
 
 
@@ -47,7 +47,7 @@ def _stack(op: Any, directions: list[Any]) -> Any:
 
 
 def _gates(op: Any, x: Any, weights: list[Any], cell: str) -> Any:
-    """Of each direction, the update's logit and the candidate: ``(T, N, directions * 2 D)``."""
+    """Return the update's logit and the candidate of each direction: ``(T, N, directions * 2 D)``."""
     gates = []
     for weight, bias in weights:
         projected = op.Add(op.MatMul(x, op.Transpose(weight, perm=[1, 0])), bias)
@@ -62,14 +62,14 @@ def _gates(op: Any, x: Any, weights: list[Any], cell: str) -> Any:
 
 
 def _running_mean(op: Any, gates: Any, hidden: int, directions: int, shared: dict[str, Any]) -> Any:
-    """The minimal cells' recurrence, as a GRU without recurrent weights that picks its gates from the input.
+    """Write the recurrence of the minimal cells as a GRU without recurrent weights that takes its gates from the input.
 
-    Candidates are above 0, so that ReLU leaves them alone.
+    Candidates are above 0, so that ReLU does not change them.
     """
     w = np.zeros((directions, 3 * hidden, directions * 2 * hidden), np.float32)
     unit = np.arange(hidden)
     for i in range(directions):
-        w[i, unit, 2 * i * hidden + unit] = -1  # ONNX's update gate says what is kept
+        w[i, unit, 2 * i * hidden + unit] = -1  # negative, because ONNX's update gate keeps the old state
         w[i, 2 * hidden + unit, (2 * i + 1) * hidden + unit] = 1
     r = np.zeros((directions, 3 * hidden, hidden), np.float32)
     constants = (op.Constant(value=need("onnx_ir").tensor(matrix)) for matrix in (w, r))

@@ -1,4 +1,4 @@
-"""The packages that only exporting needs."""
+"""The import of packages that only the export needs."""
 
 import importlib
 from types import ModuleType
@@ -10,7 +10,7 @@ def need(name: str) -> ModuleType:
     """Import a module of the extra ``export``.
 
     Raises:
-        ExportError: it is not installed.
+        ExportError: the module is not installed.
     """
     try:
         return importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""Convolutions whose padding depends on the size of their map, which makes a graph for any size grow without end."""
+"""Fixed padding for export. Padding that depends on a map's size makes a graph for any size grow without end."""
 
 import copy
 
@@ -11,10 +11,11 @@ from segrnn.models.padding import same_padding
 
 
 class FixedPadding(nn.Module):
-    """TensorFlow's "same" padding of a strided convolution, for maps whose sides its stride divides.
+    """A strided convolution with TensorFlow's "same" padding, for maps with sides that its stride divides.
 
     Args:
-        convolution: of timm, which works the padding out anew for every map; its weights are used, not copied.
+        convolution: a convolution of timm, which computes its padding again for every map. Its weights are used, not
+            copied.
     """
 
     def __init__(self, convolution: nn.Conv2d) -> None:
@@ -24,13 +25,13 @@ class FixedPadding(nn.Module):
         self.padding = [*columns, *rows]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve ``(B, C, H, W)``."""
+        """Convolve a map ``(B, C, H, W)``."""
         own = self.convolution
         return F.conv2d(F.pad(x, self.padding), own.weight, own.bias, own.stride, 0, own.dilation, own.groups)
 
 
 def with_fixed_padding(exported: Exported) -> Exported:
-    """A copy that computes the same, in which no padding is worked out."""
+    """Return a copy that computes the same with fixed padding only."""
     copied = copy.deepcopy(exported)
     for parent in list(copied.modules()):
         for name, child in parent.named_children():

@@ -1,4 +1,4 @@
-"""Networks for `segrnn.inference.Predictor` whose logits ONNX Runtime computes."""
+"""Prediction with ONNX Runtime: it computes the logits for a `segrnn.inference.Predictor`."""
 
 import json
 import tempfile
@@ -20,12 +20,13 @@ from segrnn.models import Segmenter
 
 
 class OnnxNetwork:
-    """What a `Predictor` asks of a network, from an ONNX file that gives logits.
+    """A network for a `Predictor`, computed by an ONNX file that gives logits.
 
     Args:
-        file: whose logits may be smaller than the image.
-        preprocessing: what the image went through.
-        upsample: brings logits to the size of their image, as `Segmenter.upsample` does; None where they have it.
+        file: the file. Its logits may be smaller than the image.
+        preprocessing: the preprocessing of the image.
+        upsample: a function that brings logits to the size of their image, as `Segmenter.upsample` does. None means
+            that the logits have that size already.
     """
 
     def __init__(
@@ -38,10 +39,10 @@ class OnnxNetwork:
         self._upsample = upsample
 
     def coarse_logits(self, image: Tensor) -> Tensor:
-        """Logits of ``(1, 3, H, W)`` as the file makes them.
+        """Compute the file's logits for an image ``(1, 3, H, W)``.
 
         Raises:
-            ExportError: the file takes images of one other size only.
+            ExportError: the file takes images of one size only, and the image has another.
         """
         wanted = json.loads(self.file.metadata["size"]) if self.file.metadata["size"] != "dynamic" else None
         size = list(image.shape[-2:])
@@ -61,25 +62,25 @@ class OnnxNetwork:
 
 
 class Coarse(nn.Module):
-    """A network without the upsampling at its end, which is done class by class where an image is large."""
+    """A network without the upsampling at its end. Large images are upsampled a few classes at a time outside of it."""
 
     def __init__(self, model: Segmenter) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, image: Tensor) -> Tensor:
-        """Coarse logits of ``(B, 3, H, W)``."""
+        """Compute the coarse logits of images ``(B, 3, H, W)``."""
         return self.model.coarse_logits(image)
 
 
 def load_onnx(path: Path) -> tuple[OnnxNetwork, ModelInfo]:
-    """Load what ``export_model format=onnx`` has written, for prediction.
+    """Load a file of ``export_model format=onnx`` for prediction.
 
     Args:
         path: the file.
 
     Raises:
-        ExportError: the file is missing, damaged, was not written by segrnn, or gives labels in place of logits.
+        ExportError: the file is missing, is damaged, was not written by segrnn, or gives labels instead of logits.
     """
     if not path.is_file():
         raise ExportError(f"{path} does not exist")
@@ -99,15 +100,16 @@ def load_onnx(path: Path) -> tuple[OnnxNetwork, ModelInfo]:
 
 
 def as_onnx(model: Segmenter, preprocessing: Preprocessing, path: Path, say: Callable[[str], None]) -> OnnxNetwork:
-    """Let ONNX Runtime compute a network, by a file that is kept beside its checkpoint for the next time.
+    """Let ONNX Runtime compute a network, from an ONNX file beside the network's checkpoint.
 
-    The file is compared with the network when it is written and each time that it is taken up.
+    The file is kept for the next time, unless it can't be written there. It is compared with the network when it is
+    written, and each time that it is used again.
 
     Args:
         model: the network, on the CPU.
-        preprocessing: what an image goes through before it.
-        path: its checkpoint or bundle, whose digest is in the file's name.
-        say: is told what is done with the file.
+        preprocessing: the preprocessing of an image before the network.
+        path: the network's checkpoint or bundle. Its digest is part of the file's name.
+        say: gets a line for each thing that is done with the file.
 
     Raises:
         ExportError: the network can't be exported for images of any size, or a package is missing.

@@ -1,4 +1,4 @@
-"""Files in 8-bit integers."""
+"""Quantisation of ONNX files to 8-bit integers."""
 
 import json
 from pathlib import Path
@@ -12,17 +12,17 @@ from segrnn.export.runtime import OnnxModel
 from segrnn.export.trace import TRACED, quiet
 
 OPERATORS = ["Conv", "MatMul", "LSTM"]
-"""What becomes 8-bit. ONNX Runtime has no 8-bit GRU or RNN: these stay as they are."""
+"""The operators that become 8-bit. ONNX Runtime has no 8-bit GRU or RNN: these stay as they are."""
 
 
 def quantize_int8(source: Path, path: Path) -> None:
-    """Write an ONNX file with 8-bit weights; activations are quantised as it runs, by each map's own range.
+    """Write an ONNX file with 8-bit weights. It quantises activations as it runs, by each map's own range.
 
-    Nothing is calibrated, and no accuracy is promised: evaluate the file. On CPUs without 8-bit dot products it may be
-    slower than the file that it came from.
+    Nothing is calibrated, and no accuracy is promised, so evaluate the file. On CPUs without 8-bit dot products, it may
+    be slower than the source.
 
     Args:
-        source: a file of `segrnn.export.export_onnx`, whose metadata is kept.
+        source: a file of `segrnn.export.export_onnx`. Its metadata is kept.
         path: the new file.
 
     Raises:
@@ -45,7 +45,7 @@ def quantize_int8(source: Path, path: Path) -> None:
 
 
 def _try(model: OnnxModel) -> None:
-    """Run a file once: some operators are only looked for when they are needed."""
+    """Run a file once, because the runtime notices some missing operators only when it runs them."""
     size = model.metadata["size"]
     height, width = TRACED if size == "dynamic" else json.loads(size)
     kind = np.uint8 if model.metadata["input"] == "pixels" else np.float32

@@ -1,4 +1,4 @@
-"""Recurrences as one operator each, for tracing; torch's own are unrolled, which fixes the length of the sequences."""
+"""An operator for recurrences in traced graphs. Tracing unrolls torch's own, which fixes the length of sequences."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,13 +23,13 @@ NAMES = {function: name for name, function in CELLS.items()}
 
 @torch.library.custom_op("segrnn::recurrence", mutates_args=())
 def recurrence(x: Tensor, weights: list[Tensor], directions: int, cell: str) -> Tensor:
-    """A function of `segrnn.ops` by its name: ``(T, N, C) -> (T, N, D or 2 D)``.
+    """Run the recurrence of `segrnn.ops` with the given name: ``(T, N, C) -> (T, N, D or 2 D)``.
 
     Args:
         x: sequences, time first.
-        weights: those of the first direction, then those of the second.
-        directions: 1 or 2.
-        cell: a key of `CELLS`.
+        weights: the weights of the first direction, then those of the second.
+        directions: the number of directions, 1 or 2.
+        cell: the name, a key of `CELLS`.
     """
     number = len(weights) // directions
     return CELLS[cell](x, [weights[i * number : (i + 1) * number] for i in range(directions)])
@@ -41,17 +41,17 @@ def _(x: Tensor, weights: list[Tensor], directions: int, cell: str) -> Tensor:
 
 
 def hidden_size(rows: int, cell: str) -> int:
-    """D, from the rows of a cell's first matrix, which has D for each gate."""
+    """Return D from the number of rows in a cell's first matrix, which has D rows for each gate."""
     return rows // {"gru": 3, "lstm": 4, "mingru": 2, "minlstm": 3}.get(cell, 1)
 
 
 class AsOperators(TorchFunctionMode):
-    """While it is on, what can't be traced for any size is replaced by what can, and computes the same."""
+    """A mode that replaces functions that can't be traced for any size by equivalent ones that can."""
 
     def __torch_function__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Replace recurrences by the operator, and means over bins by products of matrices."""
+        """Replace recurrences by the operator, and means over bins by matrix products."""
         kwargs = kwargs or {}
         if func in NAMES:
             x, directions = args
@@ -61,7 +61,7 @@ class AsOperators(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _pool(input: Tensor, output_size: int | Sequence[int]) -> Tensor:  # torch's names
+def _pool(input: Tensor, output_size: int | Sequence[int]) -> Tensor:  # named as torch names its arguments
     rows, columns = (output_size, output_size) if isinstance(output_size, int) else output_size
     if rows == columns == 1:
         return F.adaptive_avg_pool2d(input, 1)  # a plain mean, which every exporter knows
@@ -69,7 +69,7 @@ def _pool(input: Tensor, output_size: int | Sequence[int]) -> Tensor:  # torch's
 
 
 def _bins(length: int, number: int) -> Tensor:
-    """The matrix ``(number, length)`` that takes means over bins as torch's adaptive pooling cuts them."""
+    """Return the matrix ``(number, length)`` that takes means over the bins of torch's adaptive pooling."""
     bins, positions = torch.arange(number)[:, None], torch.arange(length)
     first, behind = bins * length // number, ((bins + 1) * length + number - 1) // number
     return ((positions >= first) & (positions < behind)) / (behind - first)

@@ -1,4 +1,4 @@
-"""ONNX files, run."""
+"""Running ONNX files."""
 
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,14 @@ class OnnxModel:
         metadata: the strings in the file, by key.
 
     Raises:
-        ExportError: the file can't be loaded, or (called) run, or ONNX Runtime is missing.
+        ExportError: the file can't be loaded, it can't be run (when called), or ONNX Runtime is missing.
     """
 
     def __init__(self, path: Path) -> None:
         runtime = need("onnxruntime")
         options = runtime.SessionOptions()
-        options.log_severity_level = 4  # errors are raised; they need not be printed as well
-        options.intra_op_num_threads = torch.get_num_threads()  # by itself, it takes all cores
+        options.log_severity_level = 4  # errors are raised, so they need not be printed
+        options.intra_op_num_threads = torch.get_num_threads()  # by default, it takes all cores
         self.path = path
         try:
             self.session = runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -36,10 +36,10 @@ class OnnxModel:
         self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
 
     def __call__(self, image: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Run the file's graph: ``(N, 3, H, W)`` to its only output."""
+        """Run the file's graph on images ``(N, 3, H, W)``, and return its only output."""
         try:
             return self.session.run(None, {self.session.get_inputs()[0].name: image})[0]
-        except Exception as error:  # as above
+        except Exception as error:  # again, without a common base
             raise self._failure("can't be run", error) from error
 
     def _failure(self, what: str, error: Exception) -> ExportError:

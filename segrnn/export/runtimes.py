@@ -1,4 +1,7 @@
-"""Ways to run a network on the CPU, for comparison: each loads it and gives what labels one image of random pixels."""
+"""Ways to run a network on the CPU, for comparison.
+
+Each way loads the network and returns a function that labels one image of random pixels.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,19 +18,22 @@ Work = Callable[[], object]
 
 
 def eager(bundle: Path, allow: Sequence[str], size: Size) -> Work:
-    """PyTorch, operation by operation."""
+    """Load a network for PyTorch, which runs it operation by operation."""
     return _torch(*load_trained(bundle, allow), size)
 
 
 def prepared(bundle: Path, allow: Sequence[str], size: Size) -> Work:
-    """PyTorch, as `predict` and `evaluate` do it: with fused convolutions and kept memory."""
+    """Load a network for PyTorch as `predict` and `evaluate` do: convolutions are fused, and freed memory is kept."""
     keep_freed_memory()
     model, info = load_trained(bundle, allow)
     return _torch(prepare(model, find_fusions(model)), info, size)
 
 
 def compiled(bundle: Path, allow: Sequence[str], size: Size) -> Work:
-    """PyTorch, encoder and decoder compiled as ``trainer.compile=true`` does it; recurrences have their own kernels."""
+    """Load a network for PyTorch with encoder and decoder compiled, as ``trainer.compile=true`` does.
+
+    Recurrences are not compiled: they have kernels of their own.
+    """
     model, info = load_trained(bundle, allow)
     for part in (model.encoder, model.decoder):
         part.compile()
@@ -35,7 +41,7 @@ def compiled(bundle: Path, allow: Sequence[str], size: Size) -> Work:
 
 
 def onnx(file: Path, size: Size) -> Work:
-    """ONNX Runtime."""
+    """Load a file for ONNX Runtime."""
     model, image = OnnxModel(file), _pixels(size).numpy()
     return lambda: model(image)
 

@@ -1,4 +1,4 @@
-"""From a network to a graph of torch operators."""
+"""Tracing a network into a graph of torch operators."""
 
 import io
 import logging
@@ -14,7 +14,7 @@ from segrnn.export.graph import Exported, Size
 from segrnn.export.padding import with_fixed_padding
 
 TRACED = (96, 160)
-"""Height and width that a graph for any size is traced at: no map of it, down to stride 32, has a side of 1."""
+"""The height and width at which a graph for any size is traced. No map down to stride 32 then has a side of 1."""
 
 FIX = "size=[H,W] exports one fixed size; larger images are cut into windows outside of the graph"
 
@@ -22,13 +22,13 @@ FIX = "size=[H,W] exports one fixed size; larger images are cut into windows out
 def trace(
     exported: Exported, size: Size | None, any_batch: bool, replacements: AbstractContextManager[object]
 ) -> ExportedProgram:
-    """The network as a graph.
+    """Trace a network into a graph.
 
     Args:
         exported: the network.
-        size: height and width, or None for any.
-        any_batch: take any number of images, not one.
-        replacements: a block in which the network is traced.
+        size: height and width of the images, or None for any size.
+        any_batch: whether the graph takes any number of images, or only one.
+        replacements: a context manager in which the network is traced.
 
     Raises:
         ExportError: the network can't be traced.
@@ -40,12 +40,12 @@ def trace(
             return torch.export.export(
                 with_fixed_padding(exported), (image,), dynamic_shapes=(dict.fromkeys(dynamic, Dim.DYNAMIC),)
             )
-    except Exception as error:  # whatever the network's own code and the tracer come upon
+    except Exception as error:  # the network's own code and the tracer can raise anything
         raise refusal(error, size) from error
 
 
 def refusal(error: Exception, size: Size | None) -> ExportError:
-    """What a user is told where an exporter fails: the first line of what was at the bottom of it."""
+    """Make the error for a failed export. It quotes the first line of the error that caused the failure."""
     while error.__cause__ is not None and isinstance(error.__cause__, Exception):
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines()]
@@ -57,7 +57,7 @@ def refusal(error: Exception, size: Size | None) -> ExportError:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """A block in which exporters keep what they have to say to themselves; what matters of it is checked or raised."""
+    """Silence exporters inside the block. Everything that matters is checked or raised."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

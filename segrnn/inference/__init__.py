@@ -1,4 +1,4 @@
-"""Trained networks: how they are kept, what they make of an image, and how that is written."""
+"""Inference with trained networks: loading and saving them, predicting masks, and writing the masks to files."""
 
 from segrnn.inference.checkpoint import KEY, digest_weights, load_checkpoint, read_checkpoint, to_checkpoint
 from segrnn.inference.device import choose_device

@@ -1,4 +1,4 @@
-"""A trained network as a folder that anybody can load: weights, a description and a model card; no pickle."""
+"""Bundles: a trained network as a folder with weights, a description and a model card, without any pickle."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ def write_bundle(segmenter: Segmenter, info: ModelInfo, folder: Path) -> None:
         for name, tensor in segmenter.state_dict().items()
         if not name.startswith("auxiliary.")
     }
-    # safetensors would make a file that only its owner can read
+    # written here, because safetensors itself makes a file that only its owner can read
     (folder / WEIGHTS).write_bytes(serialize(weights, metadata={"format": "pt"}))
     content["sha256"] = {WEIGHTS: digest_weights(folder), "description": _digest_description(content)}
     (folder / CONFIG).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -47,23 +47,24 @@ def download_bundle(name: str) -> Path:
         name: ``owner/name``.
 
     Raises:
-        CheckpointError: it can't be had.
+        CheckpointError: the bundle can't be downloaded.
     """
     try:
         return Path(snapshot_download(name, allow_patterns=[WEIGHTS, CONFIG]))
-    except Exception as error:  # hubs raise anything from ValueError to their own HTTP errors
+    except Exception as error:  # hubs raise many kinds of errors, from ValueError to their own HTTP errors
         raise CheckpointError(f"{name} is no file or folder here, and can't be had from the hub: {error}") from error
 
 
 def load_bundle(folder: Path, allow: Sequence[str] = ()) -> tuple[Segmenter, ModelInfo]:
-    """Read a bundle's network, in evaluation mode on the CPU, and what it needs to be used.
+    """Read a bundle's network, in evaluation mode on the CPU, and its `ModelInfo`.
 
     Args:
-        folder: with ``model.safetensors`` and ``config.json``.
+        folder: the bundle's folder, with ``model.safetensors`` and ``config.json``.
         allow: import paths of the caller's own code that the bundle may name, ``my_package.`` for all of a package.
 
     Raises:
-        CheckpointError: there is no bundle, it is damaged or was changed, or it asks for more than a network.
+        CheckpointError: the folder holds no bundle, the bundle is damaged or was changed, or it asks for more than a
+            network.
     """
     content = _read(folder)
     try:
@@ -71,16 +72,16 @@ def load_bundle(folder: Path, allow: Sequence[str] = ()) -> tuple[Segmenter, Mod
         with no_side_effects("building its network"):
             segmenter = build_segmenter(info.architecture, info.labels.num_classes, allow)
         load_weights(segmenter, load_file(folder / WEIGHTS))
-    except Exception as error:  # what was written by another version can fail anywhere on the way
+    except Exception as error:  # a bundle of another version can fail at any step
         raise CheckpointError(f"{folder} can't be loaded: {error}") from error
     return segmenter.eval(), info
 
 
 def read_bundle_weights(folder: Path) -> tuple[dict[str, Tensor], LabelSpace]:
-    """Read the tensors of a bundle and the classes that they are for; no network is built.
+    """Read the tensors of a bundle and the classes that they are for, without building a network.
 
     Raises:
-        CheckpointError: there is no bundle, or it is damaged or was changed.
+        CheckpointError: the folder holds no bundle, or the bundle is damaged or was changed.
     """
     content = _read(folder)
     try:
@@ -90,7 +91,7 @@ def read_bundle_weights(folder: Path) -> tuple[dict[str, Tensor], LabelSpace]:
 
 
 def _read(folder: Path) -> dict[str, Any]:
-    """The description, once it and the weights are seen to be what was written."""
+    """Return the description, after a check that neither it nor the weights have changed since they were written."""
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
             raise CheckpointError(
@@ -114,13 +115,13 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _digest_description(content: Mapping[str, Any]) -> str:
-    """Of all but the digests themselves, however it is laid out."""
+    """Return the SHA-256 of a description without its digests. The layout of the file does not matter."""
     described = {key: value for key, value in content.items() if key != "sha256"}
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def _card(info: ModelInfo) -> ModelCard:
-    """A model card: what the network tells apart, how well, and how to use it."""
+    """Make a model card with the network's classes, its scores and an example of its use."""
     data = ModelCardData(
         library_name="segrnn", pipeline_tag="image-segmentation", tags=["semantic-segmentation", "segrnn"]
     )

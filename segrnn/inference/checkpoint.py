@@ -1,4 +1,4 @@
-"""Checkpoints of a training: what they hold beside tensors, and a network from one, without running what it holds."""
+"""Checkpoints of a training: reading them, and rebuilding a network from them, without running code from the file."""
 
 import hashlib
 import pickle
@@ -20,34 +20,34 @@ from segrnn.models import Segmenter, load_weights
 from segrnn.models.architecture import build_segmenter
 
 KEY = "segrnn"
-"""Where, in a checkpoint, stands what is needed to rebuild the network."""
+"""The checkpoint's key for everything that is needed to rebuild the network."""
 
 WEIGHTS = "model.safetensors"
-"""The tensors in a bundle."""
+"""The name of the file with the tensors in a bundle."""
 
 
 def read_checkpoint(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
-    """A checkpoint of segrnn; its tensors stay on the disk until they are used.
+    """Read a checkpoint of segrnn. Its tensors stay on the disk until they are used.
 
     Args:
         path: the file.
-        keys: what it must hold.
+        keys: the keys that the checkpoint must hold.
 
     Raises:
-        CheckpointError: the file is missing, damaged, holds code, or was not written by segrnn.
+        CheckpointError: the file is missing, is damaged, holds code, or was not written by segrnn.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist; training writes <run>/checkpoints/best.ckpt and last.ckpt")
     file = f"{path} ({path.stat().st_size} bytes)"
     try:
-        whole = zipfile.is_zipfile(path)  # the directory of a cut one is missing
+        whole = zipfile.is_zipfile(path)  # a file that was cut short lacks the zip directory at its end
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=whole)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{file} can't be loaded: it is damaged, or holds more than tensors and primitives, and so might run code"
         ) from error
-    except Exception as error:  # a damaged file can fail anywhere on the way, with anything
+    except Exception as error:  # a damaged file can fail at any step, with any exception
         raise CheckpointError(f"{file} can't be loaded: damaged, or no checkpoint: {_first_line(error)}") from error
     lacking = [key for key in keys if not isinstance(checkpoint, dict) or key not in checkpoint]
     if lacking:
@@ -56,7 +56,7 @@ def read_checkpoint(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def digest_weights(path: str | Path) -> str:
-    """What tells the weights of a checkpoint, or of a bundle's folder, from all others: SHA-256 of their file."""
+    """Return the SHA-256 of a checkpoint, or of the weights' file in a bundle's folder. It identifies the weights."""
     path = Path(path)
     with (path / WEIGHTS if path.is_dir() else path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -67,7 +67,7 @@ def _first_line(error: Exception) -> str:
 
 
 def to_checkpoint(info: ModelInfo) -> dict[str, Any]:
-    """Return what a checkpoint holds beside the tensors, as primitives."""
+    """Return everything that a checkpoint holds besides the tensors, as primitives."""
     return {
         "version": __version__,
         "config": info.provenance["config"],
@@ -77,14 +77,14 @@ def to_checkpoint(info: ModelInfo) -> dict[str, Any]:
 
 
 def load_checkpoint(path: str | Path, allow: Sequence[str] = ()) -> tuple[Segmenter, ModelInfo]:
-    """Rebuild a trained network from a checkpoint, in evaluation mode, and what it needs to be used.
+    """Rebuild a trained network from a checkpoint, in evaluation mode, together with its `ModelInfo`.
 
     Args:
-        path: a checkpoint.
+        path: the checkpoint.
         allow: import paths of the caller's own code that the file may name.
 
     Raises:
-        CheckpointError: the file is missing, damaged, was not written by segrnn, or asks for more than a network.
+        CheckpointError: the file is missing, is damaged, was not written by segrnn, or asks for more than a network.
     """
     checkpoint = read_checkpoint(path, (KEY, "state_dict", "global_step"))
     try:
@@ -99,11 +99,11 @@ def load_checkpoint(path: str | Path, allow: Sequence[str] = ()) -> tuple[Segmen
         architecture = {part: kept["config"][part] for part in ("model", "context")}
         info = ModelInfo(architecture, labels, preprocessing, scores, {**provenance, "config": dict(kept["config"])})
         return segmenter.eval(), info
-    except Exception as error:  # a damaged file can fail anywhere on the way, with anything
+    except Exception as error:  # a damaged file can fail at any step, with any exception
         raise CheckpointError(f"{path} can't be loaded: {error}") from error
 
 
 def weights_of(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The network's state dict, from one of the training module; the averaged one, where there is an average."""
+    """Return the network's state dict from a training checkpoint: the averaged weights, if weights were averaged."""
     state: Mapping[str, Tensor] = checkpoint["state_dict"]
     return {name.removeprefix("model."): tensor for name, tensor in state.items() if name.startswith("model.")}

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""The choice of a device."""
 
 import torch
 
@@ -6,7 +6,7 @@ from segrnn.errors import ConfigError
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is the machine's accelerator, or its CPU.
+    """Return the device of a name. ``auto`` is the machine's accelerator if it has one, otherwise its CPU.
 
     Raises:
         ConfigError: there is no such device here.
@@ -16,6 +16,6 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    except Exception as error:  # each backend has its own way of not being there
+    except Exception as error:  # each backend reports in its own way that it is missing
         raise ConfigError(f"device={name} can't be used: {str(error).splitlines()[0]}") from error
     return device

@@ -1,4 +1,4 @@
-"""Which images a folder or an archive holds, where their masks go, and which are left to do."""
+"""The images in a folder or an archive, the files for their masks, and the masks that are still missing."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError, OutputError
 
 Say = Callable[[str], None]
-"""What gets lines for people."""
+"""A function that takes a line of text for people to read."""
 
 
 def _say_nothing(line: str) -> None:
@@ -29,13 +29,13 @@ class Job(NamedTuple):
 
 
 def find_images(source: Path, inside: str = "", say: Say = _say_nothing) -> dict[str, File]:
-    """Return the images of a file, a folder with its subfolders, or a zip archive, by their paths from there.
+    """Return the images of a file, a folder with its subfolders, or a zip archive, by their paths relative to it.
 
-    Links to folders are followed; zip archives that lie in a folder are not opened.
+    Links to folders are followed. Zip archives inside a folder are not opened.
 
     Args:
-        source: an image, a folder, or a zip archive; hidden files are passed over.
-        inside: the folder of a folder or archive that is searched; all of it by default.
+        source: an image, a folder, or a zip archive. Hidden files are passed over.
+        inside: the subfolder of `source` to search. By default, all of `source` is searched.
         say: gets a line for each kind of file that is passed over.
 
     Raises:
@@ -67,13 +67,14 @@ def plan(source: Path, output: Path, suffix: str, inside: str = "", say: Say = _
     Args:
         source: an image, a folder that is searched with its subfolders, or a zip archive.
         output: the folder for the masks.
-        suffix: of the masks.
-        inside: the folder of a folder or archive that is searched.
+        suffix: the suffix of the masks' files.
+        inside: the subfolder of `source` to search. By default, all of `source` is searched.
         say: gets a line for each kind of file that is passed over.
 
     Raises:
         DataError: there is no image.
-        OutputError: two images want the same mask, an image would be overwritten, or a link leads out of `output`.
+        OutputError: two images have the same mask file, an image would be overwritten, a link leads out of `output`,
+            or `output` lies inside `source`.
     """
     images = find_images(source, inside, say)
     if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
@@ -95,14 +96,14 @@ def plan(source: Path, output: Path, suffix: str, inside: str = "", say: Say = _
 
 
 def plan_frames(video: Path, output: Path, suffix: str) -> list[Job]:
-    """Return the frames of a video that have a mask already, and the one that follows each of them.
+    """Return the frames of a video that have a mask already, the frame after each of them, and the first frame.
 
-    How many frames there are is only known at the end; the first one that is missing may have been begun.
+    The number of frames is only known at the end of the video. The first frame without a mask may have been begun.
 
     Args:
         video: the file.
-        output: the folder for the masks, whose names are numbers of six digits or more.
-        suffix: of the masks.
+        output: the folder for the masks. Their names are numbers of six digits or more.
+        suffix: the suffix of the masks' files.
     """
     numbers = {int(path.stem) for path in output.glob(f"*{suffix}") if re.fullmatch(r"[0-9]{6,18}", path.stem)}
     frames = sorted({1} | numbers | {number + 1 for number in numbers})
@@ -110,15 +111,15 @@ def plan_frames(video: Path, output: Path, suffix: str) -> list[Job]:
 
 
 def take_up(jobs: list[Job], output: Path, settings: Mapping[str, Any], overwrite: bool) -> list[Job]:
-    """The jobs that are left to do, if an earlier start with the same settings has done some.
+    """Return the jobs that an earlier run with the same settings has not done.
 
-    ``predict.json`` in the output tells which settings the masks beside it were made with.
+    ``predict.json`` in the output folder records the settings of the masks beside it.
 
     Args:
-        jobs: as `plan` makes them.
+        jobs: all jobs, as `plan` makes them.
         output: the folder for the masks.
-        settings: all that the masks depend on, as primitives.
-        overwrite: whether to begin anew, and replace the masks that exist.
+        settings: everything that the masks depend on, as primitives.
+        overwrite: whether to start again from the beginning and replace the masks that exist.
 
     Raises:
         OutputError: masks exist that were made with other settings, and `overwrite` is false.
@@ -126,7 +127,7 @@ def take_up(jobs: list[Job], output: Path, settings: Mapping[str, Any], overwrit
     record = output / "predict.json"
     existing = {job.mask for job in jobs if job.mask.exists()}
     if overwrite:
-        for mask in existing:  # at once: a start that is cut short must not leave old masks among the new ones
+        for mask in existing:  # before the first new mask: an interrupted run must not leave old masks among new ones
             mask.unlink()
         existing = set()
     elif existing and _read(record) != settings:
@@ -137,14 +138,14 @@ def take_up(jobs: list[Job], output: Path, settings: Mapping[str, Any], overwrit
     drafts = {(job.mask.parent, draft_name(job.mask)) for job in jobs}
     for folder in {folder for folder, _ in drafts}:
         for left_over in folder.glob(f".*-*{PARTIAL}"):
-            if (folder, left_over.name[1:].rpartition("-")[0]) in drafts:  # as `write_atomically` names them
+            if (folder, left_over.name[1:].rpartition("-")[0]) in drafts:  # `write_atomically` names drafts like this
                 left_over.unlink()
     write_text(record, json.dumps(settings, indent=2) + "\n")
     return [job for job in jobs if job.mask not in existing]
 
 
 def _read(record: Path) -> Any:
-    """The settings in a record; None where there is none, or a damaged one."""
+    """Return the settings in a record, or None if the record is missing or damaged."""
     try:
         return json.loads(record.read_text(encoding="utf-8"))
     except (OSError, ValueError):

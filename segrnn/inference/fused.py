@@ -1,4 +1,4 @@
-"""Convolutions that oneDNN computes together with their bias and activation, in one pass over memory."""
+"""Convolutions with a bias and an activation that oneDNN computes in one pass over memory."""
 
 from typing import Any
 
@@ -11,21 +11,21 @@ from segrnn.models.padding import same_padding
 
 
 class FusedConvolution(nn.Module):
-    """A convolution, and the activation behind it, as one call of oneDNN.
+    """A convolution and the activation behind it, computed in one call of oneDNN.
 
-    torch has the call for its compiler. By itself, torch adds the bias and applies the activation in passes of their
-    own, pads maps for TensorFlow's convolutions in two more, and leaves 1 x 1 convolutions to slower code where it has
-    one thread.
+    torch has this call for its compiler. In eager mode, torch adds the bias and applies the activation in separate
+    passes, pads maps for TensorFlow's convolutions in two more passes, and computes 1 x 1 convolutions with slower code
+    if it has one thread.
 
     Args:
-        convolution: `fits` it.
-        activation: as `fits` says; None where there is none.
+        convolution: a convolution that `fits` accepts.
+        activation: an activation that `fits` accepts, or None if no activation follows.
 
     Raises:
-        AttributeError: this torch doesn't have the call.
+        AttributeError: this version of torch doesn't have the call.
 
     Shapes:
-        ``(B, C, H, W)`` to what the convolution makes of it. A channels_last map stays one.
+        ``(B, C, H, W)`` to the shape of the convolution's output. A channels_last map stays channels_last.
     """
 
     def __init__(self, convolution: nn.Conv2d, activation: nn.Module | None) -> None:
@@ -34,9 +34,9 @@ class FusedConvolution(nn.Module):
         weight, padding = convolution.weight.detach(), convolution.padding
         if isinstance(convolution, Conv2dSame):
             (top, bottom), (left, right) = same_padding(convolution)
-            # oneDNN pads both ends alike here: the first taps see what is too much, and are zero
+            # this call pads both ends of an axis equally: zero taps are put first, and read the excess padding
             weight, padding = F.pad(weight, (right - left, 0, bottom - top, 0)), (bottom, right)
-        # parameters, as where they lie tells where the network is
+        # parameters, because the device of a network's parameters tells where the network is
         self.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
         bias = None if convolution.bias is None else nn.Parameter(convolution.bias.detach(), requires_grad=False)
         self.register_parameter("bias", bias)
@@ -44,12 +44,12 @@ class FusedConvolution(nn.Module):
         self._activation = _describe(activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve, and activate."""
+        """Apply the convolution and the activation."""
         return self._call(x, self.weight, self.bias, *self._geometry, *self._activation)
 
 
 def fits(module: nn.Module) -> bool:
-    """Tell whether `FusedConvolution` computes what a convolution or an activation does.
+    """Tell whether `FusedConvolution` can replace a convolution or an activation.
 
     Example:
         >>> fits(nn.ReLU6()), fits(nn.PReLU()), fits(nn.Conv2d(3, 8, 3, padding_mode="reflect"))
@@ -59,15 +59,15 @@ def fits(module: nn.Module) -> bool:
         return type(module) in (nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.SiLU, nn.Hardswish)
     if module.padding_mode != "zeros" or isinstance(module.padding, str) or module.weight.dtype != torch.float32:
         return False
-    if type(module) is Conv2dSame:  # a zero tap more moves the others by one pixel only without dilation
+    if type(module) is Conv2dSame:  # an additional zero tap moves the others by one pixel only if nothing is dilated
         axes = zip(same_padding(module), module.dilation, strict=True)
         return all(before == behind or dilation == 1 for (before, behind), dilation in axes)
     return type(module) is nn.Conv2d
 
 
 def _describe(activation: nn.Module | None) -> tuple[str, list[Any], str]:
-    """The name and numbers by which oneDNN's call knows an activation."""
-    if isinstance(activation, nn.Hardtanh):  # and ReLU6
+    """Return the name and the numbers that denote an activation in oneDNN's call."""
+    if isinstance(activation, nn.Hardtanh):  # ReLU6 is a subclass
         return "hardtanh", [activation.min_val, activation.max_val], ""
     names = {nn.ReLU: "relu", nn.SiLU: "swish", nn.Hardswish: "hardswish"}
     return "none" if activation is None else names[type(activation)], [], ""

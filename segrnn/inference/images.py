@@ -1,4 +1,4 @@
-"""Images in the forms in which people have them."""
+"""The forms in which images can be given."""
 
 from pathlib import Path
 from typing import TypeAlias
@@ -16,10 +16,10 @@ Picture: TypeAlias = str | Path | Image.Image | ByteArray | Tensor
 
 
 def as_array(picture: Picture) -> ByteArray:
-    """The pixels ``(H, W, 3)``; grey becomes RGB, alpha is dropped, as in files.
+    """Return the pixels ``(H, W, 3)`` of an image. Grey becomes RGB and alpha is dropped, as for image files.
 
     Raises:
-        DataError: a file that can't be read, or an array that is no image.
+        DataError: the file can't be read, or the array is not an image.
 
     Example:
         >>> as_array(np.zeros((4, 6), np.uint8)).shape

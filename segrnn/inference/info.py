@@ -1,4 +1,4 @@
-"""What goes with a network to whoever uses it."""
+"""The information that accompanies a trained network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,14 +10,15 @@ from segrnn.labels import LabelSpace
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is needed to rebuild a network, to use it, and to know where it comes from.
+    """The information that is needed to rebuild a network, to use it, and to know where it comes from.
 
     Args:
         architecture: ``model`` and ``context``, as `segrnn.models.architecture.build_segmenter` takes them.
         labels: the classes, with names and colours.
-        preprocessing: what every image goes through before the network.
-        scores: by name, as fractions.
-        provenance: primitives; of networks that `segrnn.train` has made, ``config`` is the whole configuration.
+        preprocessing: the preprocessing of every image before the network.
+        scores: the network's scores by name, as fractions.
+        provenance: the network's origin, as primitives. For networks that `segrnn.train` has made, ``config`` is the
+            whole configuration.
     """
 
     architecture: Mapping[str, Any]
@@ -27,7 +28,7 @@ class ModelInfo:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Primitives, for a bundle."""
+        """Return the information as primitives, for a bundle."""
         return {
             "architecture": dict(self.architecture),
             "labels": self.labels.to_dict(),
@@ -38,10 +39,10 @@ class ModelInfo:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Make of primitives what `to_dict` made them of.
+        """Make a `ModelInfo` from the primitives that `to_dict` returns.
 
         Raises:
-            ValueError: a part is not what it has to be.
+            ValueError: a part has the wrong type.
         """
         for part in ("architecture", "scores", "provenance"):
             if not isinstance(values[part], Mapping):

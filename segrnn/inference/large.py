@@ -1,4 +1,4 @@
-"""Images that are looked at in windows although nobody asked for windows."""
+"""A message about images that are so large that they are processed in windows, although nobody asked for windows."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,11 @@ from segrnn.labels.space import ByteArray
 
 
 class LargeImages:
-    """Says once that images are too large to be looked at as a whole.
+    """Says once that images are too large to be processed as a whole.
 
     Args:
-        predictor: what looks at them.
-        say: gets the line.
+        predictor: the predictor that processes the images.
+        say: gets the message, one line.
     """
 
     def __init__(self, predictor: Predictor, say: Callable[[str], None]) -> None:
@@ -19,7 +19,7 @@ class LargeImages:
         self.said = False
 
     def note(self, image: ByteArray, name: object) -> None:
-        """Look at the size of an image."""
+        """Check the size of an image ``(H, W, 3)``, and give the message if this is the first that is too large."""
         if self.said or self.predictor.windows is not None or not (windows := self.predictor.windows_for(image)):
             return
         self.said = True

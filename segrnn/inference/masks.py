@@ -1,4 +1,4 @@
-"""What is written for an image."""
+"""The pictures and files that can be written for an image."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,31 +12,31 @@ from segrnn.inference.predictor import Predictor
 from segrnn.labels.space import ByteArray
 
 Render = Callable[[Predictor, ByteArray], ByteArray]
-"""Makes a picture's pixels ``(H, W)`` or ``(H, W, 3)`` for an image ``(H, W, 3)``."""
+"""A function that makes the pixels ``(H, W)`` or ``(H, W, 3)`` of a picture for an image ``(H, W, 3)``."""
 
 
 def label_ids(predictor: Predictor, image: ByteArray) -> ByteArray:
-    """The ids of the dataset's own label files: what official evaluators want."""
+    """Return the mask as the ids of the dataset's own label files, which official evaluators expect."""
     return predictor.info.labels.decode(train_ids(predictor, image))
 
 
 def train_ids(predictor: Predictor, image: ByteArray) -> ByteArray:
-    """The classes as the network numbers them, from 0."""
+    """Return the mask as the network numbers the classes, from 0."""
     return predictor.mask(image).cpu().numpy()
 
 
 def color(predictor: Predictor, image: ByteArray) -> ByteArray:
-    """The dataset's palette."""
+    """Return the mask in the colours of the dataset's palette."""
     return predictor.info.labels.colorize(train_ids(predictor, image))
 
 
 def overlay(predictor: Predictor, image: ByteArray) -> ByteArray:
-    """The palette over the image, half and half."""
+    """Return the average of the image and the mask in the colours of the dataset's palette."""
     return ((image.astype(np.uint16) + color(predictor, image)) // 2).astype(np.uint8)
 
 
 def uncertainty(predictor: Predictor, image: ByteArray) -> ByteArray:
-    """The entropy of the probabilities: black is sure, white has no idea."""
+    """Return the entropy of the probabilities: black where the network is sure, white where it has no idea."""
     return (255 * predictor.uncertainty(image)).round().byte().cpu().numpy()
 
 
@@ -44,11 +44,11 @@ PICTURES: dict[str, Render] = {f.__name__: f for f in (label_ids, train_ids, col
 
 
 class Format(NamedTuple):
-    """How the result for an image is written.
+    """A way to write the result for an image.
 
     Args:
-        suffix: of the file.
-        write: makes the file, atomically.
+        suffix: the suffix of the file.
+        write: the function that writes the file, atomically.
     """
 
     suffix: str

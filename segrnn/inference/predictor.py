@@ -1,4 +1,4 @@
-"""A trained network, and an image's way through it to a mask."""
+"""Prediction: a trained network makes a mask from an image of any size."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -23,44 +23,46 @@ from segrnn.models import Segmenter
 from segrnn.models.modes import evaluating
 
 MOST_WHOLE = 2**24
-"""Pixels of the largest image that is looked at as a whole by itself: usual networks take 150 to 300 bytes for each."""
+"""The number of pixels up to which an image is processed as a whole by default: usual networks take 150 to 300 bytes
+for each pixel."""
 
 _WINDOW = 1024
 _STRIDE = 768
 _HELD = 2**29
-"""Probabilities that may be held at a time, 2 GiB of them, where windows are chosen by themselves."""
+"""The number of probabilities (2 GiB) that may be in memory at a time if windows are chosen automatically."""
 
 
 class Network(Protocol):
-    """What a `Predictor` asks of a network: a `Segmenter` has it."""
+    """The methods that a `Predictor` needs of a network. A `Segmenter` has them."""
 
     def coarse_logits(self, image: Tensor) -> Tensor:
-        """Logits of ``(1, 3, H, W)``, at any size."""
+        """Compute the logits of an image ``(1, 3, H, W)``. The logits may have any size."""
 
     def upsample(self, coarse: Tensor, size: Sequence[int]) -> Tensor:
-        """Bring coarse logits, all of them or those of some classes, to the size ``(H, W)`` of their image."""
+        """Bring coarse logits ``(1, K, h, w)`` of all or some classes to the size ``(H, W)`` of their image."""
 
 
 class Predictor:
-    """A trained network with all that it needs to label images: its classes, its preprocessing, where it comes from.
+    """A trained network with everything that it needs to label images: its classes, its preprocessing and its origin.
 
-    Images have any size, and memory is bounded by the image, not by classes times image. Validation, evaluation and
-    prediction all come through here, one image at a time: what an image's mask is can't depend on which others shared
-    its batch, since kernels round differently for different batch sizes.
+    Images may have any size. The memory in use grows with the size of the image, not with that size times the number of
+    classes. Validation, evaluation and prediction all use this class, one image at a time. In a batch, the mask of an
+    image could depend on the other images, because kernels round differently for different batch sizes.
 
-    Several views of an image are averaged in probability, not in logits, which have no common scale.
+    Several views of an image are averaged as probabilities. Logits are not averaged: they have no common scale.
 
     Args:
-        network: makes logits. A module is used in evaluation mode, and is afterwards in the mode that it was in.
+        network: the network that makes logits. A module is used in evaluation mode and then put back into its former
+            mode.
         info: the classes, the preprocessing and the provenance.
-        scales: sizes at which the network sees the image, or each window, relative to the one that its preprocessing
-            wants.
-        flip: whether it also sees the mirrored image, at each scale.
-        windows: where it looks. None lets it see the whole image, or, where that would be too large, windows that
-            `windows_for` chooses.
+        scales: the sizes at which the network sees the image, or each window, relative to the size after
+            preprocessing.
+        flip: whether the network also sees the mirrored image, at each scale.
+        windows: the windows in which the network sees an image. With None it sees the whole image, or windows that
+            `windows_for` chooses if the image is too large.
 
     Raises:
-        ValueError: no scale, or one that is not above 0.
+        ValueError: there is no scale, or a scale is not above 0.
 
     Example:
         >>> from segrnn.datasets import Preprocessing
@@ -88,15 +90,15 @@ class Predictor:
 
     @classmethod
     def load(cls, source: str | Path, allow: Sequence[str] = ()) -> Self:
-        """Load a trained network, in evaluation mode on the CPU. No code that its file chooses is run.
+        """Load a trained network, in evaluation mode on the CPU, without running code that its file chooses.
 
         Args:
-            source: a checkpoint of a run, the folder of a bundle, or the name of a bundle on the Hugging Face hub,
-                ``owner/name``, which is downloaded.
+            source: a checkpoint of a run, the folder of a bundle, or the name ``owner/name`` of a bundle on the Hugging
+                Face hub, which is downloaded.
             allow: import paths of your own code that the file may name, ``my_package.`` for all of a package.
 
         Raises:
-            CheckpointError: there is no such thing, it is damaged or was changed, or it asks for more than a network.
+            CheckpointError: `source` does not exist, is damaged or was changed, or asks for more than a network.
         """
         path = Path(source)
         if not path.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) and path.suffix != ".ckpt":
@@ -104,30 +106,30 @@ class Predictor:
         return cls(*load_trained(path, allow))
 
     def save(self, folder: str | Path) -> None:
-        """Write a bundle, which `load` reads: ``model.safetensors``, ``config.json`` and ``README.md``, a model card.
+        """Write a bundle for `load`: ``model.safetensors``, ``config.json`` and ``README.md``, the model card.
 
         Args:
-            folder: new, or empty. It is there whole, or not at all.
+            folder: a new or empty folder. If writing fails, no incomplete folder is left behind.
 
         Raises:
-            OutputError: the folder is taken, or can't be written.
-            ValueError: the network is no `Segmenter`, but an exported file.
+            OutputError: the folder is not empty, or can't be written.
+            ValueError: the network is not a `Segmenter` but an exported file.
         """
         with new_folder(Path(folder)) as draft:
             write_bundle(self.segmenter, self.info, draft)
 
     def push_to_hub(self, name: str, private: bool = False) -> str:
-        """Upload a bundle to the Hugging Face hub, as whom ``hf auth login`` has logged in.
+        """Upload a bundle to the Hugging Face hub, as the user of ``hf auth login``.
 
         Args:
-            name: ``owner/name``; the model is made if it is missing.
-            private: whether only its owner can see a model that is made.
+            name: the model's name, ``owner/name``. The model is created if it does not exist.
+            private: whether a model that is created can be seen by its owner only.
 
         Returns:
             The address of the upload.
 
         Raises:
-            ValueError: the network is no `Segmenter`, but an exported file.
+            ValueError: the network is not a `Segmenter` but an exported file.
         """
         segmenter, hub = self.segmenter, HfApi()
         hub.create_repo(name, private=private, exist_ok=True)
@@ -137,10 +139,10 @@ class Predictor:
 
     @property
     def segmenter(self) -> Segmenter:
-        """The network, where torch computes it.
+        """Return the network, if torch computes it.
 
         Raises:
-            ValueError: ONNX Runtime does.
+            ValueError: the network is not a `Segmenter`; for example, ONNX Runtime computes it.
         """
         if not isinstance(self.network, Segmenter):
             raise ValueError(f"this needs a Segmenter, and the network is of the class {type(self.network).__name__}")
@@ -152,17 +154,17 @@ class Predictor:
     def __call__(self, image: list[Picture]) -> list[ByteArray]: ...
 
     def __call__(self, image: Picture | list[Picture]) -> ByteArray | list[ByteArray]:
-        """Label every pixel of an image, or of each of several.
+        """Label every pixel of an image, or of each image in a list.
 
         Args:
             image: a path, a PIL image, an array ``(H, W, 3)`` or ``(H, W)`` of bytes, or a tensor ``(3, H, W)`` of
-                them; any size.
+                bytes, of any size; or a list of them.
 
         Returns:
-            Train ids ``(H, W)``, uint8; ``info.labels`` has names and colours. A list for several images.
+            Train ids ``(H, W)``, uint8, or a list of them for a list. ``info.labels`` has their names and colours.
 
         Raises:
-            DataError: the file can't be read, or the array is no image.
+            DataError: the file can't be read, or the array is not an image.
         """
         if isinstance(image, list):
             return [self(each) for each in image]
@@ -180,16 +182,20 @@ class Predictor:
 
     @torch.inference_mode()
     def mask_with_confidence(self, image: ByteArray) -> tuple[Tensor, Tensor]:
-        """The mask of `mask`, and the probability of each pixel's class: ``(H, W)`` uint8 and float32."""
+        """Return the mask and the probability of each pixel's class.
+
+        Returns:
+            The mask as `mask` returns it, uint8, and the probabilities, float32, ``(H, W)`` each.
+        """
         view = self._single_view(image)
         if view is None:
             return winner(self.probabilities(image), image.shape[:2])
-        mask, best = winner(view.parts(), image.shape[:2])  # of logits: probabilities have more ties
+        mask, best = winner(view.parts(), image.shape[:2])  # the winner by logits: probabilities have more ties
         return mask, (best - view.log_sum).exp_().clamp_(max=1)
 
     @torch.inference_mode()
     def uncertainty(self, image: ByteArray) -> Tensor:
-        """The entropy of each pixel's probabilities, ``(H, W)``: 0 is sure, 1 has no idea."""
+        """Return the entropy of each pixel's probabilities, ``(H, W)``: 0 if it is sure, 1 if it has no idea."""
         entropy = torch.zeros(image.shape[:2], device=self.device)
         for part in self.probabilities(image):
             rows = slice(part.first_row, part.first_row + part.values.shape[1])
@@ -198,7 +204,10 @@ class Predictor:
 
     @torch.inference_mode()
     def probabilities(self, image: ByteArray) -> Iterator[Part]:
-        """The probabilities of all classes: some classes for all rows, or all classes for some rows, at a time."""
+        """Yield the probabilities of all classes, some classes for all rows or all classes for some rows at a time.
+
+        A part holds values ``(k, h, W)``, see `Part`.
+        """
         factor = self.preprocessing.factor(image)
         windows = self.windows_for(image)
         if windows is None:
@@ -208,10 +217,11 @@ class Predictor:
             yield from blend(windows, shape, self.device, lambda ys, xs: average(self._see_all(image[ys, xs], factor)))
 
     def windows_for(self, image: ByteArray) -> Windows | None:
-        """Return the windows in which an image is looked at; None looks at the whole image.
+        """Return the windows in which the network sees an image ``(H, W, 3)``, or None for the whole image.
 
-        They are those of the caller. Without any, an image of more than `MOST_WHOLE` pixels, as the network would see
-        it, gets windows of 1024 x 1024 every 768, or lower ones where there are very many classes.
+        The caller's windows come first. Without them, an image gets windows of 1024 x 1024 every 768 pixels if it has
+        more than `MOST_WHOLE` pixels at the size that the network sees. The windows are lower if there are very many
+        classes.
         """
         height, width = image.shape[:2]
         zoom = self.preprocessing.factor(image) * max(scale for scale, _ in self.views)
@@ -233,7 +243,7 @@ class Predictor:
     def _see(self, image: ByteArray, factor: float, flipped: bool) -> View:
         pixels = self.preprocessing.resize(image, factor)[None].to(self._place)
         mode = evaluating(self.network) if isinstance(self.network, nn.Module) else nullcontext()
-        # full precision also inside a mixed-precision training loop, so that a checkpoint's score can be reproduced
+        # in full precision even inside a mixed-precision training loop, so that a checkpoint's score can be reproduced
         with mode, torch.autocast(self.device.type, enabled=False):
             coarse = self.network.coarse_logits(pixels.flip(-1) if flipped else pixels).contiguous()
         return View(self.network.upsample, coarse, pixels.shape[-2:], image.shape[:2], flipped)
@@ -244,10 +254,10 @@ class Predictor:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """Return the device of the network."""
         return self._place.device
 
     @property
     def _place(self) -> Tensor:
-        """A tensor that is where images are wanted, and of the type in which they are."""
+        """Return a tensor with the device and the type that the network expects of images."""
         return next(self.network.parameters()) if isinstance(self.network, nn.Module) else torch.empty(0)

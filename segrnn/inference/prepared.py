@@ -1,4 +1,4 @@
-"""A copy of a network that computes the same in fewer passes over memory."""
+"""Preparing a network for inference: a copy computes the same result in fewer passes over memory."""
 
 import copy
 from collections import Counter
@@ -16,16 +16,18 @@ from segrnn.models.encoders import small_image
 from segrnn.models.modes import evaluating
 
 _TOLERANCE = 1e-3
-"""Of the largest logit. Rounding stays far below it; a fusion that should not have been is far above it."""
+"""The largest difference allowed, as a share of the largest logit. Rounding stays far below it; a wrong fusion is far
+above it."""
 
 
 @dataclass(frozen=True)
 class Fusions:
-    """What can be computed together in a network, by the names of its modules.
+    """The layers of a network that can be computed together, by the names of its modules.
 
     Args:
-        norms: batch norms, and the convolution that each of them is folded into.
-        convolutions: those that oneDNN computes, and the activation that it applies as well; empty for none.
+        norms: for each batch norm, the convolution that it is folded into.
+        convolutions: for each convolution that oneDNN computes, the activation that oneDNN also applies. An empty name
+            means that no activation follows.
     """
 
     norms: Mapping[str, str] = field(default_factory=dict)
@@ -35,12 +37,12 @@ class Fusions:
 def prepare(model: Segmenter, fusions: Fusions) -> Segmenter:
     """Copy a network for inference on a CPU, with channels_last maps and fewer passes over them.
 
-    Batch norms are folded into convolutions, and oneDNN applies biases and activations. The copy gives the logits of
-    the network but for rounding.
+    Batch norms are folded into convolutions, and oneDNN applies biases and activations. The copy gives the same logits
+    as the network, except for rounding.
 
     Args:
-        model: is not changed.
-        fusions: what `find_fusions` found in it.
+        model: the network. It is not changed.
+        fusions: the fusions that `find_fusions` found in the network.
 
     Example:
         >>> from segrnn.models import FCN
@@ -64,7 +66,7 @@ def prepare(model: Segmenter, fusions: Fusions) -> Segmenter:
     for conv_name, activation_name in fusions.convolutions.items():
         conv = prepared.get_submodule(conv_name)
         assert isinstance(conv, nn.Conv2d)
-        if not fits(conv):  # the network has another precision than the one that was looked at
+        if not fits(conv):  # the network has another precision than when the fusions were found
             continue
         activation = prepared.get_submodule(activation_name) if activation_name else None
         _replace(prepared, conv_name, FusedConvolution(conv, activation))
@@ -79,18 +81,19 @@ def _replace(model: nn.Module, name: str, module: nn.Module) -> None:
 
 
 def find_fusions(model: Segmenter) -> Fusions:
-    """Find what `prepare` can fuse: a batch norm or an activation that alone reads what one convolution makes.
+    """Find the layers that `prepare` can fuse.
 
-    A small image goes through the network, and through the network with all of it fused, to be sure.
+    A batch norm or an activation can be fused with a convolution if it alone reads the convolution's output. As a
+    check, a small image is sent through the network and through the fused copy.
 
     Args:
-        model: is not changed.
+        model: the network. It is not changed.
 
     Returns:
-        Nothing where the small image doesn't go through, where the network reads a convolution's output in a way that
-        can't be seen, or where torch lacks what is needed.
+        The fusions. There are none if the network can't process the small image, if the fused copy gives other logits
+        because the network reads a convolution's output in a way that can't be seen, or if torch lacks a function.
     """
-    with torch.inference_mode(False), torch.no_grad(), evaluating(model):  # tensors of inference count no changes
+    with torch.inference_mode(False), torch.no_grad(), evaluating(model):  # inference tensors have no `_version`
         black = small_image(model.encoder, 64)
         image = torch.rand(black.shape, generator=torch.Generator().manual_seed(0)).to(black)
         try:
@@ -99,7 +102,7 @@ def find_fusions(model: Segmenter) -> Fusions:
             activations, _ = _watch(folded, image, fits)
             found = Fusions(norms, _fused(folded, activations))
             logits = prepare(model, found).coarse_logits(image)
-        except Exception:  # it takes images of one size only, say: what is wrong is told when a real image comes
+        except Exception:  # e.g. the network takes images of one size only: a real image will show what is wrong
             return Fusions()
         largest = expected.abs().max().clamp(min=torch.finfo(expected.dtype).tiny)
         difference = (logits - expected).abs().max() / largest
@@ -107,7 +110,7 @@ def find_fusions(model: Segmenter) -> Fusions:
 
 
 def _fused(folded: Segmenter, activations: Mapping[str, str]) -> dict[str, str]:
-    """The convolutions that oneDNN is to compute, each with its activation."""
+    """Return the convolutions that oneDNN will compute, each with its activation."""
     if not torch.backends.mkldnn.is_available():
         return {}
     names = {conv: activation for activation, conv in activations.items()}
@@ -116,10 +119,14 @@ def _fused(folded: Segmenter, activations: Mapping[str, str]) -> dict[str, str]:
 
 
 def _watch(model: Segmenter, image: Tensor, reads: Callable[[nn.Module], bool]) -> tuple[dict[str, str], Tensor]:
-    """Run a network once, and see which of the modules that may reads what one convolution has made; and the logits."""
+    """Run a network once, and return for each reader the convolution that it alone reads, and the logits.
+
+    A reader is a module for which `reads` is true. All modules are given by name.
+    """
     names = {module: name for name, module in model.named_modules()}
-    outputs: list[Tensor] = []  # kept, or a later tensor could get the identity of an earlier one
-    makers: dict[tuple[int, int], nn.Module] = {}  # by the tensor and how often it was changed in place
+    outputs: list[Tensor] = []  # kept alive, because a later tensor could otherwise get the id of an earlier one
+    # the convolution behind each tensor, by the tensor's id and the count of its changes in place
+    makers: dict[tuple[int, int], nn.Module] = {}
     calls: Counter[nn.Module] = Counter()
     pairs: list[tuple[nn.Module, nn.Module]] = []
 
@@ -128,7 +135,8 @@ def _watch(model: Segmenter, image: Tensor, reads: Callable[[nn.Module], bool]) 
         outputs.append(output)
         makers[id(output), output._version] = conv
 
-    def read(reader: nn.Module, inputs: tuple[Tensor, ...]) -> None:  # called before an activation changes its input
+    # a hook before the module, because an activation may change its input in place
+    def read(reader: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         calls[reader] += 1
         if maker := makers.get((id(inputs[0]), inputs[0]._version)):
             pairs.append((maker, reader))

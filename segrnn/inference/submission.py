@@ -1,4 +1,4 @@
-"""Archives of masks as the benchmarks' servers want them, looked through before they get their name."""
+"""Archives of masks for the benchmarks' servers. An archive is checked before it gets its name."""
 
 import io
 import re
@@ -22,14 +22,15 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Rules:
-    """What an evaluation server accepts: one PNG of label ids for each image.
+    """The rules of an evaluation server, which takes one PNG of label ids for each image.
 
     Args:
-        labels: whose classes' ids are the only ones in a mask.
-        size: height and width of every mask; None where each has that of its image.
-        images: how an image's stem begins, with the part that masks are found by as a group.
-        ending: what follows that part in the name of a mask.
-        splits: how many images the benchmark's splits have, by name.
+        labels: the label table. A mask may only hold the ids of its classes.
+        size: height and width of every mask. None means that each mask has the size of its image.
+        images: a regular expression for the beginning of an image's stem. Its group is the part that the mask's name
+            repeats.
+        ending: the text after that part in the name of a mask.
+        splits: the number of images in each split of the benchmark, by the split's name.
     """
 
     labels: LabelSpace
@@ -39,19 +40,19 @@ class Rules:
     splits: Mapping[str, int] | None = None
 
     def name(self, image: str) -> str:
-        """What the mask of an image is called.
+        """Return the name of an image's mask.
 
         Args:
-            image: the image's path from where the images lie.
+            image: the image's path, relative to the folder of the images.
 
         Raises:
-            DataError: the image is not called as the benchmark's images are.
+            DataError: the image is not named as the benchmark's images are.
         """
         path = safe_path(image)
         match = re.match(self.images, path.stem)
         if match is None:
             raise DataError(f"{image} is not named as the images of {self.labels.name} are ({self.images})")
-        # servers want one flat folder; where there is none, masks lie as their images do
+        # servers expect one flat folder; without a server, masks keep the folders of their images
         folder = PurePosixPath() if self.splits else path.parent
         return (folder / f"{match[1]}{self.ending}.png").as_posix()
 
@@ -67,7 +68,7 @@ ADE20K_RULES = Rules(ADE20K, images=r"(ADE_(?:train|val|test)_\d{8})", splits={"
 
 
 def rules_for(labels: LabelSpace) -> Rules:
-    """The rules of the benchmark that a label table belongs to; without one, masks are named as their images."""
+    """Return the rules of the benchmark with the given classes. Without one, masks are named as their images."""
     benchmarks = (CITYSCAPES_RULES, ADE20K_RULES)
     return next((rules for rules in benchmarks if _classes(rules.labels) == _classes(labels)), Rules(labels))
 
@@ -77,24 +78,24 @@ def _classes(labels: LabelSpace) -> list[tuple[str, int]]:
 
 
 def write_submission(path: Path, rules: Rules, masks: Iterator[tuple[str, ByteArray]]) -> int:
-    """Write masks to a zip archive, which gets its name only when it keeps the rules.
+    """Write masks to a zip archive, which gets its name only if it keeps the rules.
 
     Args:
         path: the archive, which must not exist.
-        rules: of the benchmark.
-        masks: for each image, its path from where the images lie, and its mask of train ids ``(H, W)``.
+        rules: the benchmark's rules.
+        masks: for each image, its path relative to the folder of the images, and its mask of train ids ``(H, W)``.
 
     Returns:
-        How many masks it holds.
+        The number of masks in the archive.
 
     Raises:
-        DataError: two images want the same mask, or are not called as the benchmark's are.
+        DataError: two images have the same mask name, or an image is not named as the benchmark's images are.
         OutputError: the archive can't be written, or breaks the rules.
     """
     sizes: dict[str, Size] = {}
 
     def write(temporary: Path) -> None:
-        with zipfile.ZipFile(temporary, "w") as archive:  # PNGs are packed already
+        with zipfile.ZipFile(temporary, "w") as archive:  # without compression: PNGs are compressed already
             for image, mask in masks:
                 name = rules.name(image)
                 if name in sizes:
@@ -111,12 +112,12 @@ def write_submission(path: Path, rules: Rules, masks: Iterator[tuple[str, ByteAr
 
 
 def find_faults(archive: Path, rules: Rules, sizes: Mapping[str, Size]) -> list[str]:
-    """What a benchmark would refuse in an archive, one sentence for each file.
+    """Return the faults for which a benchmark would refuse an archive, one sentence for each file.
 
     Args:
         archive: a zip archive of masks.
-        rules: of the benchmark.
-        sizes: the masks that are wanted, and the size of each one's image.
+        rules: the benchmark's rules.
+        sizes: the expected masks by name, each with the size of its image.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -137,7 +138,7 @@ def find_faults(archive: Path, rules: Rules, sizes: Mapping[str, Size]) -> list[
 
 
 def _fault(content: bytes, rules: Rules, size: Size) -> str:
-    """What is wrong with a mask; empty for a good one."""
+    """Return the fault of a mask, or an empty text for a good one."""
     try:
         mask = Image.open(io.BytesIO(content))
         mask.load()

@@ -1,4 +1,4 @@
-"""Trained networks, whichever way they were written."""
+"""Loading trained networks from either kind of file, a checkpoint or a bundle."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from segrnn.models import Segmenter
 
 
 def load_trained(path: str | Path, allow: Sequence[str] = ()) -> tuple[Segmenter, ModelInfo]:
-    """Load a trained network in evaluation mode on the CPU, and what it needs to be used.
+    """Load a trained network in evaluation mode on the CPU, together with its `ModelInfo`.
 
     Nothing is downloaded, and no code of the file is run.
 
@@ -23,7 +23,7 @@ def load_trained(path: str | Path, allow: Sequence[str] = ()) -> tuple[Segmenter
         allow: import paths of the caller's own code that the file may name.
 
     Raises:
-        CheckpointError: it is missing or damaged, was not written by segrnn, or asks for more than a network.
+        CheckpointError: the file is missing or damaged, was not written by segrnn, or asks for more than a network.
     """
     return load_bundle(Path(path), allow) if Path(path).is_dir() else load_checkpoint(path, allow)
 

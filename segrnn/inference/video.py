@@ -1,4 +1,4 @@
-"""Videos, frame by frame."""
+"""Reading and writing videos frame by frame."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -18,27 +18,27 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpe
 _USUAL_RATE = 25.0
 _HIGHEST_RATE = 1000.0
 _MOST_FRAMES = 10**8
-"""More than a month of video: a file that promises more can't be believed."""
+"""More than a month of video. If a file claims more frames than this, the claim is ignored."""
 
 
 class Video:
-    """The frames of a video in their order, of which one at a time is in memory.
+    """The frames of a video in their order. Only one of them is in memory at a time.
 
-    What the file says of itself is not relied on: only decoding shows how many frames there are.
+    The number of frames that the file claims is not relied on: only decoding shows how many it has.
 
-    OpenCV decodes it, which albumentations brings along.
+    OpenCV decodes the video. albumentations installs it.
 
     Args:
         path: the file.
-        max_pixels: a video whose frames claim to have more is refused.
+        max_pixels: the largest number of pixels in a frame. A file that claims larger frames is refused.
 
     Attributes:
-        promised: how many frames the file says that it has; None if it does not say, or can't be believed.
-        rate: frames per second; 25 if the file does not say, or can't be believed.
-        remarks: what the file says and can't be believed.
+        promised: the number of frames that the file claims; None if it makes no credible claim.
+        rate: the frames per second; 25 if the file makes no credible claim.
+        remarks: a line for each claim of the file that is not credible.
 
     Raises:
-        DataError: the file is missing or no video, or its frames are too large.
+        DataError: the file is missing or is not a video, or its frames are too large.
     """
 
     def __init__(self, path: Path, max_pixels: int = MAX_PIXELS) -> None:
@@ -68,10 +68,10 @@ class Video:
             self.remarks.append(f"{path} says that it has {frames:.0f} frames: those that can be decoded are taken")
 
     def __iter__(self) -> Iterator[ByteArray]:
-        """Yield RGB frames ``(H, W, 3)`` as long as there are some that can be decoded.
+        """Yield RGB frames ``(H, W, 3)`` until no more can be decoded.
 
         Raises:
-            DataError: there is none.
+            DataError: not one frame can be decoded.
         """
         capture = cv2.VideoCapture(str(self.path))
         count = 0
@@ -81,7 +81,7 @@ class Video:
                 if not read:
                     break
                 count += 1
-                yield np.ascontiguousarray(frame[..., ::-1])  # OpenCV has blue first
+                yield np.ascontiguousarray(frame[..., ::-1])  # OpenCV's channels are BGR
         finally:
             capture.release()
         if not count:
@@ -89,9 +89,9 @@ class Video:
 
 
 def write_video(path: Path, rate: float, frames: Iterator[ByteArray]) -> None:
-    """Write frames ``(H, W, 3)`` as an MP4, which gets its name when it is whole.
+    """Write frames ``(H, W, 3)`` as an MP4, which gets its name only when it is complete.
 
-    A video has one size: frames of another than the first are brought to it.
+    All frames of a video have one size: frames that differ from the first one are resized to its size.
 
     Raises:
         OutputError: the file can't be written.

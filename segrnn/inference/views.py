@@ -1,4 +1,4 @@
-"""What a network sees of an image: its coarse logits, and class by class what they say at the image's size."""
+"""Views of an image: a network's coarse logits for it, enlarged to the image's size a few classes at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 _PART_BYTES = 2**25
-"""Of the values of a part: few enough for any machine, many enough to keep it busy."""
+"""The number of bytes in a part's values: small enough for any machine, large enough to keep it busy."""
 
 _FEWEST = 4
-"""Classes of a part: torch interpolates three by another kernel, which rounds otherwise, as do all where a map is so
-small that it comes in one part."""
+"""The smallest number of classes in a part. torch interpolates three channels with another kernel, which rounds
+differently. Rounding also differs on small maps, which are therefore enlarged in one part."""
 
 
 class Part(NamedTuple):
@@ -22,8 +22,8 @@ class Part(NamedTuple):
 
     Args:
         first_class: the class of the first plane.
-        first_row: where in the image the planes begin.
-        values: ``(k, h, W)``.
+        first_row: the row of the image at which the planes begin.
+        values: the values of k classes on h rows, ``(k, h, W)``.
     """
 
     first_class: int
@@ -33,17 +33,19 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """Logits that are never all there at the image's size, where those of 150 classes can take a gigabyte.
+    """The logits of one image, enlarged to the image's size a few classes at a time.
 
-    They stay at the decoder's stride and are brought to the image's size by the same operations as in the whole, but
-    for a few classes at a time: as each class is interpolated by itself, nothing changes in the last bit.
+    At that size, all logits of 150 classes can take a gigabyte. So they are kept at the decoder's stride, and the
+    operations that would enlarge all of them are applied to a few classes at a time. The result is the same to the last
+    bit, because each class is interpolated by itself.
 
     Args:
-        upsample: brings coarse logits, or those of some classes, to the size at which the network has seen the image.
+        upsample: a function that brings coarse logits of all or some classes to the size at which the network has seen
+            the image.
         coarse: the network's coarse logits ``(1, K, h, w)``.
-        seen: height and width at which it has seen the image.
+        seen: height and width at which the network has seen the image.
         size: the image's own height and width.
-        flipped: whether it has seen the image mirrored.
+        flipped: whether the network has seen the image mirrored.
     """
 
     upsample: Callable[[Tensor, Sequence[int]], Tensor]
@@ -53,7 +55,7 @@ class View:
     flipped: bool
 
     def parts(self) -> Iterator[Part]:
-        """Logits of all classes at the image's size, some classes at a time."""
+        """Yield logits of all classes at the image's size, some classes at a time."""
         classes = self.coarse.shape[1]
         count = min(self._parts_for(self.size), classes // _FEWEST)
         few = self._parts_for(self.seen) == 1
@@ -71,7 +73,7 @@ class View:
 
     @cached_property
     def log_sum(self) -> Tensor:
-        """The logarithm of the sum of the exponentials over the classes, ``(H, W)``: softmax's denominator."""
+        """Return the logarithm of softmax's denominator, ``(H, W)``: the sum of the exponentials over the classes."""
         first, *others = (part.values.logsumexp(dim=0) for part in self.parts())
         for other in others:
             first = torch.logaddexp(first, other)
@@ -79,7 +81,7 @@ class View:
 
 
 def average(views: Sequence[View]) -> Iterator[Part]:
-    """Yield the mean over views of their probabilities, some classes at a time."""
+    """Yield the mean of the views' probabilities, some classes at a time."""
     for parts in zip(*(view.parts() for view in views), strict=True):
         mean = torch.zeros_like(parts[0].values)
         for part, view in zip(parts, views, strict=True):
@@ -88,11 +90,11 @@ def average(views: Sequence[View]) -> Iterator[Part]:
 
 
 def winner(parts: Iterator[Part], size: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """The class with the greatest value at each pixel, the lower one of equals, and that value.
+    """Return the class with the greatest value at each pixel, and that value. Of equal classes, the lowest is taken.
 
     Args:
-        parts: that make up the whole image of that size.
-        size: ``(H, W)``.
+        parts: the parts that together cover the whole image.
+        size: the size ``(H, W)`` of the image.
 
     Returns:
         Classes as uint8 and values as float32, ``(H, W)`` each.

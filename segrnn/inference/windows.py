@@ -1,4 +1,4 @@
-"""Sliding windows over images that are larger than what a network was trained on, or than the memory."""
+"""Sliding windows over images that are too large for the memory, or larger than the images of the training."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from segrnn.inference.views import Part
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of one size, the last of each row and column flush with the border.
+    """Windows of one size that cover an image. The last window of each row and column ends at the border.
 
     Args:
-        size: height and width; a side that is longer than the image's becomes as long as the image's.
-        stride: rows and columns from one window to the next; None is half the size, rounded up.
-        gaussian: whether a pixel counts the less the farther it is from its window's centre, with a deviation of an
-            eighth of the size (Isensee et al. 2021, nnU-Net); if not, all count alike.
+        size: height and width. A side that is longer than the image's becomes as long as the image's.
+        stride: the numbers of rows and columns from one window to the next. None means half the size, rounded up.
+        gaussian: whether a pixel's weight falls with its distance from the window's centre, as a Gaussian with a
+            deviation of an eighth of the size (Isensee et al. 2021, nnU-Net). If not, all pixels have the same weight.
 
     Raises:
-        ValueError: a number below 1, or a stride that leaves gaps.
+        ValueError: a number is below 1, or the stride would leave gaps.
 
     Example:
         >>> rows, columns = Windows((4, 6), stride=(4, 3)).places(height=10, width=9)
@@ -40,7 +40,7 @@ class Windows:
             raise ValueError(f"stride {list(self.stride)} must not exceed size {list(self.size)}: it would leave gaps")
 
     def places(self, height: int, width: int) -> tuple[list[slice], list[slice]]:
-        """The rows and the columns of the windows of an image."""
+        """Return the rows and the columns of an image's windows, as slices."""
         steps = self.stride or [-(-side // 2) for side in self.size]
         rows, columns = (
             _places(length, min(side, length), step)
@@ -49,7 +49,7 @@ class Windows:
         return rows, columns
 
     def weights(self, height: int, width: int) -> Tensor:
-        """What each pixel of a window counts, ``(height, width)``, at most 1 and above 0."""
+        """Return the weight of each pixel of a window, ``(height, width)``, at most 1 and above 0."""
         if not self.gaussian:
             return torch.ones(height, width)
         rows, columns = (
@@ -69,16 +69,16 @@ def blend(
     device: torch.device,
     predict: Callable[[slice, slice], Iterator[Part]],
 ) -> Iterator[Part]:
-    """The weighted mean of what windows say, row after row of windows.
+    """Yield the weighted mean of the windows' predictions, one row of windows after the other.
 
-    No more is held than the rows of the image that a window can still change. A mean is moved by each value's
-    difference from it, so that where all windows agree, it is what they say, to the bit.
+    Only those rows of the image that a later window can still change are in memory. Each value moves the mean by a
+    share of its difference from the mean, so that the mean is exactly the windows' value wherever all windows agree.
 
     Args:
-        windows: where to look, and what each pixel counts.
+        windows: the places of the windows and the weights of their pixels.
         shape: ``(K, H, W)``: the number of classes, and the image's size.
-        device: where the parts are.
-        predict: gives the parts of the window at some rows and columns.
+        device: the device of the parts.
+        predict: a function that gives the parts of the window at the given rows and columns.
     """
     classes, height, width = shape
     rows, columns = windows.places(height, width)

@@ -1,4 +1,4 @@
-"""One table per dataset; every look-up (ids, train ids, names, colours) is derived from it."""
+"""One label table for each dataset. Every look-up (ids, train ids, names, colours) is derived from it."""
 
 from segrnn.labels.ade20k import ADE20K
 from segrnn.labels.camvid import CAMVID, CAMVID_COLORS

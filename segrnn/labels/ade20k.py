@@ -1,7 +1,7 @@
 """ADE20K SceneParsing-150: ids 1 to 150 are classes, 0 is everything else and is not scored.
 
-Names as in ``objectInfo150.txt`` and colours as in ``color150.mat`` of the challenge's development kit. Colours are for
-pictures only: two classes share one.
+The names are those of ``objectInfo150.txt`` and the colours those of ``color150.mat`` in the challenge's development
+kit. Colours are for pictures only, because two classes share one.
 """
 
 from segrnn.labels.space import IGNORE_INDEX, Label, LabelSpace

@@ -1,7 +1,7 @@
-"""CamVid in 11 classes: the prepared form of the SegNet tutorial, and the 32 original colours grouped to it.
+"""CamVid in 11 classes: the prepared form of the SegNet tutorial, and the 32 original colours grouped into its classes.
 
-The grouping is the one of ReSeg (Visin et al. 2016). Other publications group road shoulders, traffic cones, signs and
-animals differently; their scores can't be compared.
+The grouping is that of ReSeg (Visin et al. 2016). Other publications group road shoulders, traffic cones, signs and
+animals differently, and their scores can't be compared with those of this grouping.
 """
 
 from segrnn.labels.colors import ColorCode
@@ -25,7 +25,7 @@ CAMVID = LabelSpace(
     ],
 )
 
-# name, colour, and the class of the prepared form
+# for each original label: its name, its colour, and its class in the prepared form
 _ORIGINAL = [
     ("Animal", (64, 128, 64), "unlabelled"),
     ("Archway", (192, 0, 128), "unlabelled"),
@@ -63,4 +63,4 @@ _ORIGINAL = [
 _IDS = {label.name: label.id for label in CAMVID.labels}
 
 CAMVID_COLORS = ColorCode({color: _IDS[group] for _, color, group in _ORIGINAL}, unknown=_IDS["unlabelled"])
-"""The 32 colours of the original labels (``label_colors.txt``), as ids of `CAMVID`."""
+"""The id in `CAMVID` for each of the 32 colours of the original labels (``label_colors.txt``)."""

@@ -1,6 +1,6 @@
-"""Cityscapes: 35 ids, of which 19 are trained and scored.
+"""Cityscapes: 35 ids. 19 of them are trained and scored.
 
-Facts from cityscapesScripts 2.3.0 (``helpers/labels.py``; average instance sizes from its
+The table is from cityscapesScripts 2.3.0 (``helpers/labels.py``; the average instance sizes are from its
 ``evaluation/evalPixelLevelSemanticLabeling.py``). Colours are for pictures only: several ids share one, so a colour
 image can't be decoded.
 """

@@ -1,4 +1,4 @@
-"""Labels that are told apart by colour."""
+"""Label pictures that show each label in its own colour."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,7 +12,7 @@ Color = tuple[int, int, int]
 
 
 class ColorCode:
-    """Which id each colour of a label picture stands for.
+    """The ids that the colours of a label picture stand for.
 
     Args:
         ids: the id of each colour; several colours may share one.
@@ -33,7 +33,7 @@ class ColorCode:
         return np.array([color for color, _ in packed], np.uint32), np.array([id for _, id in packed], np.uint8)
 
     def decode(self, picture: ByteArray) -> tuple[ByteArray, int]:
-        """Ids ``(H, W)`` of a label picture ``(H, W, 3)``, and how many of its pixels have a colour of no id."""
+        """Return the ids ``(H, W)`` of a label picture ``(H, W, 3)``, and the number of pixels of unknown colour."""
         colors, ids = self._sorted
         packed = _pack(picture)
         at = np.searchsorted(colors, packed).clip(max=len(colors) - 1)

@@ -1,4 +1,4 @@
-"""The demo scenes: the Cityscapes ids that they draw, under train ids of their own."""
+"""The label table of the demo scenes: the Cityscapes ids that the scenes show, with train ids of their own."""
 
 from segrnn.labels.cityscapes import CITYSCAPES
 

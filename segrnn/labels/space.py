@@ -15,13 +15,13 @@ IGNORE_INDEX = 255
 """The train id of pixels that are neither trained on nor scored (void)."""
 
 _FOREIGN = 254
-"""Marks, in the encoding table, the ids that the label table does not have."""
+"""The value in the encoding table for ids that the label table does not have."""
 
 ByteArray = npt.NDArray[np.uint8]
 
 
 class ForeignIdError(DataError):
-    """A label holds ids that its table does not have."""
+    """The error for a label image with ids that its label table does not have."""
 
     def __init__(self, space: str, foreign: Sequence[int], present: Sequence[int]) -> None:
         super().__init__(f"ids {list(foreign)} are not in the {space} label table")
@@ -31,9 +31,10 @@ class ForeignIdError(DataError):
 
 @dataclass(frozen=True)
 class Label:
-    """One row of a label table: ``id`` is what the files on disk hold, ``train_id`` what the network predicts.
+    """One row of a label table: ``id`` is used in the files on disk, ``train_id`` by the network.
 
-    ``instance_size`` is the average size in pixels of an instance, for labels whose instances are told apart.
+    ``instance_size`` is the average size of an instance in pixels. It is None if a label's instances are not
+    distinguished.
     """
 
     name: str
@@ -45,10 +46,10 @@ class Label:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> "Label":
-        """Make a label of primitives that a file holds; columns that a label no longer has are skipped.
+        """Make a label from the primitives in a file. Columns that a label no longer has are skipped.
 
         Raises:
-            ValueError: a column is missing, or holds what it can't.
+            ValueError: a column is missing, or its value is not possible.
         """
         kept = {field.name: row[field.name] for field in fields(cls) if field.name in row}
         color, size = kept.get("color"), kept.get("instance_size")
@@ -67,7 +68,7 @@ class Label:
 
     @property
     def has_instances(self) -> bool:
-        """Whether the instances of the label are told apart."""
+        """Return whether the instances of the label are distinguished."""
         return self.instance_size is not None
 
 
@@ -75,11 +76,11 @@ class LabelSpace:
     """A dataset's label table with the look-ups derived from it.
 
     Args:
-        name: what error messages call the table.
+        name: the name of the table, for error messages.
         labels: the rows. Train ids are 0 to K-1 without gaps, or ``IGNORE_INDEX``; ids are unique.
 
     Raises:
-        ValueError: train ids with gaps or repeats, repeated ids, or more than 254 classes.
+        ValueError: train ids have gaps or repeats, ids have repeats, or the number of classes is not 1 to 253.
 
     Example:
         >>> space = LabelSpace("toy", [Label("void", 0, 255, (0, 0, 0)), Label("road", 7, 0, (128, 64, 128))])
@@ -105,24 +106,24 @@ class LabelSpace:
 
     @property
     def num_classes(self) -> int:
-        """The number of classes that are trained and scored."""
+        """Return the number of classes that are trained and scored."""
         return len(self.classes)
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The names of the classes, by train id."""
+        """Return the names of the classes, in the order of their train ids."""
         return tuple(label.name for label in self.classes)
 
     @property
     def categories(self) -> tuple[str, ...]:
-        """The categories that have classes, in the order of their first class."""
+        """Return the categories that have classes, in the order of their first class."""
         return tuple(dict.fromkeys(label.category for label in self.classes))
 
     @cached_property
     def _encoding(self) -> ByteArray:
         table = np.full(256, _FOREIGN, np.uint8)
         for label in self.labels:
-            if label.id >= 0:  # Cityscapes' licence plate is -1: it exists in polygons, never in a mask
+            if label.id >= 0:  # Cityscapes' licence plate has the id -1: it exists in polygons, never in a mask
                 table[label.id] = IGNORE_INDEX if label.train_id == IGNORE_INDEX else label.train_id
         return table
 
@@ -136,17 +137,17 @@ class LabelSpace:
 
     @cached_property
     def palette(self) -> ByteArray:
-        """The colour of each train id, ``(256, 3)``; what is not a class is black."""
+        """Return the colour of each train id, ``(256, 3)``. Ids that are not classes are black."""
         table = np.zeros((256, 3), np.uint8)
         for label in self.classes:
             table[label.train_id] = label.color
         return table
 
     def encode(self, ids: ByteArray) -> ByteArray:
-        """Map the ids on disk to train ids, shape kept.
+        """Map the ids on disk to train ids. The shape stays the same.
 
         Raises:
-            ForeignIdError: an id that the table does not have.
+            ForeignIdError: the table does not have one of the ids.
         """
         mask = self._encoding[ids]
         if (mask == _FOREIGN).any():
@@ -155,18 +156,25 @@ class LabelSpace:
         return mask
 
     def decode(self, mask: ByteArray) -> ByteArray:
-        """Map train ids back to the ids on disk, shape kept; ``IGNORE_INDEX`` becomes the table's first void id."""
+        """Map train ids back to the ids on disk. The shape stays the same.
+
+        ``IGNORE_INDEX`` becomes the lowest void id of the table that is not negative.
+        """
         return self._decoding[mask]
 
     def colorize(self, mask: ByteArray) -> ByteArray:
-        """Paint a mask of train ids: ``(H, W) -> (H, W, 3)``; void is black."""
+        """Paint a mask of train ids: ``(H, W) -> (H, W, 3)``. Void is black."""
         return self.palette[mask]
 
     def subset(self, name: str, class_names: Sequence[str]) -> "LabelSpace":
-        """The same ids with fewer classes, numbered in the order given; all other ids become void.
+        """Return a table with the same ids but fewer classes. All other ids become void.
+
+        Args:
+            name: the name of the new table.
+            class_names: the classes to keep. Their order gives the train ids.
 
         Raises:
-            ValueError: a name that is not a class of this table.
+            ValueError: a name is not a class of this table.
         """
         unknown = set(class_names) - set(self.class_names)
         if unknown:
@@ -177,15 +185,15 @@ class LabelSpace:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The table as primitives, for a checkpoint."""
+        """Return the table as primitives, for a checkpoint."""
         return {"name": self.name, "labels": [{**asdict(label), "color": list(label.color)} for label in self.labels]}
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> "LabelSpace":
-        """Make a table of what `to_dict` gives.
+        """Make a table from the primitives that `to_dict` returns.
 
         Raises:
-            ValueError: a row or the name is not what it has to be.
+            ValueError: a row or the name is not valid.
         """
         if not isinstance(table["name"], str):
             raise ValueError(f"a label table is called {table['name']!r}")

@@ -1,4 +1,4 @@
-"""Losses: modules ``(logits, target) -> scalar``, normalised by the count of valid pixels."""
+"""Losses: modules ``(logits, target) -> scalar``. Void pixels never count."""
 
 from segrnn.losses.cross_entropy import CrossEntropy
 from segrnn.losses.dice import Dice

@@ -1,4 +1,4 @@
-"""Cross-entropy over the pixels that count."""
+"""Cross-entropy over the valid pixels."""
 
 from collections.abc import Sequence
 
@@ -11,19 +11,19 @@ from segrnn.ops.precision import single
 
 
 class CrossEntropy(nn.Module):
-    """The cross-entropy of all valid pixels over their count; all void gives 0 with zero gradients, not NaN.
+    """The sum of the cross-entropy of all valid pixels, divided by their number.
 
-    The count is one of pixels also where classes have weights, as in SegNet's Caffe and mmsegmentation's
-    ``avg_non_ignore``; torch divides by the sum of the weights instead. So the mean over parts of a batch
-    (micro-batches or processes), weighted by their valid pixels, is exactly the whole batch's, and a crop of nothing
-    but a class of a small weight has a small loss.
+    If all pixels are void, the loss is 0 with zero gradients, not NaN. The divisor is the number of pixels even if
+    classes have weights, as in SegNet's Caffe and mmsegmentation's ``avg_non_ignore``. torch divides by the sum of the
+    weights instead. So the mean over parts of a batch (micro-batches or processes), weighted by their valid pixels, is
+    exactly the loss of the whole batch. And a crop that only holds a class with a small weight has a small loss.
 
     Args:
-        label_smoothing: share of the target spread over all classes, 0 to 1.
-        class_weights: factor of each class's pixels, ``(K,)``. All count the same by default.
+        label_smoothing: the share of the target that is spread over all classes, 0 to 1.
+        class_weights: a factor for the pixels of each class, ``(K,)``. By default, all classes count the same.
 
     Raises:
-        ConfigError: there are not as many weights as classes.
+        ConfigError: the number of weights is not the number of classes.
 
     Example:
         >>> logits = torch.zeros(1, 2, 1, 2)
@@ -43,7 +43,7 @@ class CrossEntropy(nn.Module):
         self.register_buffer("class_weights", weights_to_tensor(class_weights), persistent=False)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
+        """Compute the loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
         logits = single(logits)
         total = F.cross_entropy(
             logits,

@@ -8,15 +8,16 @@ from segrnn.ops.precision import single
 
 
 class Dice(nn.Module):
-    """1 less the soft Dice score ``2 sum(p y) / (sum(p) + sum(y))``, the mean over the classes in the batch's target.
+    """1 minus the soft Dice score ``2 sum(p y) / (sum(p) + sum(y))``, as a mean over the classes in the batch's target.
 
-    Milletari, Navab and Ahmadi 2016, "V-Net", arXiv 1606.04797, section 3, with plain sums for squares, as in Sudre et
-    al. 2017, arXiv 1707.03237, equation of DL2, without its constants. Sums run over the valid pixels of the whole
-    batch, so that the mean over parts of a batch is not the whole batch's.
+    The loss is that of Milletari, Navab and Ahmadi 2016, "V-Net", arXiv 1606.04797, section 3, with plain sums instead
+    of squares. Sudre et al. 2017, arXiv 1707.03237, have the same sums in the equation of DL2, with constants that are
+    left out here. The sums are over the valid pixels of the whole batch. So the mean over parts of a batch is not the
+    loss of the whole batch.
 
-    segmentation_models_pytorch's ``DiceLoss`` divides by the number of all classes instead, those counted as 0 that the
-    batch has no pixel of: with 10 of 150 in a batch, the loss and its gradient are a 15th. It also takes the overlap as
-    a difference of large sums, which in single precision can give rare classes a score below 0.
+    segmentation_models_pytorch's ``DiceLoss`` divides by the number of all classes, and a class without pixels in the
+    batch counts as 0. With 10 of 150 classes in a batch, that loss and its gradient are only a 15th. It also computes
+    the overlap as a difference of large sums. In single precision, this can give rare classes a score below 0.
 
     Example:
         >>> logits = torch.zeros(1, 2, 1, 2)
@@ -27,7 +28,7 @@ class Dice(nn.Module):
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
+        """Compute the loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
         probabilities = single(logits).softmax(dim=1)
         everywhere = (0, 2, 3)
         classes = torch.arange(logits.shape[1], device=target.device)[:, None, None]

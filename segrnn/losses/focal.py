@@ -1,4 +1,4 @@
-"""Cross-entropy that makes little of easy pixels."""
+"""Cross-entropy that gives easy pixels little weight."""
 
 from collections.abc import Sequence
 
@@ -13,19 +13,21 @@ from segrnn.ops.precision import single
 
 
 class Focal(nn.Module):
-    """``-(1 - p) ** gamma * log(p)`` of each valid pixel's true class, over the count of valid pixels.
+    """The mean of ``-(1 - p) ** gamma * log(p)`` over the valid pixels, for the probability p of the true class.
 
-    Lin et al. 2017, "Focal loss for dense object detection", arXiv 1708.02002, equations 4 and 5, with the softmax's
-    probabilities: a pixel has one class. segmentation_models_pytorch's ``FocalLoss`` takes a sigmoid for each class
-    instead (its gradient points elsewhere, and probabilities are then no softmax's, which prediction and calibration
-    take them for), divides by the number of classes, and gives NaN for a batch that is all void.
+    The loss is that of Lin et al. 2017, "Focal loss for dense object detection", arXiv 1708.02002, equations 4 and 5,
+    with the softmax's probabilities, because a pixel has one class. segmentation_models_pytorch's ``FocalLoss`` takes a
+    sigmoid for each class instead. Its gradient then has another direction, and its probabilities are not those of a
+    softmax, which prediction and calibration assume. It also divides by the number of classes, and gives NaN for a
+    batch that is all void.
 
     Args:
-        gamma: how little easy pixels count, at least 0; 0 is cross-entropy.
-        class_weights: factor of each class's pixels, ``(K,)``: the paper's alpha. All count the same by default.
+        gamma: the strength with which easy pixels lose weight, at least 0. 0 gives cross-entropy.
+        class_weights: a factor for the pixels of each class, ``(K,)``, the paper's alpha. By default, all classes count
+            the same.
 
     Raises:
-        ConfigError: gamma is below 0, or there are not as many weights as classes.
+        ConfigError: gamma is below 0, or the number of weights is not the number of classes.
 
     Example:
         >>> logits = torch.zeros(1, 2, 1, 2)
@@ -43,12 +45,12 @@ class Focal(nn.Module):
         self.register_buffer("class_weights", weights_to_tensor(class_weights), persistent=False)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
+        """Compute the loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
         logits = single(logits)
         weights = fit_weights(self.class_weights, logits)
         valid = target != IGNORE_INDEX
         losses = F.cross_entropy(logits, target, ignore_index=IGNORE_INDEX, reduction="none")
-        # a root has no finite slope at 0, where pixels are that are certain, and void ones
+        # clamped, because certain and void pixels have a doubt of 0, where a root (gamma below 1) has no finite slope
         doubt = (-torch.expm1(-losses)).clamp(min=torch.finfo(losses.dtype).tiny)
         losses = doubt**self.gamma * losses
         if weights is not None:

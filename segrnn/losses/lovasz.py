@@ -1,4 +1,4 @@
-"""The intersection over union itself, made differentiable."""
+"""A differentiable form of the intersection over union."""
 
 import torch
 from torch import Tensor, nn
@@ -8,16 +8,17 @@ from segrnn.ops.precision import single
 
 
 class Lovasz(nn.Module):
-    """The Lovasz extension of 1 less the IoU, of softmax probabilities; the mean over the classes in the target.
+    """The Lovasz extension of 1 minus the IoU, for softmax probabilities, as a mean over the classes in the target.
 
-    Berman, Triki and Blaschko 2018, "The Lovasz-softmax loss", arXiv 1705.08790, equations 8 to 12: a class's pixels,
-    sorted by their error, weigh what the IoU loses when one more of them is wrong. Over the valid pixels of the whole
-    batch, so that the mean over parts of a batch is not the whole batch's.
+    The loss is that of Berman, Triki and Blaschko 2018, "The Lovasz-softmax loss", arXiv 1705.08790, equations 8 to 12.
+    For each class, the pixels are sorted by their error. The weight of a pixel is the IoU that is lost if this pixel is
+    wrong in addition to those before it. All valid pixels of the whole batch take part. So the mean over parts of a
+    batch is not the loss of the whole batch.
 
-    segmentation_models_pytorch's ``LovaszLoss``, like the authors' code, takes these weights as differences of
-    neighbouring IoUs. In single precision that leaves noise of a big crop: of four million pixels half the weights are
-    more than a tenth off, and a fifth of them 0. Here every weight is one quotient. That loss is also no scalar for a
-    batch that is all void, and fails in half precision and for one class.
+    segmentation_models_pytorch's ``LovaszLoss``, like the authors' code, computes these weights as differences of
+    neighbouring IoUs. In single precision, little but noise is left of them for a big crop: with four million pixels,
+    half of the weights are wrong by more than a tenth, and a fifth of them are 0. Here, every weight is one quotient.
+    That loss also does not give a scalar for a batch that is all void, and fails in half precision and for one class.
 
     Example:
         >>> logits = torch.zeros(1, 2, 1, 3)
@@ -28,7 +29,7 @@ class Lovasz(nn.Module):
     """
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
+        """Compute the loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
         probabilities = single(logits).softmax(dim=1)
         valid = target != IGNORE_INDEX
         labels = target[valid]
@@ -38,12 +39,12 @@ class Lovasz(nn.Module):
 
 
 def _loss_of_class(probability: Tensor, is_class: Tensor) -> Tensor:
-    """The loss of one class, from all valid pixels ``(N,)``."""
+    """Compute the loss of one class from all valid pixels ``(N,)``."""
     errors, order = (is_class.to(probability.dtype) - probability).abs().sort(descending=True)
     is_class = is_class[order]
     found = is_class.cumsum(0)
     shared = (found[-1] - found).to(errors.dtype)  # the intersection once these pixels are wrong
     union = (found[-1] + torch.arange(1, len(found) + 1, device=found.device) - found).to(errors.dtype)
-    # a pixel of the class takes 1 from the intersection; another one adds 1 to the union
+    # a pixel of the class takes 1 from the intersection; a pixel of another class adds 1 to the union
     weights = torch.where(is_class, 1 / union, shared / union / (union - 1).clamp(min=1))
     return (errors * weights).sum()

@@ -15,18 +15,19 @@ from segrnn.ops.precision import single
 class OHEM(nn.Module):
     """Online hard example mining: the mean cross-entropy over the pixels that the network finds hard.
 
-    Shrivastava, Gupta and Girshick 2016, arXiv 1604.03540, who choose regions of a detector. As in recipes of
-    segmentation, pixels are hard whose true class has a probability below a threshold; where they are too few, the
-    hardest of the others join them. The sum is divided by the count of the pixels that are kept, not by that of the
-    valid ones: the mean over parts of a batch is therefore near the whole batch's, not equal to it.
+    Shrivastava, Gupta and Girshick 2016, arXiv 1604.03540, introduced it to choose regions of a detector. Here, as in
+    the usual recipes for segmentation, a pixel is hard if the probability of its true class is below a threshold. If
+    there are too few hard pixels, the hardest of the others join them. The sum is divided by the number of kept pixels,
+    not by the number of valid ones. So the mean over parts of a batch is near the loss of the whole batch, but not
+    equal to it.
 
     Args:
-        threshold: probability of the true class below which a pixel is hard, above 0 and at most 1.
-        min_kept: pixels to keep at least of one call's batch; of fewer valid ones, all.
-        class_weights: factor of each class's pixels, ``(K,)``; which pixels are hard does not depend on it.
+        threshold: the probability of the true class below which a pixel is hard, above 0 and at most 1.
+        min_kept: the smallest number of pixels that are kept of one call's batch. If fewer are valid, all are kept.
+        class_weights: a factor for the pixels of each class, ``(K,)``. It does not change which pixels are hard.
 
     Raises:
-        ConfigError: a threshold or a count out of range, or there are not as many weights as classes.
+        ConfigError: a threshold or a number is out of range, or the number of weights is not the number of classes.
 
     Example:
         >>> logits = torch.tensor([[4.0, 0.0, 1.0], [0.0, 4.0, 0.0]]).reshape(1, 2, 1, 3)
@@ -51,7 +52,7 @@ class OHEM(nn.Module):
         self.register_buffer("class_weights", weights_to_tensor(class_weights), persistent=False)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
+        """Compute the loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
         logits = single(logits)
         weights = fit_weights(self.class_weights, logits)
         valid = target != IGNORE_INDEX

@@ -1,4 +1,4 @@
-"""Several losses at once."""
+"""A weighted sum of several losses."""
 
 from collections.abc import Mapping
 
@@ -9,14 +9,14 @@ from segrnn.errors import ConfigError
 
 
 class WeightedSum(nn.Module):
-    """The sum of losses, each times its weight.
+    """The sum of several losses, each times its weight.
 
     Args:
         losses: modules ``(logits, target) -> scalar``, by name.
-        weights: of each of them, by the same name; at least 0.
+        weights: the weight of each loss, by the same name, at least 0.
 
     Raises:
-        ConfigError: no losses, other names among the weights than among the losses, or a weight below 0.
+        ConfigError: there are no losses, the weights have other names than the losses, or a weight is below 0.
 
     Example:
         >>> from segrnn.losses import CrossEntropy, Dice
@@ -38,5 +38,5 @@ class WeightedSum(nn.Module):
         self.losses, self.weights = nn.ModuleDict(losses), dict(weights)
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
+        """Compute the loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
         return torch.stack([self.weights[name] * loss(logits, target) for name, loss in self.losses.items()]).sum()

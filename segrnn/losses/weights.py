@@ -1,4 +1,4 @@
-"""Weights of classes, as every loss takes them."""
+"""Class weights, in the form that the losses take."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,15 @@ from segrnn.errors import ConfigError
 
 
 def weights_to_tensor(class_weights: Sequence[float] | None) -> Tensor | None:
-    """Weights from a configuration as a tensor ``(K,)``; None stays None."""
+    """Turn class weights from a configuration into a tensor ``(K,)``. None stays None."""
     return None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
 
 
 def fit_weights(weights: Tensor | None, logits: Tensor) -> Tensor | None:
-    """The weights in the precision of logits ``(B, K, H, W)``.
+    """Return class weights in the precision of logits ``(B, K, H, W)``.
 
     Raises:
-        ConfigError: there are not K of them.
+        ConfigError: the number of weights is not K.
 
     Example:
         >>> fit_weights(torch.ones(2), torch.zeros(1, 2, 4, 4, dtype=torch.float64)).dtype

@@ -1,4 +1,4 @@
-"""What networks and contexts cost, and what contexts see."""
+"""Measurements of networks and contexts: their cost, their latency and their receptive field."""
 
 from segrnn.measure.cost import (
     Cost,

@@ -1,4 +1,4 @@
-"""Parameters, multiply-accumulates, time and memory of modules that keep the shape of their map."""
+"""Cost of modules that keep the shape of their map: parameters, multiply-accumulates, time and memory."""
 
 import copy
 import statistics
@@ -18,20 +18,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one module on one size of map."""
+    """The cost of one module on one size of map."""
 
     name: str
     height: int
     width: int
     parameters: int
     macs: int
-    """Multiply-accumulates of matrix products, convolutions and attention; elementwise work is not counted."""
+    """The multiply-accumulates of matrix products, convolutions and attention. Elementwise work is not counted."""
     forward_ms: float
-    """Median, without gradients."""
+    """The median time of a forward pass without gradients."""
     training_ms: float
-    """Median of forward and backward, to the input and all parameters."""
+    """The median time of a forward and a backward pass, to the input and to all parameters."""
     peak_mib: float
-    """Most memory that tensors held at once during forward and backward, beside input and parameters."""
+    """The most memory that tensors held at once during both passes, without the input and the parameters."""
 
 
 def measure_costs(
@@ -39,14 +39,14 @@ def measure_costs(
 ) -> Iterator[Cost]:
     """Measure several modules on one map ``(B, C, H, W)``, side by side.
 
-    Every round times each module once, so that a machine that slows down slows all of them; the medians are over the
-    rounds, after one that only warms up.
+    Every round times each module once. So a machine that slows down slows all modules. The first round only warms up;
+    the medians are over the others.
 
     Args:
-        modules: by their names, on the device of x.
+        modules: the modules by name, on the device of x.
         x: the map.
-        repeats: rounds.
-        step: called after each module and round, `repeats` + 1 times for each module.
+        repeats: the number of rounds that count.
+        step: a function that is called after each module in each round, `repeats` + 1 times for each module.
     """
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in modules}
     for _ in range(repeats + 1):
@@ -69,20 +69,23 @@ def measure_costs(
 
 
 def run_forward(module: nn.Module, x: Tensor) -> None:
-    """One pass without gradients over whatever the module takes, ``(B, C, H, W)`` or ``(T, N, C)``, say."""
+    """Run one pass without gradients over an input of any shape, for example ``(B, C, H, W)`` or ``(T, N, C)``."""
     with torch.no_grad():
         module(x)
 
 
 def run_training(module: nn.Module, x: Tensor) -> None:
-    """Forward, and backward to all parameters and to x, ``(B, C, H, W)`` or ``(T, N, C)``, say."""
+    """Run a forward pass, and a backward pass to all parameters and to x.
+
+    x may have any shape, for example ``(B, C, H, W)`` or ``(T, N, C)``.
+    """
     x = x.detach().requires_grad_()
     y = module(x)
     torch.autograd.grad(y, [x, *module.parameters()], torch.ones_like(y))
 
 
 def seconds(work: Callable[[], Any], device: torch.device) -> float:
-    """How long one run takes until the device has done it."""
+    """Return the seconds that one run takes until the device has completed it."""
     _synchronize(device)
     start = time.perf_counter()
     work()
@@ -91,12 +94,12 @@ def seconds(work: Callable[[], Any], device: torch.device) -> float:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """Numbers that are learned."""
+    """Return the number of values in a module's parameters."""
     return sum(parameter.numel() for parameter in module.parameters())
 
 
 def count_macs(module: nn.Module, shape: torch.Size) -> int:
-    """Multiply-accumulates of one forward pass, counted on tensors without data.
+    """Count the multiply-accumulates of one forward pass, on tensors without data.
 
     Example:
         >>> count_macs(nn.Conv2d(4, 5, kernel_size=3, padding=1), torch.Size([1, 4, 6, 7]))
@@ -111,7 +114,9 @@ def count_macs(module: nn.Module, shape: torch.Size) -> int:
 
 
 def peak_memory(work: Callable[[], Any], device: torch.device) -> int:
-    """Bytes that tensors made by `work` held at most at once: the allocator's figure on a GPU, counted elsewhere.
+    """Return the largest number of bytes that tensors made by `work` held at once.
+
+    On a CUDA device, this is the allocator's figure. Elsewhere, it is counted.
 
     Example:
         >>> peak_memory(lambda: torch.zeros(1000) + torch.zeros(1000), torch.device("cpu"))
@@ -130,10 +135,10 @@ def peak_memory(work: Callable[[], Any], device: torch.device) -> int:
 
 
 class _MemoryCounter(TorchDispatchMode):
-    """Adds up the storages that operations give back, and takes them off when they are freed.
+    """A mode that adds up the sizes of the storages that operations return, and subtracts those that are freed.
 
-    The process's own size would not do: the allocator keeps what is freed. What a kernel takes for itself and frees
-    before it returns is not seen.
+    The process's size would not show this, because the allocator keeps freed memory. Memory that a kernel takes and
+    frees before it returns is not counted.
     """
 
     def __init__(self) -> None:
@@ -144,7 +149,7 @@ class _MemoryCounter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         for tensor in tree_leaves((args, kwargs)):
             if isinstance(tensor, Tensor):
-                self._seen.add(tensor.untyped_storage()._cdata)  # what comes from outside is not counted
+                self._seen.add(tensor.untyped_storage()._cdata)  # tensors from outside are not counted
         out = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(out):
             if isinstance(tensor, Tensor):

@@ -1,4 +1,4 @@
-"""Time and memory of several ways to do the same."""
+"""Time and memory of several ways to do the same work."""
 
 import multiprocessing
 import statistics
@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 Work = Callable[[], Any]
-"""What is measured."""
+"""The function that is measured."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Of one way.
+    """The time and the memory of one way.
 
     Args:
-        seconds: of each run.
-        peak_mib: the most memory that its process took beyond what it had before the first run; None where the system
-            does not tell.
+        seconds: the time of each run.
+        peak_mib: the most memory that the way's process took in addition to its memory before the first run. None if
+            the system does not report it.
     """
 
     seconds: tuple[float, ...]
@@ -29,25 +29,26 @@ class Latency:
 
     @property
     def median(self) -> float:
-        """Of the seconds."""
+        """Return the median of the seconds."""
         return statistics.median(self.seconds)
 
 
 def measure_latencies(
     ways: Mapping[str, Callable[[], Work]], repeats: int, step: Callable[[], None] = lambda: None
 ) -> dict[str, Latency]:
-    """Measure several ways side by side, each in a process of its own, so that memory can be told apart.
+    """Measure several ways side by side. Each has a process of its own, so that its memory can be measured.
 
-    Every round runs each way once, so that a machine that slows down slows all of them; a first round only warms up.
+    Every round runs each way once. So a machine that slows down slows all ways. A first round only warms up.
 
     Args:
-        ways: by name, what makes ready in the process and gives what is measured; can be pickled.
-        repeats: rounds.
-        step: called after each run, `repeats` + 1 times for each way.
+        ways: for each way, by name, a function that prepares it in its process and returns the function to measure. It
+            must be possible to pickle it.
+        repeats: the number of rounds that count.
+        step: a function that is called after each run, `repeats` + 1 times for each way.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     with ExitStack() as stack:
-        # a fork would share what the parent holds
+        # spawn, because a forked process would share the memory of its parent
         context = multiprocessing.get_context("spawn")
         pools = {name: stack.enter_context(ProcessPoolExecutor(1, mp_context=context)) for name in ways}
         for name, prepare in ways.items():
@@ -82,7 +83,7 @@ def _peak() -> float | None:
 
 
 def _memory(key: str) -> float | None:
-    """MiB of the process, as Linux tells them."""
+    """Return a figure of the process's memory in MiB, as Linux reports it; None on other systems."""
     if not _STATUS.exists():
         return None
     line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(key))

@@ -1,4 +1,4 @@
-"""Scores from integer counts: they divide once, at the end."""
+"""Scores from integer counts. The counts are summed first, and divided once, at the end."""
 
 from segrnn.metrics.ade20k import ADE20KScores
 from segrnn.metrics.boundary import BoundaryIoU

@@ -12,13 +12,14 @@ from segrnn.metrics.arithmetic import IntArray, divide, known
 class ADE20KScores:
     """Pixel accuracy, mean IoU and the mean of the two, as fractions.
 
-    The rule of the MIT scene parsing benchmark (Zhou et al. 2017, *Scene Parsing through ADE20K Dataset*). It differs
-    from `Scores.miou` in one point: its mean is over **all** K classes, and a class that is neither true nor predicted
-    counts as 0 there, where `Scores.miou` leaves it out. On the whole validation set, which has all 150 classes, the
-    two are equal; on a part of it this one is lower.
+    The rule is that of the MIT scene parsing benchmark (Zhou et al. 2017, *Scene Parsing through ADE20K Dataset*). Its
+    mean IoU differs from `Scores.miou` in one point: the mean is over **all** K classes, and a class that is neither
+    true nor predicted counts as 0. `Scores.miou` leaves such a class out. On the whole validation set, which has all
+    150 classes, the two are equal. On a part of it, the benchmark's mean is lower.
 
     Args:
-        counts: int64 ``(K, K)``, rows are the truth, columns the prediction; unlabelled pixels (id 0 on disk) left out.
+        counts: int64 ``(K, K)``; rows are the truth, columns the prediction. Unlabelled pixels (id 0 on disk) are left
+            out.
 
     Example:
         >>> scores = ADE20KScores(np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]]))
@@ -30,23 +31,23 @@ class ADE20KScores:
 
     @property
     def pixel_accuracy(self) -> float:
-        """Share of the labelled pixels that are right; NaN where none is labelled."""
+        """Return the share of the labelled pixels that are right; NaN if no pixel is labelled."""
         return float(divide(np.trace(self.counts), self.counts.sum()))
 
     @property
     def mean_iou(self) -> float:
-        """Mean IoU of all K classes; 0 for one that never occurs."""
+        """Return the mean IoU of all K classes. A class that never occurs counts as 0."""
         hits = np.diag(self.counts)
         iou = divide(hits, self.counts.sum(axis=0) + self.counts.sum(axis=1) - hits)
         return float(np.nan_to_num(iou, nan=0).mean())
 
     @property
     def score(self) -> float:
-        """The score of the benchmark: the mean of `pixel_accuracy` and `mean_iou`."""
+        """Return the score of the benchmark: the mean of `pixel_accuracy` and `mean_iou`."""
         return (self.pixel_accuracy + self.mean_iou) / 2
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as primitives; NaN becomes None, as JSON has no NaN."""
+        """Return all scores as primitives. NaN becomes None, because JSON has no NaN."""
         return {
             "score": known(self.score),
             "pixel_accuracy": known(self.pixel_accuracy),

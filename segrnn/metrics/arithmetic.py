@@ -1,4 +1,4 @@
-"""The last line of every score: where counts become fractions."""
+"""The arithmetic that turns counts into scores."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def divide(numerator: IntArray | FloatArray, denominator: IntArray | FloatArray) -> FloatArray:
-    """Element by element; NaN where there is nothing to divide by.
+    """Divide element by element, with NaN where the denominator is 0.
 
     Example:
         >>> divide(np.array([1, 0]), np.array([4, 0])).tolist()
@@ -18,11 +18,11 @@ def divide(numerator: IntArray | FloatArray, denominator: IntArray | FloatArray)
 
 
 def mean(values: FloatArray) -> float:
-    """The mean of what is not NaN; NaN when nothing is."""
+    """Return the mean of the values that are not NaN; NaN if all are NaN."""
     present = values[~np.isnan(values)]
     return float(present.mean()) if present.size else float("nan")
 
 
 def known(value: float) -> float | None:
-    """None for NaN, as JSON has no NaN."""
+    """Return a value, or None for NaN, because JSON has no NaN."""
     return None if np.isnan(value) else float(value)

@@ -1,4 +1,4 @@
-"""Intersection over union of the boundaries alone."""
+"""Intersection over union of the classes' boundaries only."""
 
 from math import hypot
 from typing import Any
@@ -16,28 +16,29 @@ from segrnn.metrics.checks import require_classes, require_equal_shapes
 class BoundaryIoU:
     """Boundary IoU of each class.
 
-    Cheng et al. 2021, *Boundary IoU: Improving Object-Centric Image Segmentation Evaluation* (arXiv 2103.16562)::
+    It is defined in Cheng et al. 2021, *Boundary IoU: Improving Object-Centric Image Segmentation Evaluation* (arXiv
+    2103.16562)::
 
         |(G_d & G) & (P_d & P)| / |(G_d & G) | (P_d & P)|
 
-    where G and P are the class's true and predicted pixels, and G_d and P_d those within d pixels of a mask's contour.
-    As in the authors' code, d is 2 % of the image's diagonal, distance is the larger of those along the two axes, and
-    the image's border is contour. Intersections and unions are summed in int64 over the images before they divide, as
-    those of IoU are.
+    G and P are the class's true and predicted pixels. G_d and P_d are the pixels within d pixels of a mask's contour.
+    As in the authors' code, d is 2 % of the image's diagonal, the distance is the larger of the distances along the two
+    axes, and the image's border counts as contour. Intersections and unions are summed in int64 over the images before
+    they are divided, as for IoU.
 
-    The paper has no void. Here, the prediction is set to void where the truth is: void is in no count, and an edge to
-    void is contour in both.
+    The paper has no void. Here, the prediction is set to void wherever the truth is void. So void is in no count, and
+    an edge to void is contour in both masks.
 
     Attributes:
-        intersection: int64 ``(K,)``.
-        union: int64 ``(K,)``.
+        intersection: int64 ``(K,)``, the pixels in both boundaries of each class.
+        union: int64 ``(K,)``, the pixels in at least one of the two boundaries of each class.
 
     Args:
-        num_classes: K.
-        dilation: d as a share of the image's diagonal; at least one pixel.
+        num_classes: K, the number of classes.
+        dilation: d as a share of the image's diagonal. d is at least one pixel.
 
     Raises:
-        ValueError: a dilation that is not positive.
+        ValueError: the dilation is not positive.
 
     Example:
         >>> target = np.zeros((8, 8), np.uint8)
@@ -59,10 +60,10 @@ class BoundaryIoU:
         self.union = np.zeros(num_classes, np.int64)
 
     def update(self, prediction: ByteArray, target: ByteArray) -> None:
-        """Count the boundaries of one image; both masks hold train ids ``(H, W)``, uint8.
+        """Count the boundaries of one image. Both masks hold train ids ``(H, W)``, uint8.
 
         Raises:
-            ValueError: shapes differ, or an id is not a class (nor, in the target, void).
+            ValueError: the shapes differ, or an id at a valid pixel is not a class.
         """
         require_equal_shapes(prediction, target)
         void = target == IGNORE_INDEX
@@ -83,28 +84,28 @@ class BoundaryIoU:
 
     @property
     def iou(self) -> FloatArray:
-        """Boundary IoU of each class, ``(K,)``; NaN where the class never occurs."""
+        """Return the boundary IoU of each class, ``(K,)``; NaN for a class that never occurs."""
         return divide(self.intersection, self.union)
 
     @property
     def miou(self) -> float:
-        """Mean of `iou` over the classes that occur."""
+        """Return the mean of `iou` over the classes that occur."""
         return mean(self.iou)
 
     def to_dict(self, class_names: tuple[str, ...]) -> dict[str, Any]:
-        """All of it as primitives; NaN becomes None, as JSON has no NaN."""
+        """Return all scores as primitives. NaN becomes None, because JSON has no NaN."""
         per_class = {name: known(iou) for name, iou in zip(class_names, self.iou, strict=True)}
         return {"miou": known(self.miou), "per_class": per_class}
 
 
 def _near_contour(mask: ByteArray, distance: int) -> npt.NDArray[np.bool_]:
-    """Where a pixel is within a distance of its own class's contour; not meaningful where it is void.
+    """Return where a pixel is within a distance of its own class's contour. At void pixels, the value has no meaning.
 
-    All classes at once: eroding a class's mask d times by 3 x 3 keeps the pixels whose window of side 2 d + 1 holds
-    nothing else. What it takes away, the boundary, are the pixels whose window holds two labels.
+    All classes are computed at once. If a class's mask is eroded d times by 3 x 3, a pixel stays if the window of side
+    2 d + 1 around it holds this class only. The other pixels are the boundary: their windows hold two labels.
     """
     size = 2 * distance + 1
-    # outside is void: for the pixel of a class, that is another label
+    # the outside of the image is void, which is another label for the pixel of a class
     lowest = ndimage.minimum_filter(mask, size, mode="constant", cval=IGNORE_INDEX)
     highest = ndimage.maximum_filter(mask, size, mode="constant", cval=IGNORE_INDEX)
     return np.asarray(lowest != highest)

@@ -1,4 +1,4 @@
-"""Whether the confidence of a prediction can be trusted."""
+"""Calibration: a measure of whether the confidence of a prediction can be trusted."""
 
 from typing import Any
 
@@ -11,29 +11,30 @@ from segrnn.metrics.arithmetic import FloatArray, divide, known
 from segrnn.metrics.checks import require_equal_shapes
 
 UNIT = 2**24
-"""Confidences are counted in units of 1 / UNIT: float32 has no finer steps between 1/2 and 1."""
+"""Confidences are counted in units of 1 / UNIT, because float32 has no finer steps between 1/2 and 1."""
 
 
 class Calibration:
-    """Expected calibration error: how far confidence and accuracy are apart.
+    """Expected calibration error: the mean difference between confidence and accuracy.
 
-    Guo et al. 2017, *On Calibration of Modern Neural Networks* (arXiv 1706.04599), equation 3::
+    It is defined in Guo et al. 2017, *On Calibration of Modern Neural Networks* (arXiv 1706.04599), equation 3::
 
         ECE = sum over the bins m of (n_m / n) |accuracy_m - confidence_m|
 
-    Bin m of M holds the pixels whose confidence is in ((m - 1) / M, m / M]; 0 itself is in the first. Everything is
-    counted in integers, confidence in units of 2**-24, so the error does not depend on order or process count.
+    Bin m of M holds the pixels with a confidence in ((m - 1) / M, m / M]; a confidence of 0 is in the first bin.
+    Everything is counted in integers, with confidences in units of 2**-24. So the error does not depend on the order of
+    the images or the number of processes.
 
     Attributes:
-        pixels: int64 ``(M,)``, the pixels in each bin; void truth is in none.
-        correct: int64 ``(M,)``, those of them whose prediction is right.
-        confidences: int64 ``(M,)``, the sum of their confidences in units of 2**-24.
+        pixels: int64 ``(M,)``, the number of pixels in each bin. Void pixels are not counted.
+        correct: int64 ``(M,)``, the number of pixels in each bin with a right prediction.
+        confidences: int64 ``(M,)``, the sum of the confidences in each bin, in units of 2**-24.
 
     Args:
-        bins: M.
+        bins: M, the number of bins.
 
     Raises:
-        ValueError: less than one bin.
+        ValueError: the number of bins is less than 1.
 
     Example:
         >>> calibration = Calibration(bins=2)
@@ -60,12 +61,12 @@ class Calibration:
             target: train ids ``(H, W)``, with void.
 
         Raises:
-            ValueError: shapes differ, or a confidence is not in [0, 1].
+            ValueError: the shapes differ, or a confidence is not in [0, 1].
         """
         require_equal_shapes(prediction, target)
         if confidence.shape != target.shape:
             raise ValueError(f"confidence {confidence.shape} and target {target.shape} differ in shape")
-        if not ((confidence >= 0) & (confidence <= 1)).all():  # NaN too is neither
+        if not ((confidence >= 0) & (confidence <= 1)).all():  # NaN is refused, too
             raise ValueError(f"confidence must be in [0, 1], got {confidence.min()} to {confidence.max()}")
 
         valid = target != IGNORE_INDEX
@@ -75,27 +76,27 @@ class Calibration:
         units = np.rint(confident * UNIT)
         self.pixels += np.bincount(bin_, minlength=self.bins)
         self.correct += np.bincount(bin_[(prediction == target)[valid]], minlength=self.bins)
-        # sums of integers in float64, exact as long as an image has less than 2**29 pixels
+        # these are sums of integers in float64, which are exact if an image has less than 2**29 pixels
         self.confidences += np.bincount(bin_, units, minlength=self.bins).astype(np.int64)
 
     @property
     def error(self) -> float:
-        """The expected calibration error; NaN where no pixel was counted."""
+        """Return the expected calibration error; NaN if no pixel was counted."""
         gaps = np.abs(self.correct * UNIT - self.confidences)
         return float(divide(gaps.sum(), self.pixels.sum() * UNIT))
 
     @property
     def accuracy(self) -> FloatArray:
-        """The share of each bin's pixels that is right, ``(M,)``; NaN in an empty bin."""
+        """Return the share of right predictions in each bin, ``(M,)``; NaN for an empty bin."""
         return divide(self.correct, self.pixels)
 
     @property
     def confidence(self) -> FloatArray:
-        """The mean confidence of each bin's pixels, ``(M,)``; NaN in an empty bin."""
+        """Return the mean confidence in each bin, ``(M,)``; NaN for an empty bin."""
         return divide(self.confidences, self.pixels * UNIT)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as primitives, bins from unsure to sure; NaN becomes None, as JSON has no NaN."""
+        """Return all results as primitives, with the bins from unsure to sure. NaN becomes None: JSON has no NaN."""
         rows = zip(self.pixels, self.accuracy, self.confidence, strict=True)
         return {
             "expected_calibration_error": known(self.error),

@@ -1,21 +1,21 @@
-"""What every accumulator asks of the masks that it counts."""
+"""Checks of the masks that an accumulator counts."""
 
 import numpy as np
 import numpy.typing as npt
 
 
 def require_equal_shapes(prediction: npt.NDArray[np.generic], target: npt.NDArray[np.generic]) -> None:
-    """Two masks of the same scene.
+    """Refuse two masks of different shapes.
 
     Raises:
-        ValueError: they differ in shape.
+        ValueError: the shapes differ.
     """
     if prediction.shape != target.shape:
         raise ValueError(f"prediction {prediction.shape} and target {target.shape} differ in shape")
 
 
 def require_classes(name: str, ids: npt.NDArray[np.integer], num_classes: int) -> None:
-    """Train ids without void.
+    """Refuse ids that are not train ids of classes. Void is not a class.
 
     Raises:
         ValueError: an id is not a class.

@@ -17,22 +17,23 @@ from segrnn.metrics.scores import Scores
 class CityscapesScores:
     """IoU and instance-weighted IoU (iIoU) of classes and of categories, as fractions.
 
-    The numbers of cityscapesScripts' ``evalPixelLevelSemanticLabeling``, defined in Cordts et al. 2016, *The Cityscapes
-    Dataset for Semantic Urban Scene Understanding* (arXiv 1604.01685), section 4.1::
+    The scores are those of cityscapesScripts' ``evalPixelLevelSemanticLabeling``, defined in Cordts et al. 2016, *The
+    Cityscapes Dataset for Semantic Urban Scene Understanding* (arXiv 1604.01685), section 4.1::
 
         iIoU = iTP / (iTP + FP + iFN)
 
-    where an instance's pixels weigh (average instance size of its class) / (size of the instance) in iTP and iFN, and
-    those of FP, which belong to no instance, weigh 1. Classes without instances have no iIoU; nor do categories, where
-    one of the labels has none. A category is hit by any of its classes. What has no score is NaN, left out of means.
+    In iTP and iFN, a pixel of an instance has the weight (average instance size of its class) / (size of the instance).
+    The pixels of FP belong to no instance and have the weight 1. A class without instances has no iIoU. A category has
+    none if one of its labels has no instances. Any class of a category is a hit for that category. A missing score is
+    NaN and is left out of means.
 
     Args:
-        counts: int64 ``(K, K)``, rows are the truth, columns the prediction; pixels of void truth left out.
-        space: the label table that the counts' train ids are from: Cityscapes, or a subset of it.
-        instances: without it, every iIoU is NaN.
+        counts: int64 ``(K, K)``; rows are the truth, columns the prediction. Pixels with a void truth are left out.
+        space: the label table of the train ids: Cityscapes, or a subset of it.
+        instances: the hits of instances. Without them, every iIoU is NaN.
 
     Raises:
-        ValueError: the counts or the instances are not of the label table.
+        ValueError: the counts or the instances do not belong to the label table.
 
     Example:
         >>> from segrnn.labels import CITYSCAPES
@@ -57,54 +58,54 @@ class CityscapesScores:
 
     @property
     def _members(self) -> IntArray:
-        """``(C, K)``: 1 where the class is of the category."""
+        """Return a matrix ``(C, K)`` with 1 where the class belongs to the category."""
         own = [label.category for label in self.space.classes]
         return np.array([[category == of_class for of_class in own] for category in self.space.categories], np.int64)
 
     @property
     def _category_counts(self) -> IntArray:
-        """The `counts` of categories, ``(C, C)``."""
+        """Return the `counts` of categories, ``(C, C)``."""
         return np.asarray(self._members @ self.counts @ self._members.T)
 
     @property
     def class_iou(self) -> FloatArray:
-        """IoU of each class, ``(K,)``."""
+        """Return the IoU of each class, ``(K,)``."""
         return Scores(self.counts, self.space.class_names).iou
 
     @property
     def class_iiou(self) -> FloatArray:
-        """Instance-weighted IoU of each class, ``(K,)``."""
+        """Return the instance-weighted IoU of each class, ``(K,)``."""
         scored = np.array([label.has_instances for label in self.space.classes])
         return self._iiou(self.counts, np.eye(len(scored), dtype=np.int64), CLASS_HITS, scored)
 
     @property
     def category_iou(self) -> FloatArray:
-        """IoU of each of the label table's `categories`, ``(C,)``."""
+        """Return the IoU of each of the label table's `categories`, ``(C,)``."""
         return Scores(self._category_counts, self.space.categories).iou
 
     @property
     def category_iiou(self) -> FloatArray:
-        """Instance-weighted IoU of each of the label table's `categories`, ``(C,)``."""
-        # a void label counts here too, but one that exists in polygons only (its id is negative) does not
+        """Return the instance-weighted IoU of each of the label table's `categories`, ``(C,)``."""
+        # void labels count here, too, except for a label that exists in polygons only (its id is negative)
         lacking = {label.category for label in self.space.labels if label.id >= 0 and not label.has_instances}
         scored = np.array([category not in lacking for category in self.space.categories])
         return self._iiou(self._category_counts, self._members, CATEGORY_HITS, scored)
 
     def _iiou(self, counts: IntArray, members: IntArray, hits: int, scored: npt.NDArray[np.bool_]) -> FloatArray:
-        """The iIoU of G groups of classes.
+        """Compute the iIoU of G groups of classes.
 
         Args:
-            counts: the confusion ``(G, G)`` of the groups.
-            members: ``(G, K)``, 1 where the class is of the group.
-            hits: the column with the pixels of an instance that are predicted as its group.
-            scored: ``(G,)``, whether the group has an iIoU at all.
+            counts: the confusion matrix ``(G, G)`` of the groups.
+            members: ``(G, K)``, 1 where the class belongs to the group.
+            hits: the column with the number of an instance's pixels that are predicted as its group.
+            scored: ``(G,)``, whether the group has an iIoU.
         """
         if self.instances is None:
             return np.full(len(members), np.nan)
         true, pixels, found = self.instances.rows[:, [TRAIN_ID, PIXELS, hits]].T
         sizes = np.array([label.instance_size for label in self.space.classes], np.float64)
         weight = sizes[true] / pixels
-        # fsum rounds once, so that the order of the instances can't show
+        # fsum rounds only once, so that the order of the instances does not change the result
         groups = members[:, true].astype(bool)
         found_weight = np.array([fsum((found * weight)[group]) for group in groups])
         missed_weight = np.array([fsum(((pixels - found) * weight)[group]) for group in groups])
@@ -114,26 +115,26 @@ class CityscapesScores:
 
     @property
     def mean_class_iou(self) -> float:
-        """Mean of `class_iou`: the benchmark's first column, and `Scores.miou`."""
+        """Return the mean of `class_iou`. It is the benchmark's first column, and equal to `Scores.miou`."""
         return mean(self.class_iou)
 
     @property
     def mean_class_iiou(self) -> float:
-        """Mean of `class_iiou`."""
+        """Return the mean of `class_iiou`."""
         return mean(self.class_iiou)
 
     @property
     def mean_category_iou(self) -> float:
-        """Mean of `category_iou`."""
+        """Return the mean of `category_iou`."""
         return mean(self.category_iou)
 
     @property
     def mean_category_iiou(self) -> float:
-        """Mean of `category_iiou`."""
+        """Return the mean of `category_iiou`."""
         return mean(self.category_iiou)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as primitives; NaN becomes None, as JSON has no NaN."""
+        """Return all scores as primitives. NaN becomes None, because JSON has no NaN."""
         return {
             "mean_class_iou": known(self.mean_class_iou),
             "mean_class_iiou": known(self.mean_class_iiou),

@@ -1,4 +1,4 @@
-"""The confusion matrix that every score comes from."""
+"""The confusion matrix, from which most scores are computed."""
 
 import torch
 from torch import Tensor
@@ -9,10 +9,11 @@ from segrnn.labels import IGNORE_INDEX
 class ConfusionMatrix:
     """Counts of (true class, predicted class) over all pixels that are not void, in int64.
 
-    Integers add up to the same total in any order, so scores do not depend on batch size, order or process count.
+    Integers add up to the same total in any order. So scores do not depend on the batch size, the order of the images
+    or the number of processes.
 
     Args:
-        num_classes: K.
+        num_classes: K, the number of classes.
 
     Example:
         >>> matrix = ConfusionMatrix(2)
@@ -27,13 +28,13 @@ class ConfusionMatrix:
         self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
 
     def update(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """Count masks of train ids, ``(H, W)`` or ``(B, H, W)``, both of the same shape.
+        """Count the pixels of two masks of train ids, ``(H, W)`` or ``(B, H, W)``, both of the same shape.
 
         Returns:
-            The counts of these alone.
+            The counts of these two masks only.
 
         Raises:
-            ValueError: shapes differ, or an id is not a class (nor, in the target, void).
+            ValueError: the shapes differ, or an id at a valid pixel is not a class.
         """
         if prediction.shape != target.shape:
             raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape")

@@ -1,4 +1,4 @@
-"""How much of each instance is found, for scores that weigh instances instead of pixels."""
+"""Counts of the pixels that are found of each instance, for scores that weigh instances instead of pixels."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,17 +8,18 @@ from segrnn.labels.space import ByteArray
 from segrnn.metrics.checks import require_classes, require_equal_shapes
 
 IDS_PER_LABEL = 1000
-"""An instance's id is this times its label's, plus a number; up to this, ids are bare label ids: stuff and groups."""
+"""An instance's id is this number times the id of its label, plus a running number. An id up to this number is the id
+of a label without an instance: stuff and groups."""
 
 TRAIN_ID, PIXELS, CLASS_HITS, CATEGORY_HITS = range(4)
 """The columns of `InstanceHits.rows`."""
 
 
 class InstanceHits:
-    """For each instance, how many of its pixels are predicted as its class, and as its category.
+    """Counts, for each instance, of its pixels that are predicted as its class and as its category.
 
-    Groups (a crowd annotated as one region, under the bare label id) and instances of void labels are not counted, as
-    in the Cityscapes evaluation.
+    As in the Cityscapes evaluation, instances of void labels are not counted, nor are groups. A group is a crowd that
+    is annotated as one region, with the id of its label only.
 
     Attributes:
         rows: int64 ``(N, 4)``, one row per instance: train id, pixels, pixels predicted as its class, pixels predicted
@@ -47,10 +48,11 @@ class InstanceHits:
 
         Args:
             prediction: train ids ``(H, W)``.
-            instance_ids: ``(H, W)``, as the dataset's instance images hold them.
+            instance_ids: the ids ``(H, W)`` in the dataset's instance image.
 
         Raises:
-            ValueError: shapes differ, an instance has a label without instances, or its prediction is not a class.
+            ValueError: the shapes differ, an instance has a label without instances, or a prediction for one of its
+                pixels is not a class.
         """
         require_equal_shapes(prediction, instance_ids)
         counted = instance_ids > IDS_PER_LABEL

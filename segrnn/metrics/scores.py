@@ -9,7 +9,7 @@ from segrnn.metrics.arithmetic import FloatArray, IntArray, divide, known, mean
 
 
 class Confusion(NamedTuple):
-    """Pixels of one class that were taken for another, and their share of the true class.
+    """The number of pixels of one class that are predicted as another class, and their share of the true class.
 
     Example:
         >>> Scores(np.array([[3, 1], [0, 4]]), ("road", "sky")).confusions(1)
@@ -26,12 +26,12 @@ class Confusion(NamedTuple):
 class Scores:
     """Scores of a segmentation, as fractions.
 
-    A class that occurs neither in the truth nor in the predictions has an IoU of NaN and is left out of the mean, as
-    in the Cityscapes evaluation; a class that is predicted but never true counts as 0.
+    As in the Cityscapes evaluation, a class that occurs neither in the truth nor in the predictions has an IoU of NaN
+    and is left out of the mean. A class that is predicted but never true counts as 0.
 
     Args:
-        counts: int64 ``(K, K)``, rows are the truth, columns the prediction.
-        class_names: K names.
+        counts: int64 ``(K, K)``; rows are the truth, columns the prediction.
+        class_names: the names of the K classes.
 
     Example:
         >>> scores = Scores(np.array([[3, 1], [0, 4]]), ("road", "sky"))
@@ -48,46 +48,46 @@ class Scores:
 
     @property
     def support(self) -> IntArray:
-        """True pixels of each class, ``(K,)``."""
+        """Return the number of true pixels of each class, ``(K,)``."""
         return np.asarray(self.counts.sum(axis=1))
 
     @property
     def iou(self) -> FloatArray:
-        """Intersection over union of each class, ``(K,)``."""
+        """Return the intersection over union of each class, ``(K,)``."""
         union = self.counts.sum(axis=1) + self.counts.sum(axis=0) - self._hits
         return divide(self._hits, union)
 
     @property
     def accuracy(self) -> FloatArray:
-        """The share of each class's true pixels that is found (recall), ``(K,)``."""
+        """Return the share of each class's true pixels that is found (recall), ``(K,)``."""
         return divide(self._hits, self.support)
 
     @property
     def miou(self) -> float:
-        """Mean of `iou` over the classes that occur."""
+        """Return the mean of `iou` over the classes that occur."""
         return mean(self.iou)
 
     @property
     def mean_accuracy(self) -> float:
-        """Mean of `accuracy` over the classes that occur in the truth."""
+        """Return the mean of `accuracy` over the classes that occur in the truth."""
         return mean(self.accuracy)
 
     @property
     def pixel_accuracy(self) -> float:
-        """Share of all pixels that are right."""
+        """Return the share of all pixels that are right."""
         total = self.counts.sum()
         return float(self._hits.sum() / total) if total else float("nan")
 
     @property
     def frequency_weighted_iou(self) -> float:
-        """`iou` weighted by how often each class is true."""
+        """Return the mean of `iou`, weighted by the number of true pixels of each class."""
         total = self.support.sum()
         if not total:
             return float("nan")
         return float(np.nansum(self.iou * self.support) / total)
 
     def confusions(self, count: int) -> list[Confusion]:
-        """The most frequent confusions, up to `count` of them, most pixels first."""
+        """Return up to `count` of the most frequent confusions, those with the most pixels first."""
         wrong = np.where(np.eye(len(self.class_names), dtype=bool), 0, self.counts)
         cells = np.argsort(wrong, axis=None, kind="stable")[::-1][:count]
         return [
@@ -102,7 +102,7 @@ class Scores:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as primitives; NaN becomes None, as JSON has no NaN."""
+        """Return all scores as primitives. NaN becomes None, because JSON has no NaN."""
         per_class = {
             name: {"iou": known(iou), "accuracy": known(accuracy), "pixels": int(pixels)}
             for name, iou, accuracy, pixels in zip(self.class_names, self.iou, self.accuracy, self.support, strict=True)

@@ -1,4 +1,4 @@
-"""Less memory for more time: the encoder's inner activations are computed again when the gradient needs them."""
+"""Activation checkpointing saves memory for time: the backward pass computes the encoder's activations again."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,15 +16,15 @@ from segrnn.models.segmenter import Segmenter
 
 
 def checkpoint_activations(segmenter: Segmenter) -> None:
-    """Keep only what goes from one stage of the encoder to the next, and compute the rest again in the backward pass.
+    """Keep only the maps between the encoder's stages, and compute all other activations again in the backward pass.
 
-    Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost", arXiv 1604.06174. Losses, gradients and the
-    running statistics of batch norms are the same to the bit, and so are the names in the state dict; a training step
-    takes one more forward pass of the encoder. An encoder that calls no blocks (VGG) is recomputed as a whole.
+    The method is that of Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost", arXiv 1604.06174. Losses,
+    gradients, the running statistics of batch norms and the names in the state dict stay exactly the same. A training
+    step takes one more forward pass of the encoder. An encoder that calls no blocks (VGG) is recomputed as a whole.
     `torch.compile` leaves these stages eager.
 
     Args:
-        segmenter: changed in place; call this once.
+        segmenter: the network. It is changed in place; call this function only once for it.
 
     Example:
         >>> from segrnn.models import FCN
@@ -33,18 +33,19 @@ def checkpoint_activations(segmenter: Segmenter) -> None:
         >>> model(torch.zeros(2, 3, 64, 64)).sum().backward()
     """
     for stage in stages(segmenter.encoder):
-        # on the instance: a wrapping module would rename everything below it
+        # set on the instance, because a wrapping module would rename everything below it
         stage.forward = partial(_recomputed, stage, stage.forward)
 
 
 def stages(encoder: nn.Module) -> list[nn.Module]:
-    """What an encoder calls one after the other, of what consists of layers itself; or else the encoder.
+    """Return the blocks of layers that an encoder calls one after the other, or the encoder itself if it has none.
 
-    Found by trying: a container whose parts are called one by one is no stage, its parts are.
+    The function runs the encoder once to find them. If a container's parts are called one by one, then the parts are
+    the stages, not the container.
     """
     called = _called(encoder)
     found = _nearest(encoder, called)
-    while len(found) == 1:  # a shell around a model
+    while len(found) == 1:  # this one only wraps the whole model
         inner = _nearest(found[0], called)
         if not inner:
             break
@@ -53,7 +54,7 @@ def stages(encoder: nn.Module) -> list[nn.Module]:
 
 
 def _nearest(module: nn.Module, called: set[nn.Module]) -> list[nn.Module]:
-    """The outermost modules inside that are called and consist of others."""
+    """Return the outermost modules inside a module that are in `called` and have both submodules and parameters."""
     found = []
     for child in module.children():
         if child not in called:
@@ -73,22 +74,23 @@ def _called(encoder: nn.Module) -> set[nn.Module]:
     return called
 
 
-@torch.compiler.disable  # compiled, the second pass can't keep the statistics as they are
+@torch.compiler.disable  # in a compiled stage, the second pass would change the statistics again
 def _recomputed(stage: nn.Module, forward: Callable[..., Any], *inputs: Any) -> Any:
     return checkpoint(forward, *inputs, use_reentrant=False, context_fn=partial(_contexts, stage))
 
 
 def _contexts(stage: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """For the first pass and for the second."""
+    """Return the context managers for the first pass and for the second pass."""
     return nullcontext(), _statistics_stay(stage)
 
 
 @contextmanager
 def _statistics_stay(stage: nn.Module) -> Iterator[None]:
-    """Batch norms have counted this batch already: what they add to their statistics goes into copies.
+    """Keep the statistics of batch norms as they are: inside, batch norms update copies of them.
 
-    Not tracking them is no way: a batch norm without running statistics leaves fewer tensors to the backward pass, and
-    the second pass must leave the same ones as the first.
+    The first pass has counted this batch already. Switching the tracking off does not work: a batch norm without
+    running statistics saves fewer tensors for the backward pass, and the second pass must save the same tensors as the
+    first.
     """
     norms = [module for module in stage.modules() if isinstance(module, _BatchNorm) and module.training]
     kept = {norm: dict(norm.named_buffers(recurse=False)) for norm in norms}

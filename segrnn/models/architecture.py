@@ -1,7 +1,7 @@
-"""Build a network from primitives that say how it is made.
+"""Build a network from a description that consists of primitives.
 
-They may come from a file of a stranger. So a target is a class that builds a network, and its arguments are names,
-sizes and strides: none of them names weights, an address, a path, a cache or a hub.
+The description may come from a stranger's file. So a target must be a class that builds a network, and its arguments
+must be names, sizes and strides. No argument may name weights, an address, a path, a cache or a hub.
 """
 
 import inspect
@@ -28,7 +28,7 @@ MODEL_TARGETS = (
     "segmentation_models_pytorch.UPerNet",
     "segmentation_models_pytorch.Unet",
 )
-"""What an architecture may name, besides what the caller allows."""
+"""The import paths that an architecture may name, besides those that the caller allows."""
 
 STRUCTURAL = frozenset(
     {
@@ -57,20 +57,20 @@ STRUCTURAL = frozenset(
 """The arguments of models of segmentation_models_pytorch that an architecture may hold."""
 
 _PASSED_ON = {"drop_path_rate", "output_stride"}
-"""The structural arguments that these models don't declare, but pass on to their encoder."""
+"""The structural arguments that these models don't declare. The models pass them on to their encoder."""
 
 
 def build_segmenter(architecture: Mapping[str, Any], num_classes: int, allow: Sequence[str] = ()) -> Segmenter:
     """Build the network with its context and its auxiliary head, without pretrained weights.
 
     Args:
-        architecture: ``model``, ``context`` and, where there is one, ``auxiliary``; each a component as `instantiate`
-            takes it, the context with its ``stride``, or without a ``_target_`` where there is none.
-        num_classes: of the network.
+        architecture: the components ``model``, ``context`` and, optionally, ``auxiliary``, in the form that
+            `instantiate` takes. The context also has a ``stride``. Its ``_target_`` is None for no context.
+        num_classes: the number of classes of the network.
         allow: import paths of the caller's own code that may be named besides `MODEL_TARGETS`.
 
     Raises:
-        ConfigError: a component that does not exist or does not fit the others, or an argument that is not structural.
+        ConfigError: a component does not exist or does not fit the others, or an argument is not structural.
 
     Example:
         >>> fcn = {"_target_": "segrnn.models.FCN", "_partial_": True, "encoder_name": "resnet18", "width": 8}
@@ -96,15 +96,15 @@ def build_segmenter(architecture: Mapping[str, Any], num_classes: int, allow: Se
 
 
 def build_part(config: Mapping[str, Any], path: str, allow: Sequence[str] = ()) -> Any:
-    """Return what makes a model, a context or an auxiliary head, once the arguments that lack are known.
+    """Return a function that makes a model, a context or an auxiliary head from the arguments that are still missing.
 
     Args:
         config: the component, with ``_target_``.
-        path: its place in the whole configuration, for error messages.
-        allow: import paths of the caller's own code. Its arguments are the caller's affair.
+        path: the component's place in the whole configuration, for error messages.
+        allow: import paths of the caller's own code. The arguments of such code are not checked.
 
     Raises:
-        ConfigError: a target that is not allowed or is no module, or an argument that is not structural.
+        ConfigError: the target is not allowed or is not a module, or an argument is not structural.
 
     Example:
         >>> type(build_part({"_target_": "segrnn.context.ReNet", "hidden": 4}, "context")(16)).__name__
@@ -118,7 +118,7 @@ def build_part(config: Mapping[str, Any], path: str, allow: Sequence[str] = ()) 
 
 
 def _structural(target: Any, arguments: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return the arguments if all of them are structural; a null that stands for "no such thing" is left out."""
+    """Return the structural arguments. Other arguments are refused, or left out if they are declared and null."""
     if not (isinstance(target, type) and issubclass(target, nn.Module)):
         raise ConfigError(f"{path}._target_ must name a class of networks, not {target!r}")
     ours = target.__module__.startswith("segrnn.")  # every argument of these classes is a name, a size or a stride
@@ -137,5 +137,5 @@ def _structural(target: Any, arguments: Mapping[str, Any], path: str) -> dict[st
     if "encoder_name" in kept:
         call(check_encoder_name, f"{path}.encoder_name", kept["encoder_name"])
     if "encoder_weights" in declared:
-        kept["encoder_weights"] = None  # the default is to download them
+        kept["encoder_weights"] = None  # by default, the class would download weights
     return kept

@@ -8,19 +8,19 @@ from segrnn.models.encoders import Level
 
 
 class Auxiliary(nn.Module):
-    """A small head on one of the encoder's maps, whose loss is added to the network's.
+    """A small head on one of the encoder's maps. Its loss is added to the network's loss.
 
-    Zhao et al. 2017, "Pyramid Scene Parsing Network", arXiv 1612.01105, section 4: it gives the deep stages of the
-    encoder a shorter way to the loss, and is not computed in inference. Layers as the usual recipes have them: a 3 x 3
-    convolution, a norm, ReLU, dropout and a classifier.
+    The head gives the deep stages of the encoder a shorter way to the loss, and is not computed in inference (Zhao et
+    al. 2017, "Pyramid Scene Parsing Network", arXiv 1612.01105, section 4). Its layers are those of the usual recipes:
+    a 3 x 3 convolution, a norm, ReLU, dropout and a classifier.
 
     Args:
         pyramid: the encoder's maps, as `segrnn.models.encoders.levels` gives them.
         classes: K, the number of classes.
-        level: which map, an index into the pyramid; the last but one by default, stage 3 of a ResNet.
-        hidden: channels of the convolution.
-        dropout: share of the channels that are left out before the classifier, in training.
-        weight: of its loss, against 1 for the network's own.
+        level: the index of the map in the pyramid. The default is the last map but one, stage 3 of a ResNet.
+        hidden: the number of channels of the convolution.
+        dropout: the share of channels that are dropped before the classifier, in training.
+        weight: the weight of this head's loss; the network's own loss has the weight 1.
 
     Shapes:
         The encoder's maps of an image ``(B, 3, H, W)`` -> ``(B, K, H, W)``, H and W divisible by the encoder's stride.
@@ -48,7 +48,7 @@ class Auxiliary(nn.Module):
     ) -> None:
         super().__init__()
         index = level % len(pyramid) if -len(pyramid) <= level < len(pyramid) else 0
-        # the first is the image itself, and transformers fill the place of a map at stride 2 with nothing
+        # the first map is the image itself, and the map at stride 2 of a transformer is empty (0 channels)
         maps = [i for i, (channels, _) in enumerate(pyramid) if i > 0 and channels > 0]
         if index not in maps:
             last = -len(maps)
@@ -66,5 +66,5 @@ class Auxiliary(nn.Module):
         self.stride = pyramid[index].stride
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Classify one map of the encoder; logits ``(B, K, H, W)`` at the image's size."""
+        """Classify one map of the encoder into logits ``(B, K, H, W)`` at the image's size."""
         return F.interpolate(self.layers(features[self.level]), scale_factor=self.stride, mode="bilinear")

@@ -1,4 +1,4 @@
-"""What segrnn needs to know about an encoder of segmentation_models_pytorch."""
+"""Encoders of segmentation_models_pytorch: making them, and asking for their maps and channels."""
 
 from typing import Any, NamedTuple
 
@@ -18,7 +18,9 @@ class Level(NamedTuple):
 
 
 def check_encoder_name(name: str) -> None:
-    """Refuse a name that no installed library has: timm would ask a hub for it, or read it from a folder.
+    """Refuse an encoder name that no installed library has.
+
+    timm would ask a hub for such a name, or read it from a folder.
 
     Raises:
         ValueError: there is no such encoder.
@@ -40,16 +42,16 @@ def check_encoder_name(name: str) -> None:
 
 
 def make_encoder(name: str, depth: int, output_stride: int = 32) -> Any:
-    """An encoder without trained weights, and without layers that no map needs.
+    """Make an encoder without trained weights and without layers that no map needs.
 
     Args:
         name: any encoder of segmentation_models_pytorch (``tu-...`` for timm's).
-        depth: how many stages.
-        output_stride: 8 or 16 turns the strides of the deeper stages into dilation (Yu and Koltun 2016, arXiv
-            1511.07122): their maps stay that fine, at a price in time and memory.
+        depth: the number of stages.
+        output_stride: the stride of the coarsest map. 8 or 16 turns the strides of the deeper stages into dilation (Yu
+            and Koltun 2016, arXiv 1511.07122). Their maps stay that fine, but take more time and memory.
 
     Raises:
-        ValueError: there is no such encoder, it can't be dilated, or not to that stride.
+        ValueError: there is no such encoder, or it can't be dilated to that stride.
     """
     check_encoder_name(name)
     if output_stride not in (8, 16, 32):
@@ -59,7 +61,7 @@ def make_encoder(name: str, depth: int, output_stride: int = 32) -> Any:
     else:
         try:
             encoder = smp.encoders.get_encoder(name, depth=depth, weights=None, output_stride=output_stride)
-        except (AssertionError, TypeError, ValueError) as error:  # each library has its own way to say so
+        except (AssertionError, TypeError, ValueError) as error:  # each library refuses with an error of its own
             raise ValueError(
                 f"{name} can't be dilated to output_stride={output_stride} (ResNets can, and most EfficientNets)"
                 + (f": {error}" if str(error) else "")
@@ -69,7 +71,10 @@ def make_encoder(name: str, depth: int, output_stride: int = 32) -> Any:
 
 
 def levels(encoder: Any) -> list[Level]:
-    """The maps that an encoder gives, from the image's own resolution down; a dilated stage keeps its stride."""
+    """Return the levels of the maps that an encoder gives, from the image's own resolution down.
+
+    The stride stops growing where the stages are dilated.
+    """
     return [
         Level(channels, stride=min(2**depth, encoder.output_stride))
         for depth, channels in enumerate(encoder.out_channels)
@@ -77,23 +82,23 @@ def levels(encoder: Any) -> list[Level]:
 
 
 def small_image(encoder: Any, side: int) -> Tensor:
-    """Make a black image that an encoder takes, ``(1, C, side, side)``, to see what it does with one."""
+    """Make a black image ``(1, C, side, side)`` that an encoder takes, for a trial run."""
     parameter: Tensor = next(encoder.parameters())
     return parameter.new_zeros(1, in_channels(encoder), side, side)
 
 
 def in_channels(encoder: nn.Module) -> int:
-    """Return how many channels the images of an encoder have; 3 where it does not say so, as libraries' own do."""
+    """Return the number of channels of an encoder's images: 3 if the encoder does not state another number."""
     channels: int = getattr(encoder, "_in_channels", 3)
     return channels
 
 
 @torch.enable_grad()
 def drop_unused(encoder: Any) -> None:
-    """Replace, in place, the layers behind the last feature map by identities.
+    """Replace the layers behind the last feature map by identities, in place.
 
-    Encoders that are asked for fewer stages keep the deeper ones: their parameters would never have a gradient, and
-    timm's EfficientNets compute them as well.
+    An encoder that is asked for fewer stages keeps the deeper ones. Their parameters would never have a gradient, and
+    timm's EfficientNets would still compute them.
     """
     with evaluating(encoder):
         features = encoder(small_image(encoder, 64))
@@ -104,7 +109,7 @@ def drop_unused(encoder: Any) -> None:
 
 @torch.enable_grad()
 def levels_read(features: list[Tensor], decoder: nn.Module) -> list[int]:
-    """Which maps of a pyramid a decoder makes use of; a context on any other would never be heard."""
+    """Return the indices of the maps that a decoder uses. A context on any other map would have no effect."""
     leaves = [feature.detach().requires_grad_() for feature in features]
     gradients = torch.autograd.grad(decoder(leaves).sum(), leaves, allow_unused=True)
     return [i for i, gradient in enumerate(gradients) if gradient is not None]

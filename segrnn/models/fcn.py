@@ -1,4 +1,4 @@
-"""A plain fully convolutional network: the least decoder that a context can be judged by."""
+"""A plain fully convolutional network: its decoder is as small as possible, to judge contexts by."""
 
 from functools import reduce
 
@@ -11,28 +11,29 @@ from segrnn.models.encoders import Level, levels, make_encoder
 
 
 class FCN(nn.Module):
-    """Features from one stride down, brought to one width and summed, then a 3 x 3 convolution and a classifier.
+    """A network that sums an encoder's maps, then applies a 3 x 3 convolution and a classifier.
 
-    After Long, Shelhamer and Darrell 2015, arXiv 1411.4038. Deviations: skips are summed as features, not as scores,
-    and upsampling is bilinear, not learned. The sum comes before the context (`Segmenter` puts it there), so that a
-    sweep at a fine stride sees what the deep stages know.
+    The network follows Long, Shelhamer and Darrell 2015, arXiv 1411.4038, with these deviations: skips are summed as
+    features, not as scores, and upsampling is bilinear, not learned. The sum comes before the context (`Segmenter` puts
+    it there), so that a sweep at a fine stride also gets the features of the deep stages.
 
     Args:
         encoder_name: any encoder of segmentation_models_pytorch (``tu-...`` for timm's).
         classes: K, the number of classes.
-        encoder_depth: stages of the encoder; 3 stops at stride 8, 5 at stride 32. Deeper layers are dropped.
-        width: channels of the sum.
-        stride: the finest stride that takes part, and the one that the classifier works at.
-        maps: how many of the encoder's maps take part, counted from the deepest; by default, all from `stride` down.
-            1 takes the deepest alone, which is what networks on a dilated encoder do (PSPNet, DeepLabV3).
-        output_stride: 8 or 16 dilates the encoder, whose maps then become no coarser than that.
-        dropout: share of the channels that are left out before the classifier, in training.
+        encoder_depth: the number of the encoder's stages. 3 stops at stride 8, 5 at stride 32. Deeper layers are
+            dropped.
+        width: the number of channels of the sum.
+        stride: the stride of the finest map that is used, and of the classifier.
+        maps: the number of the encoder's maps that are summed, counted from the deepest. The default is all maps from
+            `stride` down. 1 takes the deepest map only, as networks on a dilated encoder do (PSPNet, DeepLabV3).
+        output_stride: the stride of the encoder's coarsest map. 8 or 16 dilates the encoder.
+        dropout: the share of channels that are dropped before the classifier, in training.
 
     Shapes:
         ``(B, 3, H, W) -> (B, K, H, W)``, H and W divisible by the encoder's stride.
 
     Raises:
-        ValueError: the encoder has no map at that stride or not so many maps from there down, or can't be dilated.
+        ValueError: the encoder has no map at that stride, has fewer maps than `maps`, or can't be dilated.
 
     Example:
         >>> FCN("resnet18", classes=4, width=16)(torch.zeros(1, 3, 64, 96)).shape
@@ -64,7 +65,7 @@ class FCN(nn.Module):
 
 
 class Sum(nn.Module):
-    """The maps of a pyramid, from one stride down or fewer, projected to one width and summed at that stride."""
+    """The sum of a pyramid's deeper maps. Each is projected to one width and resized to the stride of the sum."""
 
     def __init__(self, pyramid: list[Level], width: int, stride: int, maps: int | None = None) -> None:
         super().__init__()
@@ -83,14 +84,14 @@ class Sum(nn.Module):
         )
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """Sum the maps; a list of one ``(B, width, H/stride, W/stride)``."""
+        """Sum the maps into a list with a single map ``(B, width, H/stride, W/stride)``."""
         size = features[self.finest].shape[-2:]
         projected = [project(x) for project, x in zip(self.projections, features[-self.maps :], strict=True)]
         aligned = (
             x if level == self.finest else F.interpolate(x, size, mode="bilinear")
             for level, x in enumerate(projected, start=len(features) - self.maps)
         )
-        return [F.relu(reduce(torch.add, aligned))]  # a stack of channels_last maps would be none
+        return [F.relu(reduce(torch.add, aligned))]  # a stack would lose the channels_last layout of the maps
 
 
 class Convolution(nn.Module):
@@ -106,5 +107,5 @@ class Convolution(nn.Module):
         )
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Refine the last map ``(B, width, h, w)``; same shape out."""
+        """Refine the last map ``(B, width, h, w)``. Its shape stays the same."""
         return self.layers(features[-1])

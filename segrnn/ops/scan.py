@@ -1,10 +1,10 @@
-"""The scan behind recurrences whose gates see the input only: minGRU and minLSTM.
+"""The scan of minGRU and minLSTM. The gates of these recurrences depend on the input only.
 
 Both are a running mean, ``h_t = h_{t-1} + update_t * (candidate_t - h_{t-1})`` with update between 0 and 1. Computed
-step by step it is a convex combination at every step: nothing is divided, no logarithm or product grows with the
-length, and saturated gates are exact. (A scan in log space, as in the paper, loses about 2e-4 in float32 over 2,048
-steps.) What makes it fast is that the steps are taken in blocks: a block is projected, gated and scanned while it lies
-in the cache, and its backward pass does the same in reverse, by hand, where autograd would make a node of every step.
+step by step, every state is a convex combination: nothing is divided, no logarithm or product grows with the length,
+and saturated gates are exact. (A scan in log space, as in the paper, loses about 2e-4 in float32 over 2,048 steps.)
+The scan is fast because it takes the steps in blocks: a block is projected, gated and scanned while it lies in the
+cache. The backward pass is written by hand and does the same in reverse; autograd would make a node of every step.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,27 +16,29 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 BLOCK = 16
-"""Steps at a time: 16 x 256 sequences x 128 gates are 2 MiB in float32; 8 to 32 are about as fast, 2 is slower."""
+"""The number of steps in a block. 16 steps x 256 sequences x 128 gates are 2 MiB in float32. 8 to 32 steps are about as
+fast, and 2 are slower."""
 
 
 class Gates(NamedTuple):
-    """What differs between the cells: how a projection ``(..., G D)`` becomes gates; update first, candidate last."""
+    """The part that differs between the cells: a projection ``(..., G D)`` becomes gates, from update to candidate."""
 
     number: int
+    """G, the number of gates."""
     activate: Callable[[tuple[Tensor, ...]], None]
-    """In place."""
+    """Turns a projection into gates, in place. The first is the update, the last the candidate."""
     differentiate: Callable[[tuple[Tensor, ...], Tensor, Tensor, tuple[Tensor, ...]], None]
-    """From the gates, the states before and the loss's derivative by the states to that by the projection, put into
-    the last argument."""
+    """Computes the loss's derivative by the projection and puts it into the last argument. The other arguments are the
+    gates, the states one step before, and the loss's derivative by the states."""
 
 
 def minimal_gru(x: Tensor, weights: Sequence[Sequence[Tensor]]) -> Tensor:
-    """`segrnn.ops.mingru` for one dtype: ``(T, N, C) -> (T, N, D)`` for each direction, concatenated."""
+    """Run `segrnn.ops.mingru` in one dtype: ``(T, N, C) -> (T, N, D)`` for each direction, concatenated."""
     return _in_directions(x, weights, Gates(2, _activate_gru, _differentiate_gru))
 
 
 def minimal_lstm(x: Tensor, weights: Sequence[Sequence[Tensor]]) -> Tensor:
-    """`segrnn.ops.minlstm` for one dtype: ``(T, N, C) -> (T, N, D)`` for each direction, concatenated."""
+    """Run `segrnn.ops.minlstm` in one dtype: ``(T, N, C) -> (T, N, D)`` for each direction, concatenated."""
     return _in_directions(x, weights, Gates(3, _activate_lstm, _differentiate_lstm))
 
 
@@ -54,9 +56,9 @@ def _differentiate_gru(gates: tuple[Tensor, ...], before: Tensor, delta: Tensor,
 
 
 def _activate_lstm(projected: tuple[Tensor, ...]) -> None:
-    """Forget, input and candidate become update, input and candidate."""
+    """Turn the projections of forget, input and candidate into update, input and candidate, in place."""
     forget, new, candidate = projected
-    # i / (f + i) = sigmoid(log i - log f): safe where both gates underflow
+    # i / (f + i) = sigmoid(log i - log f), which is safe even if both gates underflow
     update = torch.sigmoid(F.logsigmoid(new) - F.logsigmoid(forget))
     forget.copy_(update)
     new.sigmoid_()
@@ -67,13 +69,14 @@ def _differentiate_lstm(gates: tuple[Tensor, ...], before: Tensor, delta: Tensor
     update, new, candidate = gates
     keep = 1 - update
     d_update = delta * (candidate - before)
-    torch.mul(d_update, keep * (keep * new - update), out=out[0])  # -(1 - f) keep update, as f update = i keep
+    # the factor is -(1 - f) keep update; f is not stored, but f update = i keep
+    torch.mul(d_update, keep * (keep * new - update), out=out[0])
     torch.mul(d_update, keep * update * (1 - new), out=out[1])
     torch.mul(delta, update, out=out[2]).mul_(_candidate_slope(candidate))
 
 
 def _activate_candidate(a: Tensor) -> None:
-    """``a + 0.5`` above 0, ``sigmoid(a)`` below: each is there the larger of the two."""
+    """Replace a by ``a + 0.5`` above 0 and by ``sigmoid(a)`` below 0: in both cases, the larger of the two."""
     below = torch.sigmoid(a)
     torch.maximum(a.add_(0.5), below, out=a)
 
@@ -87,14 +90,17 @@ def _in_directions(x: Tensor, weights: Sequence[Sequence[Tensor]], gates: Gates)
 
 
 class _Scan(torch.autograd.Function):
-    """One or two directions: ``x (T, N, C)`` and, of each, ``weight (G D, C), bias (G D,) -> (T, N, D)``."""
+    """The scan in one or two directions, from ``x (T, N, C)`` to the states ``(T, N, D or 2 D)``.
+
+    The weights of each direction are ``weight (G D, C), bias (G D,)``.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, gates: Gates, training: bool, *weights: Tensor) -> Tensor:
         x, weights = x.detach(), tuple(weight.detach() for weight in weights)  # torch.export traces with gradients on
         length, batch, _ = x.shape
         hidden = len(weights[0]) // gates.number
-        # a step of zeros before the first and behind the last: the state before is a view, one step off
+        # with a step of zeros at both ends, the states one step before are a view of the same tensor
         padded = x.new_empty(length + 2, batch, hidden * len(weights) // 2)
         padded[0] = padded[-1] = 0
         activated = []
@@ -126,7 +132,8 @@ class _Scan(torch.autograd.Function):
             carried = (x.new_zeros(x.shape[1], hidden),) * 2
             for block in _blocks(len(x), not reverse):
                 parts = activated[i][block].chunk(gates.number, dim=2)
-                delta = torch.empty_like(parts[0])  # of the loss by each state, through all that follow
+                # the derivative of the loss by each state, including the way through all later states
+                delta = torch.empty_like(parts[0])
                 for own, out, keep in _steps(not reverse, d_states[block], delta, 1 - parts[0]):
                     torch.addcmul(own, *carried, out=out)
                     carried = keep, out
@@ -142,7 +149,7 @@ class _Scan(torch.autograd.Function):
 def _directions(
     weights: Sequence[Tensor], padded: Tensor, hidden: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor, bool]]:
-    """Of each direction: weight, bias, states ``(T, N, D)``, at each step the state before, and if it is reversed."""
+    """Yield weight, bias, states ``(T, N, D)``, the states one step before, and "is reversed", for each direction."""
     for i, reverse in zip(range(len(weights) // 2), (False, True), strict=False):
         own = padded[..., i * hidden : (i + 1) * hidden]
         yield weights[2 * i], weights[2 * i + 1], own[1:-1], own[2:] if reverse else own[:-2], reverse
@@ -154,6 +161,6 @@ def _blocks(length: int, reverse: bool) -> list[slice]:
 
 
 def _steps(reverse: bool, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Step by step through tensors ``(T, ...)``."""
+    """Return an iterator over the steps of tensors ``(T, ...)``, forwards or in reverse."""
     steps = zip(*(tensor.unbind() for tensor in tensors), strict=True)
     return reversed(list(steps)) if reverse else steps

@@ -1,16 +1,16 @@
-"""From a feature map to the sequences that a sweep reads, and back."""
+"""Conversion of a feature map into the sequences that a sweep reads, and back."""
 
 import torch
 from torch import Tensor
 
 
 def to_sequences(x: Tensor, axis: int) -> Tensor:
-    """Cut a map into the sequences along one axis, time first as cuDNN wants them.
+    """Cut a map into the sequences along one axis, with time first, as cuDNN expects.
 
-    The same line of all images lies together: sequence ``n * B + b`` is line n of image b.
+    The same lines of all images follow each other: sequence ``n * B + b`` is line n of image b.
 
     Args:
-        x: ``(B, C, H, W)``.
+        x: the map, ``(B, C, H, W)``.
         axis: 2 reads down each column, 3 reads along each row.
 
     Returns:
@@ -22,22 +22,22 @@ def to_sequences(x: Tensor, axis: int) -> Tensor:
     """
     batch, channels, height, width = x.shape
     if x.is_contiguous():
-        # as a matrix: torch transposes those in blocks, and permutes anything else element by element
+        # as a matrix, because torch transposes matrices in blocks but permutes other tensors element by element
         pixels = x.reshape(batch * channels, height * width).t().contiguous().view(height, width, batch, channels)
     else:
-        pixels = x.permute(2, 3, 0, 1).contiguous()  # of one channels_last map, a view
+        pixels = x.permute(2, 3, 0, 1).contiguous()  # a view if x is a single channels_last map
     lines = pixels if axis == 2 else pixels.transpose(0, 1).contiguous()
     return lines.flatten(1, 2)
 
 
 def from_sequences(sequences: Tensor, axis: int, batch: int, channels_last: bool = False) -> Tensor:
-    """The inverse of `to_sequences`: ``(T, N*B, C) -> (B, C, H, W)``.
+    """Put sequences together to a map: the inverse of `to_sequences`, ``(T, N*B, C) -> (B, C, H, W)``.
 
     Args:
-        sequences: time first.
-        axis: as they were cut.
-        batch: B.
-        channels_last: the layout in memory that the map is to have.
+        sequences: the sequences, time first.
+        axis: the axis along which they were cut.
+        batch: B, the number of images.
+        channels_last: whether the map gets the channels_last layout in memory.
 
     Example:
         >>> x = torch.rand(2, 3, 5, 7)
@@ -49,5 +49,5 @@ def from_sequences(sequences: Tensor, axis: int, batch: int, channels_last: bool
     if channels_last:
         return pixels.permute(2, 3, 0, 1).contiguous(memory_format=torch.channels_last)
     height, width, _, channels = pixels.shape
-    matrix = pixels.reshape(height * width, batch * channels)  # transposed as above
+    matrix = pixels.reshape(height * width, batch * channels)  # as a matrix, as in `to_sequences`
     return matrix.t().contiguous().view(batch, channels, height, width)

@@ -1,4 +1,7 @@
-"""The defaults of every command, where Hydra finds them: a file of ``conf/`` begins with ``<its name>_defaults``."""
+"""The defaults of every command, stored where Hydra finds them.
+
+A file of ``conf/`` includes its defaults by the name ``<its name>_defaults``.
+"""
 
 from hydra.core.config_store import ConfigStore
 
@@ -23,7 +26,7 @@ COMMANDS = (
 
 
 def store_defaults() -> None:
-    """Store them; again changes nothing."""
+    """Store the defaults of every command. A second call changes nothing."""
     for name in COMMANDS:
         schema = schema_of(name)
         assert schema is not None

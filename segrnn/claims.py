@@ -16,8 +16,10 @@ _BEAT = 5.0
 """Seconds between two signs of life. A sign of life sets the file's time of modification."""
 
 _LEASE = 120.0
-"""Seconds without a sign of life after which a writer on another machine counts as gone. A disk that machines share may
-show a sign of life a minute late."""
+"""Seconds without a sign of life after which a writer on another machine counts as gone.
+
+A disk that machines share may show a sign of life a minute late.
+"""
 
 
 @contextmanager

@@ -1,5 +1,4 @@
-"""Extracting zip files from strangers. Each is checked before anything is written, and extracted in full or not at all.
-"""
+"""Extracting zip files from strangers. Each is checked before writing, and extracted in full or not at all."""
 
 import lzma
 import shutil

@@ -62,7 +62,7 @@ _JOURNAL = "study.journal"
 
 def _check_start(config: Search) -> None:
     """Refuse settings that a search can't use, before anything is written."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # below that, Optuna prints its own lines for each trial
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # at lower levels, Optuna prints a line for each trial, too
     if config.ckpt:
         raise ConfigError(
             f"ckpt={config.ckpt} is of one run; a search goes on by itself. To start its trials from trained "

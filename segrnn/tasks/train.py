@@ -81,7 +81,7 @@ def _train(
     say: Callable[[str], None],
     on_validation: Callable[[int, float], None] | None,
 ) -> TrainResult:
-    # below this level, Lightning advertises; its import sets a level, so this must come later
+    # at lower levels, Lightning advertises; its import sets a level, so this must come later
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     allow = config.allow
     resume = _find_checkpoint(config, run_dir, say)

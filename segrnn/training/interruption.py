@@ -59,7 +59,7 @@ class Interruption:
 
     @property
     def noted(self) -> bool:
-        """Whether this process got a signal to end, or the time is up."""
+        """Return whether this process got a signal to end, or the time is up."""
         return self.number != 0 or time.monotonic() > self.deadline
 
     def agreed(self, trainer: pl.Trainer) -> Interrupted | None:

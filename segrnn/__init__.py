@@ -1,7 +1,7 @@
 """Semantic segmentation with recurrent context.
 
-An image goes through an encoder, a context module looks along its rows and columns, a decoder paints the mask.
-Importing this package defines names and does nothing else.
+An image goes through an encoder. A context module looks along the rows and columns of its features. A decoder paints
+the mask. Importing this package defines names and does nothing else.
 """
 
 from importlib import import_module
@@ -18,7 +18,7 @@ __all__ = ["Predictor", "Segmenter", "add_context", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what users need most when they ask for it: torch takes seconds."""
+    """Import the names that users need most on first use, because importing torch takes seconds."""
     if name == "load":
         return import_module("segrnn.inference").Predictor.load
     rooms = {"Predictor": "inference", "Segmenter": "models", "add_context": "models"}

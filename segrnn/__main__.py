@@ -13,11 +13,11 @@ COMMANDS = {
     "benchmark": "measure contexts, and how fast a network labels images",
     "search": "search for settings",
 }
-"""What each does, by its name."""
+"""The description of each command, by the command's name."""
 
 
 def main() -> None:
-    """Print the version or the commands; a wrong word ends with exit code 2."""
+    """Print the version or the commands. After an unknown word, exit with code 2."""
     words = sys.argv[1:]
     if words == ["--version"]:
         print(__version__)

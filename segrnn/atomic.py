@@ -1,4 +1,4 @@
-"""Files and folders that are there whole, or not at all."""
+"""Writing files and folders so that they are either complete or not there at all."""
 
 import contextlib
 import hashlib
@@ -14,10 +14,10 @@ from segrnn.errors import OutputError
 from segrnn.text import tell
 
 PARTIAL = ".part"
-"""The suffix of files that are being written, or were when a process was killed."""
+"""The suffix of files that are being written, or that a killed process has left unfinished."""
 
 _LONGEST = 200
-"""Bytes of a name that leave room for what is put around it; file systems allow 255."""
+"""The most bytes of a file's name that are part of its draft's name. File systems allow 255 bytes for a whole name."""
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], suffix: str = "") -> None:
@@ -25,11 +25,11 @@ def write_atomically(path: Path, write: Callable[[Path], object], suffix: str = 
 
     Args:
         path: the file. Its folder is made if it is missing.
-        write: gets the temporary file's path.
-        suffix: what the temporary file's name must end in, for a library that tells formats by their suffix.
+        write: writes the content. It is called with the temporary file's path.
+        suffix: the ending of the temporary file's name, for a library that tells formats by their suffix.
 
     Raises:
-        OutputError: the folder can't be made or written to, or no file can have that name.
+        OutputError: the folder can't be made or written to, or the file system does not allow the name.
 
     Example:
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +49,7 @@ def write_atomically(path: Path, write: Callable[[Path], object], suffix: str = 
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-    except (OSError, UnicodeEncodeError) as error:  # the latter for a character that the file system has not
+    except (OSError, UnicodeEncodeError) as error:  # a name may have characters that the file system can't encode
         raise OutputError(f"{path} can't be written: {error}") from error
 
 
@@ -63,7 +63,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def draft_name(path: Path) -> str:
-    """Return what the drafts of a file are called, without what tells them apart: its stem, or a digest of a long one.
+    """Return the part of a name that all drafts of a file share: its stem, or a digest of the stem if it is long.
 
     Example:
         >>> draft_name(Path("masks/a.png")), len(draft_name(Path(f"masks/{250 * 'a'}.png")))
@@ -81,16 +81,16 @@ def _umask() -> int:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Give a draft to write into, which becomes the folder at the end, or vanishes on a failure.
+    """Give a draft folder to write into. At the end it becomes the folder; after a failure it is removed.
 
-    It lies beside the folder, as ``.<name>.draft``, and one process at a time works on it. What a killed process has
-    left there is removed by the next one.
+    The draft lies in ``.<name>.draft`` beside the folder. One process at a time works on it. If a killed process has
+    left a draft, the next process removes it.
 
     Args:
-        folder: may exist if it is empty.
+        folder: the folder to make. It may exist if it is empty.
 
     Raises:
-        OutputError: the folder is taken, can't be written, or another process is about to write it.
+        OutputError: the folder is not empty or can't be written, or another process is writing it.
     """
     if is_taken(folder):
         raise OutputError(f"{folder} exists already and would be overwritten: remove it, or name another output")
@@ -103,7 +103,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
                 shutil.rmtree(draft, ignore_errors=True)
                 draft.mkdir()
                 yield draft
-                os.replace(draft, folder)  # onto an empty folder too; fails on a full one
+                os.replace(draft, folder)  # replaces an empty folder, and fails on one with content
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
@@ -114,7 +114,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 def is_taken(folder: Path) -> bool:
-    """Tell whether something is there that a new folder would overwrite: a file, or a folder that holds something.
+    """Tell whether a new folder would overwrite something: a file, or a folder that is not empty.
 
     Example:
         >>> is_taken(Path("/")), is_taken(Path("/no such folder"))

@@ -1,4 +1,4 @@
-"""Measure: ``python -m segrnn.benchmark contexts`` or ``... inference``."""
+"""Measure contexts or inference: ``python -m segrnn.benchmark contexts`` or ``... inference``."""
 
 from segrnn.config.command import run_subcommand
 

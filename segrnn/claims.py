@@ -1,4 +1,4 @@
-"""One writer for each folder: a file in it says which process writes there."""
+"""Claims of folders: a folder has one writing process at a time, and a file in the folder names it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,26 +10,29 @@ from filelock import SoftFileLease, Timeout
 from segrnn.errors import OutputError
 
 FILE = "run.lock"
-"""The name of the file, which vanishes when the writer ends."""
+"""The name of the file that names the writer. It is removed when the writer ends."""
 
 _BEAT = 5.0
-"""Seconds between two signs of life. Each of them is a new time of the file."""
+"""Seconds between two signs of life. A sign of life sets the file's time of modification."""
 
 _LEASE = 120.0
-"""Seconds without a sign of life after which a writer on another machine counts as gone. Disks that machines share may
-show a sign of life a minute late."""
+"""Seconds without a sign of life after which a writer on another machine counts as gone.
+
+A disk that machines share may show a sign of life a minute late.
+"""
 
 
 @contextmanager
 def claimed(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Keep all other processes from writing into a folder.
 
-    The file is made in one step that only one process can win, on most network disks too. It names process and machine.
-    A claim whose process is gone is taken over: at once on the same machine, after two minutes on another one.
+    The file is made in one step, and only one process can succeed. This works on most network disks too. The file names
+    the process and the machine. If the process has ended, its claim is taken over: at once on the same machine, after
+    two minutes on another machine.
 
     Args:
-        folder: the folder to claim; it is made if it is missing.
-        say: gets a line where the claim of an earlier process is waited for or taken over.
+        folder: the folder to claim. It is made if it is missing.
+        say: called with a message when this process waits for the claim of an earlier process, or takes it over.
 
     Raises:
         OutputError: another process writes there, or the file can't be made.
@@ -47,7 +50,7 @@ def claimed(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _acquire(lease: SoftFileLease, folder: Path, say: Callable[[str], None]) -> None:
-    """Acquire the lease as soon as its holder is known to be gone, and give up as soon as it shows that it lives."""
+    """Acquire the lease as soon as its holder is known to be gone. Give up as soon as the holder is known to run."""
     start = time.monotonic()
     first: tuple[str | None, float] | None = None
     told = False
@@ -63,7 +66,7 @@ def _acquire(lease: SoftFileLease, folder: Path, say: Callable[[str], None]) -> 
                 say(f"{folder}: {holder} has ended and left its claim; this process takes over")
             return
         if beat is None:
-            continue  # another process was faster, or has just ended
+            continue  # another process was faster, or the holder has just ended
         seen = (owner.token if owner else None, beat)
         first, waited = first or seen, time.monotonic() - start
         if seen != first or waited > _LEASE + 2 * _BEAT:

@@ -1,14 +1,14 @@
 """segmentation_models_pytorch and timm, imported without wandb.
 
-timm imports wandb wherever it is installed, for a logger of its own training script that segrnn does not use. That
-costs every command its import time, and wandb is to be loaded only by those who choose it.
+timm imports wandb if it is installed, because timm's training script has a logger for it. segrnn does not use that
+logger. The import would slow down every command, and wandb should be loaded only if the user chooses it.
 """
 
 import sys
 
 _hide = "wandb" not in sys.modules
 if _hide:
-    sys.modules["wandb"] = None  # type: ignore[assignment]  # makes `import wandb` fail, which timm allows for
+    sys.modules["wandb"] = None  # type: ignore[assignment]  # makes `import wandb` fail; timm can handle that
 try:
     import segmentation_models_pytorch as smp
     import timm

@@ -1,8 +1,8 @@
-"""The errors that a user can mend. The commands print them without a traceback and exit with their code."""
+"""Errors that a user can mend. The commands print them without a traceback and exit with the error's code."""
 
 
 class SegrnnError(Exception):
-    """Something in the user's hands is wrong; the message says what was found, what was wanted and the fix."""
+    """The user's input or machine is at fault. The message says what was found, what was expected, and the fix."""
 
     exit_code = 2
 
@@ -12,7 +12,7 @@ class DataError(SegrnnError):
 
 
 class DownloadError(SegrnnError):
-    """A file can't be fetched, or what came is not what was wanted."""
+    """A file can't be downloaded, or the downloaded file is not the expected one."""
 
 
 class ConfigError(SegrnnError):
@@ -20,7 +20,7 @@ class ConfigError(SegrnnError):
 
 
 class ShapeError(SegrnnError, ValueError):
-    """A feature map does not fit the module that it was given to."""
+    """A feature map does not fit the module that should process it."""
 
 
 class CheckpointError(SegrnnError):
@@ -32,22 +32,22 @@ class OutputError(SegrnnError):
 
 
 class ExportError(SegrnnError):
-    """A network can't be exported, or what came of it does not compute the same."""
+    """A network can't be exported, or the exported network does not compute the same."""
 
 
 class TrainingError(SegrnnError):
-    """Training can't go on: the loss is no number any more, or the memory is too small."""
+    """Training can't go on: the loss is infinite or NaN, or the memory is too small."""
 
 
-class Interrupted(SegrnnError):  # noqa: N818  # it is no error of anybody's
-    """A run was told to end, and has saved what it had."""
+class Interrupted(SegrnnError):  # noqa: N818  # not an error: nobody has made a mistake
+    """A run was told to end, and has saved its state."""
 
     def __init__(self, reason: str, step: int, exit_code: int) -> None:
         super().__init__(f"the run was ended after step {step}: {reason}")
         self.exit_code = exit_code
 
 
-class Pruned(SegrnnError):  # noqa: N818  # nor is this
-    """A search has ended a run that has fallen behind the others."""
+class Pruned(SegrnnError):  # noqa: N818  # not an error either
+    """A search has ended a run because it has fallen behind the others."""
 
     exit_code = 0

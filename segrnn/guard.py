@@ -1,4 +1,4 @@
-"""Keep what is built from a stranger's file from reaching out."""
+"""A guard for networks that are built from a stranger's file: it keeps their code from side effects."""
 
 import os
 import sys
@@ -34,12 +34,12 @@ _ACTIONS = (
     "subprocess.Popen",
     "_thread.start_new_thread",
 )
-"""Python's names (its audit events) for what reaches out of a process, or out of the thread that is guarded."""
+"""Python's audit events for actions that affect anything outside the process, or outside the guarded thread."""
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 _attempts: ContextVar[list[str] | None] = ContextVar("attempts", default=None)
-"""What the guarded code has tried to do; None where nothing is guarded."""
+"""Forbidden actions that the guarded code has tried. None outside guarded code."""
 
 _installed = False
 
@@ -52,14 +52,14 @@ class ForbiddenError(PermissionError):
 def no_side_effects(what: str) -> Iterator[None]:
     """Let code compute and read, but not use the network, write files, or start processes or threads.
 
-    It holds for Python's own functions in this thread. It is the second line of defence: the first one is that only
-    known classes are called, with known arguments. It can't hold code that means harm.
+    The guard covers Python's own functions in this thread. It is the second line of defence: the first one is that only
+    known classes are called, with known arguments. The guard can't stop malicious code.
 
     Args:
-        what: is done, for the message.
+        what: what the code does, for the message.
 
     Raises:
-        CheckpointError: the code has tried to, also where it has caught the error that it got.
+        CheckpointError: the code has tried one of these actions, even if it has caught the error that followed.
 
     Example:
         >>> with no_side_effects("the example"):
@@ -70,11 +70,11 @@ def no_side_effects(what: str) -> Iterator[None]:
     _install()
     attempts: list[str] = []
     token = _attempts.set(attempts)
-    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # of modules that are first imported here
+    writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # the code may import modules
     try:
         yield
     except ForbiddenError:
-        pass  # told below
+        pass  # reported below
     finally:
         sys.dont_write_bytecode = writes_bytecode
         _attempts.reset(token)
@@ -83,14 +83,14 @@ def no_side_effects(what: str) -> Iterator[None]:
 
 
 def _install() -> None:
-    """Add the one hook, which Python can't remove again; it does nothing where nothing is guarded."""
+    """Add the audit hook once, because Python can't remove it again. Outside guarded code, the hook does nothing."""
     global _installed
     if not _installed:
         sys.addaudithook(_refuse)
         _installed = True
 
 
-# Python empties modules before it ends, but still calls the hook: what it needs then is an argument
+# Python still calls the hook after it has emptied the modules at exit, so the hook gets the variable as an argument
 def _refuse(event: str, arguments: tuple[Any, ...], guarded: ContextVar[list[str] | None] = _attempts) -> None:
     attempts = guarded.get()
     if attempts is None:

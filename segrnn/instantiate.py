@@ -1,4 +1,4 @@
-"""The one place that makes objects from a configuration."""
+"""Making objects from a configuration. This happens only here."""
 
 import importlib
 import inspect
@@ -19,22 +19,23 @@ _SCALARS: dict[Any, tuple[set[type], str]] = {
     "float": ({int, float}, "a number"),
     "str": ({str}, "a text"),
 }
-"""What a parameter with such an annotation takes, and how that is called."""
+"""The types that a parameter with an annotation takes, and the words for them in messages."""
 
 
 def instantiate(config: Any, path: str, allow: Sequence[str]) -> Any:
-    """Instantiate a component, given as plain containers with ``_target_``, and the components among its arguments.
+    """Instantiate a component from plain containers with ``_target_``, and the components among its arguments.
 
-    ``_partial_: true`` gives what makes the component, once the arguments that lack are known. Keys are as in
-    `hydra.utils.instantiate`, which is not used as trained networks are to be loaded without Hydra.
+    With ``_partial_: true`` the result is a callable that makes the component from the missing arguments. The keys are
+    those of `hydra.utils.instantiate`. That function is not used because trained networks must load without Hydra.
 
     Args:
-        config: the component's configuration; a list of them; or a value, which stays as it is.
-        path: its place in the whole configuration, for error messages.
-        allow: import paths that may be named; one that ends in a dot stands for all below it.
+        config: the component's configuration, a list of configurations, or a value, which is returned unchanged.
+        path: the configuration's place in the whole configuration, for error messages.
+        allow: import paths that are allowed. A path that ends in a dot allows everything below it.
 
     Raises:
-        ConfigError: a target that is not allowed or does not exist, arguments that it refuses, or a word for a number.
+        ConfigError: a target is not allowed or does not exist, it refuses its arguments, or an argument has the wrong
+            type, for example a word instead of a number.
 
     Example:
         >>> instantiate({"_target_": "torch.nn.ReLU"}, path="activation", allow=["torch.nn."])
@@ -62,7 +63,7 @@ def call(component: Any, path: str, /, *args: Any, **kwargs: Any) -> Any:
     An exception that the user's own code raises stays as it is: its author needs the traceback.
 
     Raises:
-        ConfigError: arguments that it refuses, or a library that it misses.
+        ConfigError: the component refuses its arguments, or a library that it needs is missing.
     """
     try:
         return component(*args, **kwargs)
@@ -75,7 +76,7 @@ def call(component: Any, path: str, /, *args: Any, **kwargs: Any) -> Any:
 
 
 def _comes_from_the_user(error: BaseException) -> bool:
-    """Tell whether an exception, or what caused it, has passed through code that is neither ours nor installed."""
+    """Tell whether an exception or its cause has passed through code that is neither segrnn's nor installed."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     if any(not _is_known(frame.f_code.co_filename) for frame in frames):
         return True
@@ -88,18 +89,18 @@ def _is_known(file: str) -> bool:
 
 
 _KNOWN = (str(Path(__file__).parent), sysconfig.get_path("stdlib"))
-"""Where our own code and Python's lie."""
+"""The folders of segrnn's own code and of Python's standard library."""
 
 
 def check_plain(value: Any, path: str) -> None:
-    """Refuse a component inside of an argument that is made of numbers and texts.
+    """Refuse a component inside an argument that should hold only numbers and texts.
 
     Args:
         value: the argument.
-        path: its place in the whole configuration, for error messages.
+        path: the argument's place in the whole configuration, for error messages.
 
     Raises:
-        ConfigError: there is a ``_target_`` in it.
+        ConfigError: the argument holds a ``_target_``.
     """
     if isinstance(value, Mapping):
         if "_target_" in value:
@@ -112,16 +113,25 @@ def check_plain(value: Any, path: str) -> None:
 
 
 def _check_scalars(target: Any, path: str, arguments: Mapping[str, Any]) -> None:
-    """Compare scalars with the annotations of their parameters: what else would fail far away, if ever, fails here."""
+    """Check scalars against the annotations of their parameters. Otherwise a wrong one would fail much later, if ever.
+
+    Args:
+        target: the function or class to call.
+        path: its place in the whole configuration, for error messages.
+        arguments: the arguments, by their names.
+
+    Raises:
+        ConfigError: an argument has another type than its annotation.
+    """
     try:
         parameters = inspect.signature(target).parameters
-    except (TypeError, ValueError):  # not callable, or one of the functions in C whose parameters nobody knows
+    except (TypeError, ValueError):  # not callable, or a C function without a signature
         return
     for name, value in arguments.items():
         if name not in parameters:
-            continue  # the call says so
+            continue  # the call will raise an error
         parameter = parameters[name]
-        # what is more than a scalar, and a None that is the default, may be meant by whoever annotates it otherwise
+        # only scalars are judged: annotations are often too narrow for other values, and for a default of None
         judged = type(value) in {bool, int, float, str} or (value is None and parameter.default is not None)
         wanted = _SCALARS.get(getattr(parameter.annotation, "__name__", parameter.annotation))
         if judged and wanted and type(value) not in wanted[0]:
@@ -129,17 +139,17 @@ def _check_scalars(target: Any, path: str, arguments: Mapping[str, Any]) -> None
 
 
 def find(target: Any, path: str, allow: Sequence[str]) -> Any:
-    """Import what a ``_target_`` names, if its path and the place where it was defined are both allowed.
+    """Import the object that a ``_target_`` names, if its import path and the module that defines it are allowed.
 
-    The second look is needed as modules also hold what they import.
+    The module is checked too because a module also holds the objects that it imports from elsewhere.
 
     Args:
         target: an import path.
-        path: its place in the whole configuration, for error messages.
-        allow: import paths that may be named; one that ends in a dot stands for all below it.
+        path: the target's place in the whole configuration, for error messages.
+        allow: import paths that are allowed. A path that ends in a dot allows everything below it.
 
     Raises:
-        ConfigError: a target that is not allowed or does not exist.
+        ConfigError: the target is not allowed or does not exist.
 
     Example:
         >>> find("torch.nn.ReLU", "activation", ["torch.nn."]).__name__
@@ -159,5 +169,5 @@ def find(target: Any, path: str, allow: Sequence[str]) -> Any:
 
 
 def matches(target: str, allow: Sequence[str]) -> bool:
-    """Return whether an import path is in a list; an entry that ends in a dot stands for all below it."""
+    """Return whether an import path is in a list. An entry that ends in a dot stands for everything below it."""
     return any(target.startswith(prefix) if prefix.endswith(".") else target == prefix for prefix in allow)

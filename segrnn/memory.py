@@ -1,4 +1,4 @@
-"""Freed memory is kept for the next step, where the C library would give it back to the system each time."""
+"""Keeping freed memory for the next step. By default the C library returns it to the system each time."""
 
 import ctypes
 import sys
@@ -12,16 +12,17 @@ _NEVER = 2**31 - 1
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep what is freed, so that the next tensor of the size needs no new pages.
+    """Let the C library keep freed memory, so that the next tensor of the same size needs no new pages.
 
-    A step of training frees and allocates the same large tensors again and again. By default glibc returns each of
-    them to the system, which then hands out its pages one by one, each after a page fault and filled with zeros. That
-    can take longer than the arithmetic, in virtual machines above all. The price is that a process holds its peak.
+    Training steps free and allocate the same large tensors again and again. By default glibc returns each of them to
+    the system. The system then hands out new pages one by one, after a page fault each, and fills them with zeros. That
+    can take longer than the arithmetic, especially in virtual machines. The drawback is that a process keeps as much
+    memory as it has used at its peak.
 
-    It does nothing where the C library isn't glibc.
+    The function does nothing if the C library isn't glibc.
 
     Returns:
-        Whether the C library has taken the settings.
+        Whether the C library has accepted the settings.
 
     Example:
         >>> keep_freed_memory() or sys.platform != "linux"
@@ -30,13 +31,13 @@ def keep_freed_memory() -> bool:
     mallopt = _function("mallopt")
     if mallopt is None:
         return False
-    # older versions of glibc take no threshold above 32 MiB
+    # older versions of glibc refuse a threshold above 32 MiB
     largest = any(mallopt(_MMAP_THRESHOLD, size * _MIB) for size in (1024, 32))
     return bool(largest and mallopt(_TRIM_THRESHOLD, _NEVER) and mallopt(_TOP_PAD, 256 * _MIB))
 
 
 def _function(name: str) -> Callable[..., int] | None:
-    """A function of glibc; None where the C library is another one."""
+    """Return a function of glibc, or None if the C library is another one."""
     if sys.platform != "linux":
         return None
     library = ctypes.CDLL(None)

@@ -1,4 +1,4 @@
-"""Names that come from files, made into paths that stay where they belong."""
+"""Making safe paths from names that come from files."""
 
 import re
 from pathlib import PurePosixPath
@@ -6,15 +6,15 @@ from pathlib import PurePosixPath
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DRIVES = re.compile(r"^([A-Za-z]:)+")
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)( *\..*)?")
-"""Names that are devices on Windows, whatever their suffix."""
+"""Names that stand for devices on Windows, with any suffix."""
 
 
 def safe_path(name: str) -> PurePosixPath:
-    r"""Return the relative path that a name from a file stands for; it never leads out of the folder it is put in.
+    r"""Return the relative path that a name from a file stands for. It never leads out of the folder it is put in.
 
-    The name is read as unzip and Python's zipfile read those of archives: backslashes separate folders, and a leading
-    slash, drives and ``..`` are left out. Control characters become ``_``, names that Windows reserves get
-    one in front, and parts lose the dots and spaces at their end.
+    The name is read as unzip and Python's zipfile read names in archives: backslashes separate folders, and a leading
+    slash, drives and ``..`` are left out. Control characters become ``_``. Names that Windows reserves get a ``_`` in
+    front. Dots and spaces at the end of a part are removed.
 
     Raises:
         ValueError: nothing is left of the name.

@@ -1,4 +1,4 @@
-"""Which of several processes this one is, whoever has started them."""
+"""The number of this process among several, for any program that has started them, and the cores it may use."""
 
 import os
 import sys
@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Where Linux says how much time of all cores a container may use, in microseconds, and in how many."""
+"""The file in which Linux gives a container's CPU time and the period that it may use it in, both in microseconds."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """The place of this process among those that do one thing together.
+    """The place of this process among the processes that work together.
 
     Args:
         launcher: the program that has started the processes; empty for a process that was started alone.
         rank: the number of this process, from 0.
-        size: how many processes there are.
-        local_size: how many of them are on this machine; None if the launcher does not say.
+        size: the number of processes.
+        local_size: the number of processes on this machine; None if the launcher does not say.
     """
 
     launcher: str
@@ -31,17 +31,17 @@ _MPIRUN = (
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"),
     ("MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"),
 )
-"""Rank and size, as Open MPI and MVAPICH call them."""
+"""The variables for rank and size in Open MPI and MVAPICH."""
 
 _PMI = ("PMI_RANK", "PMI_SIZE")
-"""Rank and size, as MPICH and Intel MPI call them. srun sets them too."""
+"""The variables for rank and size in MPICH and Intel MPI. srun sets them too."""
 
 
 def place() -> Place:
     """Return this process's place by the variables of torchrun, MPI, SLURM's srun and Lightning, in this order.
 
-    A launcher may run inside of what another one has started: mpirun in a job of SLURM, say. So the order is from the
-    launcher that is never around another one to the one that always may be.
+    A launcher may itself have been started by another launcher, for example mpirun in a job of SLURM. The innermost
+    launcher counts. So the order goes from launchers that never start others to launchers that may start all others.
 
     Example:
         >>> place()
@@ -59,27 +59,28 @@ def place() -> Place:
     if _number(size, 1) > 1:
         return Place("mpirun", _number(rank, 0), _number(size, 1), None)
     if {"RANK", "LOCAL_RANK", "NODE_RANK"} & os.environ.keys():
-        # Lightning does not count over all machines; what it says is 0 for the first process and for no other
+        # Lightning sets no rank over all machines; this number is 0 for the first process and for no other
         own = _number("NODE_RANK", 0) * _number("LOCAL_WORLD_SIZE", 1) + _number("LOCAL_RANK", 0)
         return Place("Lightning", _number("RANK", own), _number("WORLD_SIZE", 1), None)
     return Place("", 0, 1, 1)
 
 
 def _started_by_srun() -> bool:
-    """Tell whether this is one of several tasks of srun. As for Lightning, a shell that SLURM has started is none."""
+    """Tell whether this is one of several tasks of srun. As in Lightning, a shell that SLURM has started is not one."""
     if os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive") or "SLURM_PROCID" not in os.environ:
         return False
     tasks = ("SLURM_PROCID", "SLURM_NTASKS")
-    # an mpirun inside of the job numbers its processes otherwise
+    # an mpirun inside the job gives its processes other numbers
     agrees = all(os.environ.get(pmi) in (None, os.environ.get(task)) for pmi, task in zip(_PMI, tasks, strict=True))
     return _number("SLURM_NTASKS", 1) > 1 and agrees
 
 
 def cores(processes: int = 1) -> int:
-    """Return how many CPU cores this process may use: a scheduler or a container often gives it fewer than there are.
+    """Return how many CPU cores this process may use. Schedulers and containers often give it fewer than there are.
 
     Args:
-        processes: how many share those that this process sees; tasks of SLURM that were given cores of their own don't.
+        processes: how many processes share the cores that this process sees. It is ignored for tasks of SLURM that were
+            given their own cores.
 
     Example:
         >>> cores() >= cores(processes=2) >= 1
@@ -89,7 +90,7 @@ def cores(processes: int = 1) -> int:
     try:
         time, period = map(int, _QUOTA.read_text().split())
         seen = min(seen, -(-time // period))
-    except (OSError, ValueError):  # another system, or "max", which is no limit
+    except (OSError, ValueError):  # another system, or the word "max", which means no limit
         pass
     own = _number("SLURM_CPUS_PER_TASK", 0) if _started_by_srun() else 0
     return min(seen, own) if own > 0 else max(1, seen // processes)
@@ -103,18 +104,21 @@ def _number(variable: str, default: int) -> int:
 
 
 def rank() -> int:
-    """Return the number of this process among those that do one thing together; 0 is the one that speaks and writes."""
+    """Return the number of this process among the processes that work together. Number 0 prints and writes files."""
     distributed = _distributed()
     return place().rank if distributed is None else int(distributed.get_rank())
 
 
 def world_size() -> int:
-    """Return how many processes do one thing together."""
+    """Return the number of processes that work together."""
     distributed = _distributed()
     return place().size if distributed is None else int(distributed.get_world_size())
 
 
 def _distributed() -> Any:
-    """Return torch's module if it is loaded and its processes know each other; this module doesn't load torch."""
+    """Return torch's module for several processes if it is loaded and initialised, or None.
+
+    This module doesn't load torch.
+    """
     module = sys.modules.get("torch.distributed")
     return module if module is not None and module.is_available() and module.is_initialized() else None

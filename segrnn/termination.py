@@ -1,4 +1,4 @@
-"""A process that is told to end tidies up first."""
+"""Tidying up in a process that is told to end."""
 
 import signal
 import threading
@@ -8,14 +8,14 @@ from types import FrameType
 
 
 class Terminated(BaseException):
-    """The process was told to end. As for KeyboardInterrupt, no code but the outermost reacts to it."""
+    """The process was told to end. Only the outermost code catches this, as with KeyboardInterrupt."""
 
     def __init__(self, number: int) -> None:
         super().__init__(f"ended by {signal.Signals(number).name}")
 
 
 def end(number: int, frame: FrameType | None) -> None:
-    """Handle a signal: raise what runs all the clean-up code on its way out.
+    """Handle a signal by an exception, so that all clean-up code runs.
 
     Raises:
         Terminated: always.
@@ -25,11 +25,12 @@ def end(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def tidy() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block by an exception, so that it removes what it has not finished.
+    """Let SIGTERM and SIGHUP end the block by an exception, so that it removes unfinished work.
 
-    Who ignores a signal or handles it already (nohup, say, or a scheduler's program) is left alone.
+    A signal that is ignored or has a handler already is left alone. For example, nohup ignores SIGHUP, and a
+    scheduler's program may have its own handler.
     """
-    if threading.current_thread() is not threading.main_thread():  # no other one may set handlers
+    if threading.current_thread() is not threading.main_thread():  # Python lets no other thread set handlers
         yield
         return
     numbers = [number for number in _SIGNALS if signal.getsignal(number) is signal.SIG_DFL]

@@ -1,7 +1,7 @@
-"""Make text from elsewhere safe to show, and find the words that somebody meant.
+"""Make text from elsewhere safe to show, and find the word that a user probably meant.
 
-Names of classes, files and data come from strangers. Each place where they are shown reads some characters as commands:
-terminals, spreadsheets, Markdown. Pictures have `segrnn.reports.figures`, and HTML pages hold names as JSON.
+Names of classes, files and data come from strangers. Terminals, spreadsheets and Markdown each read some characters as
+commands. `segrnn.reports.figures` makes names safe for pictures, and HTML pages hold names as JSON.
 """
 
 import html
@@ -19,9 +19,9 @@ _FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
 def printable(text: str) -> str:
-    r"""Write characters that are no text as escapes: controls, line breaks, marks of direction and lone surrogates.
+    r"""Write unprintable characters as escapes: controls, line breaks, marks of direction and lone surrogates.
 
-    A byte of a file's name that is not UTF-8 is shown as that byte.
+    If a byte of a file's name is not UTF-8, its escape shows the byte.
 
     Example:
         >>> print(printable("stra\udcdfe \x1b[31m red"))
@@ -32,13 +32,13 @@ def printable(text: str) -> str:
 
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
-    if 0xDC80 <= code <= 0xDCFF:  # how Python holds a byte that it can't decode
+    if 0xDC80 <= code <= 0xDCFF:  # Python stores a byte that it can't decode as this character
         code -= 0xDC00
     return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"
 
 
 def shorten(text: str, width: int) -> str:
-    """Return a text that takes at most `width` characters, printable ones.
+    """Return a text shortened to at most `width` characters, with unprintable characters as escapes.
 
     Example:
         >>> shorten("a name that goes on and on", 12)
@@ -49,7 +49,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def spreadsheet_cell(value: object) -> object:
-    """Return a cell for a CSV file: a text that a spreadsheet would compute gets an apostrophe in front.
+    """Return a cell for a CSV file. A text that a spreadsheet would read as a formula gets an apostrophe in front.
 
     Example:
         >>> spreadsheet_cell("=1+1"), spreadsheet_cell("road"), spreadsheet_cell(-0.5)
@@ -62,7 +62,7 @@ def spreadsheet_cell(value: object) -> object:
 
 
 def markdown(text: str) -> str:
-    """Return text for a Markdown file: no markup, no HTML, and one cell of a table.
+    """Return a text escaped for Markdown: it adds no markup or HTML, and stays in one cell of a table.
 
     Example:
         >>> markdown("a|b <script> `c`")
@@ -73,18 +73,18 @@ def markdown(text: str) -> str:
 
 
 def tell(message: object, error: bool = False) -> None:
-    """Print a message whose lines hold nothing that a terminal would obey.
+    """Print a message, with characters that a terminal would obey as escapes.
 
     Args:
-        message: may have several lines.
-        error: whether it goes to standard error.
+        message: the message. It may have several lines.
+        error: whether to print to standard error.
     """
     lines = str(message).split("\n")
     print("\n".join(map(printable, lines)), file=sys.stderr if error else sys.stdout, flush=True)
 
 
 def nearest(word: str, possible: Iterable[str]) -> str:
-    """Return a hint at the word that was probably meant; empty where no word is close.
+    """Return a hint at the word that was probably meant, or an empty text if no word is close.
 
     Example:
         >>> nearest("rennet_gru", ["renet_gru", "lrnn"])

@@ -1,4 +1,4 @@
-"""How many threads the arithmetic of a process takes: processes share out the cores and don't fight for them."""
+"""The number of threads for the arithmetic of a process, so that processes do not compete for cores."""
 
 import os
 
@@ -10,14 +10,15 @@ _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def share_cores(processes: int) -> str:
-    """Give torch as many threads as this process has cores, and return how many these are, for the user.
+    """Give torch as many threads as this process has cores, and return a message for the user about their number.
 
-    By itself, torch takes a thread for each core that it sees. Several processes that do so wait for each other, and so
-    does a process in a container that may use the time of fewer cores. A number of threads that the environment has is
-    left as it is: the user's, or the single thread that torchrun chooses for each of several processes.
+    By default, torch uses a thread for each core that it sees. If several processes do so, they wait for each other. A
+    process in a container may also be slowed down, because it may use the time of fewer cores. If the environment sets
+    a number of threads, it is not changed. The user may have set it, or torchrun, which sets a single thread for each
+    of several processes.
 
     Args:
-        processes: how many compute on this machine.
+        processes: the number of processes that compute on this machine.
 
     Example:
         >>> share_cores(processes=1).startswith("on the CPU with ")

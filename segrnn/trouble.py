@@ -1,4 +1,4 @@
-"""What goes wrong with the machine, in one line with the way out."""
+"""Explaining errors of the machine in one line, with the way out."""
 
 import errno
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ _FEWER = "lower data.workers, or load in the process itself with data.workers=0"
 
 
 def explain_trouble(error: BaseException) -> str | None:
-    """Say what is wrong with the machine and what to do; None if the error is of another kind.
+    """Explain an error of the machine and what to do about it. Return None if the error is of another kind.
 
     Example:
         >>> explain_trouble(OSError(24, "Too many open files")).partition(":")[0]
@@ -33,13 +33,13 @@ def explain_trouble(error: BaseException) -> str | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error is of too little memory, on a GPU or not."""
+    """Tell whether an error means that memory is too small, on a GPU or not."""
     return any(_is_memory(each) for each in _chain(error))
 
 
 _FILES = ("Too many open files", "received 0 items of ancdata")
 COMPILER = "Compiling needs a C++ compiler (apt-get install g++); trainer.compile=false does without"
-"""The way out where there is no compiler."""
+"""The way out if there is no compiler."""
 
 _COMPILER = ("InvalidCxxCompiler", "CppCompileError", "TritonMissing", "InductorError")
 
@@ -64,7 +64,10 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the line of a message that says what happened: the last of a loading process's traceback, or the first."""
+    """Return the line of an error's message that says what happened.
+
+    It is the last line if the message is a loading process's traceback, else the first line.
+    """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return ""

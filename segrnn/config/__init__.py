@@ -1,4 +1,4 @@
-"""From Hydra's configuration to objects, with errors that name the key."""
+"""Turns Hydra's configuration into objects. Errors name the key."""
 
 from segrnn.config.command import run_command
 

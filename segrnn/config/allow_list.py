@@ -1,4 +1,4 @@
-"""What the user's own configuration may name."""
+"""The import paths that the user's own configuration may name."""
 
 ALLOW_LIST = (
     "segrnn.models.weights.",
@@ -9,7 +9,8 @@ ALLOW_LIST = (
     "torch.optim.",
     "pytorch_lightning.loggers.",
 )
-"""Losses and class weights, optimizers, schedules, loggers and pretrained weights, besides the prefixes in ``allow``.
+"""The prefixes of losses and class weights, optimizers, schedules, loggers and pretrained weights.
 
-Networks have a list of their own in `segrnn.models.architecture`, and data sets one in `segrnn.config.data`.
+The prefixes in ``allow`` are allowed too. Networks have a list of their own in `segrnn.models.architecture`, and
+datasets have one in `segrnn.config.data`.
 """

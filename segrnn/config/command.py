@@ -1,4 +1,4 @@
-"""What the commands share: Hydra's command line, and errors without tracebacks."""
+"""Hydra's command line, and errors without tracebacks, for all commands."""
 
 import io
 import locale
@@ -36,15 +36,15 @@ CONF = "segrnn.conf"
 
 
 def run_command(task: str, config_name: str, parallel: bool = False) -> None:
-    """Run a command under Hydra. What the user can mend is said in a few lines on stderr, with exit code 2.
+    """Run a command under Hydra. Errors that a user can mend are printed in a few lines on stderr, with exit code 2.
 
-    The task is imported after its configuration is found to be right: a wrong key is answered before torch is loaded.
+    The task is imported only after its configuration was checked, so a wrong key is reported before torch is loaded.
 
     Args:
-        task: the import path of a function of the parsed configuration and the run directory, ``module:name``.
-        config_name: which file of ``conf/`` to start from.
+        task: the import path of a function, ``module:name``. It takes the parsed configuration and the run's folder.
+        config_name: the file of ``conf/`` to start from.
         parallel: whether several processes can share the task. If not, and a launcher has started several, the first
-            one does it and the others end.
+            process does the task and the others end.
     """
     if rank() > 0 and not parallel:
         tell(f"process {rank()} of {world_size()} has nothing to do here: the first one does it all", error=True)
@@ -61,18 +61,18 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
     schema = schema_of(config_name)
     assert schema is not None
     debug = "HYDRA_FULL_ERROR" in os.environ
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra prints and exits itself, with code 1
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra itself prints errors and exits with code 1
 
     def guarded(cfg: DictConfig) -> Any:
         if not debug:
-            del os.environ["HYDRA_FULL_ERROR"]  # not for processes that the task starts
+            del os.environ["HYDRA_FULL_ERROR"]  # processes that the task starts should not inherit it
         try:
             config = schema.parse(cfg)
-            if getattr(config, "keep_memory", False):  # before torch allocates; commands of small work have no such key
+            if getattr(config, "keep_memory", False):  # before torch allocates; commands with little work lack this key
                 keep_freed_memory()
             module, _, name = task.partition(":")
             return getattr(import_module(module), name)(config, Path(HydraConfig.get().runtime.output_dir))
-        except SegrnnError as error:  # caught here, or Hydra would print all overrides above it
+        except SegrnnError as error:  # caught here because Hydra would print all overrides above it
             if debug:
                 raise
             _stop(_own_words(error), error.exit_code)
@@ -92,7 +92,7 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
         if debug:
             raise
         _stop(explain(error, config_name))
-    except OSError as error:  # Hydra could not make the run's folder, say
+    except OSError as error:  # for example, Hydra could not make the run's folder
         if debug or error.filename is None:
             raise
         _stop(f"{error.filename}: {error.strerror}")
@@ -112,14 +112,17 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
 
 
 def _answer_version() -> None:
-    """Say the version of segrnn where Hydra would say its own."""
+    """Print the version of segrnn after ``--version``. Hydra would print its own."""
     if "--version" in sys.argv[1:]:
         tell(__version__)
         sys.exit(0)
 
 
 def _use_utf8() -> None:
-    """Write text files as UTF-8 in any locale, those of libraries too; show what a terminal can't as escapes."""
+    """Make this process and its libraries write text files as UTF-8 in any locale.
+
+    Characters that a terminal can't show are printed as escapes.
+    """
     if locale.getencoding().lower() != "utf-8":
         for name in ("C.UTF-8", "en_US.UTF-8", "UTF-8"):
             with suppress(locale.Error):
@@ -132,11 +135,11 @@ def _use_utf8() -> None:
 
 
 def run_subcommand(command: str, tasks: Mapping[str, str]) -> None:
-    """Run the task that the command line's first word names, as `run_command` does.
+    """Run the task that the command line's first word names, by `run_command`.
 
     Args:
-        command: the module's name below ``segrnn``; a task starts from ``conf/<command>_<name>.yaml``.
-        tasks: import paths by name.
+        command: the module's name below ``segrnn``. A task starts from ``conf/<command>_<name>.yaml``.
+        tasks: the import paths of the tasks, by their names.
     """
     _answer_version()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
@@ -157,7 +160,10 @@ def _stop(message: str, exit_code: int = 2) -> NoReturn:
 
 
 def _discard(error: Exception) -> None:
-    """Free what an error holds. A loader that has come to be in half only complains in its own finalizer."""
+    """Free the objects that an error's traceback holds.
+
+    Complaints from finalizers are silenced: a half-built data loader would print one.
+    """
     hook = sys.unraisablehook
     sys.unraisablehook = lambda _: None
     try:
@@ -167,12 +173,12 @@ def _discard(error: Exception) -> None:
 
 
 def _own_words(error: SegrnnError) -> str:
-    """The message, without the traceback that a loading process wraps around it."""
+    """Return an error's message, without the traceback that a loading process puts around it."""
     return str(error).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")[2].strip()
 
 
 def explain(error: Exception, config_name: str) -> str:
-    """Say in plain words what is wrong with an override, and what comes nearest to it."""
+    """Explain in plain words what is wrong with an override, with the nearest possible word."""
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__

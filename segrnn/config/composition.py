@@ -1,4 +1,4 @@
-"""A command's configuration without its command line: for notebooks, scripts and tests."""
+"""Composing a command's configuration without a command line, for notebooks, scripts and tests."""
 
 import re
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ def compose(command: type[C], overrides: Sequence[str] = ()) -> C:
     """Compose the configuration that a command would get.
 
     Args:
-        command: the class of its configuration.
-        overrides: what would stand on the command line.
+        command: the class of the command's configuration.
+        overrides: the overrides, as on the command line.
 
     Raises:
-        ConfigError: an override that can't be, or a value that is wrong.
+        ConfigError: an override is not possible, or a value is wrong.
 
     Example:
         >>> from segrnn.config.schema import Train

@@ -1,4 +1,4 @@
-"""Contexts by the names of their files in ``conf/context/``."""
+"""Building contexts by the names of their files in ``conf/context/``."""
 
 from collections.abc import Sequence
 from importlib import resources
@@ -27,21 +27,21 @@ def find_contexts() -> list[str]:
 def build_contexts(
     names: Sequence[str], channels: int, hidden: int | None, allow: Sequence[str] = ()
 ) -> dict[str, nn.Module]:
-    """Make contexts as ``context=<name>`` would, for maps of `channels`; ``none`` is the identity.
+    """Make the contexts that ``context=<name>`` would choose. The context ``none`` becomes the identity.
 
     Args:
-        names: files of ``conf/context/``.
-        channels: C of the map.
-        hidden: replaces the files' own hidden sizes, so that like is compared with like; None keeps them.
+        names: the names of files in ``conf/context/``.
+        channels: the number of channels C of the map.
+        hidden: replaces the hidden sizes in the files, for a fair comparison; None keeps them.
         allow: import paths of the caller's own code that may be named.
 
     Raises:
-        ConfigError: there is no such file, or its context can't be made.
+        ConfigError: a file does not exist, or its context can't be made.
     """
     modules: dict[str, nn.Module] = {}
     for name in names:
         config = compose(Train, [f"context={name}"]).context
-        del config["stride"]  # of the network that the context would go into
+        del config["stride"]  # it describes the network around the context
         if hidden is not None and "hidden" in config:
             config["hidden"] = hidden
         path = f"contexts.{name}"

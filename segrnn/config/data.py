@@ -1,4 +1,4 @@
-"""A dataset from the configuration."""
+"""Building a dataset from the configuration."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -14,24 +14,25 @@ from segrnn.inference import ModelInfo
 from segrnn.instantiate import call, check_plain, find, instantiate, matches
 
 _DATASETS = ("segrnn.datasets.",)
-"""Where the classes of data sets are."""
+"""The import prefixes of the classes of datasets."""
 
 
 def lay_over(chosen: Mapping[str, Any], info: ModelInfo) -> Data:
-    """Return the data that a network was trained on, and over it what the user has chosen.
+    """Return the configuration of the data that a network was trained on, with the user's choices in place of its own.
 
-    The first part comes from a file, and is data: an interpolation such as ``${oc.env:HOME}`` in it stays as it is.
+    The training configuration comes from a stranger's file. An interpolation in it, such as ``${oc.env:HOME}``, is not
+    resolved.
 
     Args:
-        chosen: the configuration of the group ``data``; what is null stays as it was.
-        info: of the network.
+        chosen: the configuration of the group ``data``. A value of null keeps the value of the training.
+        info: the network's description, with its training configuration.
 
     Raises:
-        ConfigError: neither says what is needed.
+        ConfigError: a needed value is in neither of them.
     """
     config = info.provenance.get("config")
     recipe = config.get("data") if isinstance(config, Mapping) else None
-    trained_on = recipe if isinstance(recipe, Mapping) else {}  # a bundle that was put together by hand has none
+    trained_on = recipe if isinstance(recipe, Mapping) else {}  # a bundle that was made by hand has no configuration
     told = {key: value for key, value in chosen.items() if value is not None}
     if not {"dataset"} & (trained_on.keys() | told.keys()):
         raise ConfigError(
@@ -44,7 +45,7 @@ def lay_over(chosen: Mapping[str, Any], info: ModelInfo) -> Data:
 
 
 def _stand_in(text: str, texts: list[str]) -> str:
-    """Return what stands for a text that OmegaConf would resolve, while it checks types."""
+    """Return a placeholder for a text that OmegaConf would resolve, for use while OmegaConf checks types."""
     if "${" not in text:
         return text
     texts.append(text)
@@ -60,7 +61,7 @@ _MARK = "\0interpolation "
 
 
 def _replace_texts(value: Any, replace: Callable[[str], str]) -> Any:
-    """Replace every text in plain containers, keys aside."""
+    """Replace every text in plain containers, except keys."""
     if isinstance(value, str):
         return replace(value)
     if isinstance(value, Mapping):
@@ -76,16 +77,17 @@ def build_scored(
     """Build the split that a trained network is scored on.
 
     Args:
-        chosen: the configuration of the group ``data``; what is null is as it was in training.
-        info: of the network.
+        chosen: the configuration of the group ``data``. A value of null keeps the value of the training.
+        info: the network's description, with its training configuration.
         allow: import paths of the caller's own code that may be named.
 
     Returns:
         The split, and the configuration of its data.
 
     Raises:
-        ConfigError: a dataset that does not exist, or arguments that it refuses.
-        DataError: the files are not there. Nothing is drawn where only the network's file says so.
+        ConfigError: the dataset does not exist, or it refuses its arguments.
+        DataError: the files are not there. The demo's scenes are not drawn into a folder that only the network's file
+            names.
     """
     data = lay_over(chosen, info)
     if chosen.get("root") is None and not Path(data.root).exists():
@@ -101,17 +103,17 @@ def build_dataset(data: Data, split: str, allow: Sequence[str] = (), strict: boo
 
     Args:
         data: the configuration of the group ``data``.
-        split: which part of it.
+        split: the name of the split.
         allow: import paths of the caller's own code that may be named.
         strict: whether an image without a label is an error.
 
     Raises:
-        ConfigError: a dataset that does not exist, or arguments that it refuses.
+        ConfigError: the dataset does not exist, or it refuses its arguments.
         DataError: the files are not there.
     """
     path, component = "data.dataset", data.dataset
     target = find(component.get("_target_"), path, (*_DATASETS, *allow))
-    if not matches(component["_target_"], allow):  # what else the package holds may write files
+    if not matches(component["_target_"], allow):  # other objects in the package may write files
         if not (isinstance(target, type) and issubclass(target, SegmentationDataset)):
             raise ConfigError(f"{path}._target_={component['_target_']!r} is no dataset")
         check_plain({key: value for key, value in component.items() if key != "_target_"}, path)

@@ -1,4 +1,4 @@
-"""A configured network in words."""
+"""Describing a configured network in words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,9 @@ from segrnn.config.schema import Inference
 
 
 def describe_network(config: Mapping[str, Any]) -> dict[str, str]:
-    """What model, encoder and context of a configuration are; nothing of one that doesn't know, as of an ONNX file.
+    """Return the names of a configuration's model, encoder and context.
+
+    The result is empty if the configuration does not name them, for example that of an ONNX file.
 
     Example:
         >>> model = {"_target_": "segrnn.models.FCN", "encoder_name": "resnet18"}
@@ -26,7 +28,7 @@ def describe_network(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def describe_views(config: Inference) -> dict[str, str]:
-    """What of the inference is not as usual, in words.
+    """Describe the settings of an inference that differ from the usual ones.
 
     Example:
         >>> from segrnn.config.schema import Windows

@@ -1,4 +1,4 @@
-"""What a run does otherwise than when it began."""
+"""The settings in which two starts of a run differ."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,10 @@ _OF_A_MACHINE = ("accelerator", "devices", "num_nodes", "strategy", "micro_batch
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The settings of a run that differ between two starts, ``key: before -> now``, but for where and how it is run."""
+    """Return the settings that differ between two starts of a run, as lines ``key: before -> now``.
+
+    Settings of where and how the run is started are left out.
+    """
     free = (*_OF_A_START, *(f"trainer.{key}" for key in _OF_A_MACHINE))
     old, new = dict(flatten(before)), dict(flatten(now))
     return [

@@ -1,4 +1,4 @@
-"""Which images are shown."""
+"""Choosing the images to show."""
 
 from segrnn.config.schema import Examples
 from segrnn.datasets import SegmentationDataset
@@ -8,10 +8,10 @@ from segrnn.text import nearest
 
 
 def choose_examples(examples: Examples, dataset: SegmentationDataset) -> list[str]:
-    """The names that ``examples.names`` lists, or else ``examples.count`` of a dataset's, spread over it.
+    """Return the names in ``examples.names``, or else ``examples.count`` names spread evenly over the dataset.
 
     Raises:
-        ConfigError: the dataset has no image of a name.
+        ConfigError: the dataset has no image with one of the names.
     """
     names = [pair.name for pair in dataset.pairs]
     for name in examples.names:

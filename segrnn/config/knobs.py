@@ -1,4 +1,4 @@
-"""A knob: a field of a configuration with its default, its range and what it does, in one place."""
+"""Knobs: fields of a configuration with their default, range and description in one place."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
@@ -8,23 +8,23 @@ from typing import Any, get_type_hints
 from segrnn.errors import ConfigError
 
 REQUIRED = "???"
-"""The default of a knob that has none: the user has to say it."""
+"""The default of a knob that has none: the user must give a value."""
 
 _LARGEST = 2**32 - 1
-"""The largest whole number: what generators of random numbers take as a seed, and more steps than anybody takes."""
+"""The largest whole number that is allowed. Random generators take no larger seed, and no run makes more steps."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a value must be, beside its type.
+    """The limits of a value, beside its type.
 
     Args:
-        at_least: the smallest number.
-        or_all: whether -1 is allowed too, and stands for all that there are.
-        above: what each number must be greater than.
-        share: whether a number is between 0 and 1.
-        length: how many values a list has.
-        filled: what a list must hold at least one of; empty where it may be empty.
+        at_least: the smallest number that is allowed.
+        or_all: whether -1 is allowed too, in the meaning of "all".
+        above: a number that each value must be greater than.
+        share: whether the value must be between 0 and 1.
+        length: the number of values in a list.
+        filled: a word for the items of a list that must not be empty. If this text is empty, the list may be empty.
         options: the words that a text may be.
     """
 
@@ -67,8 +67,8 @@ def knob(about: str, default: Any = MISSING, limits: Limits = Limits()) -> Any:
 
     Args:
         about: one line for the documentation.
-        default: its value where nobody chooses another; none if a file of ``conf/`` always has one.
-        limits: what its value must be, beside its type.
+        default: the value if nobody chooses another. It is left out if a file of ``conf/`` always has a value.
+        limits: the limits of the value, beside its type.
 
     Example:
         >>> @dataclass
@@ -87,7 +87,7 @@ def defaults(schema: type) -> dict[str, Any]:
     """Return the defaults of a configuration, as a file of ``conf/`` would hold them.
 
     Args:
-        schema: its class.
+        schema: the class of the configuration.
     """
     found: dict[str, Any] = {}
     for each, annotation in _fields(schema):
@@ -107,10 +107,10 @@ def check_limits(config: Any, prefix: str = "") -> None:
 
     Args:
         config: an object of a class of configurations.
-        prefix: of its keys.
+        prefix: the text before each of its keys.
 
     Raises:
-        ConfigError: a value is out of range; the message names its key.
+        ConfigError: a value is out of range. The message names its key.
     """
     for each in fields(config):
         key, value = f"{prefix}{each.name}", getattr(config, each.name)
@@ -129,7 +129,7 @@ def _is_too_large(number: Any) -> bool:
 
 
 def length_of(each: Field[Any]) -> int | None:
-    """Return how many values the list in a field has; None where it may have any number."""
+    """Return the number of values that the list in a field must have, or None if it may have any number."""
     limits: Limits = each.metadata.get("limits", Limits())
     return limits.length
 
@@ -139,7 +139,7 @@ def describe_knobs(schema: type, prefix: str = "") -> list[tuple[str, Any, str]]
 
     Args:
         schema: the class of a configuration.
-        prefix: of its keys.
+        prefix: the text before each of its keys.
     """
     rows: list[tuple[str, Any, str]] = []
     own = defaults(schema)

@@ -1,4 +1,4 @@
-"""Networks that a configuration describes."""
+"""Building the networks that a configuration describes."""
 
 from collections.abc import Sequence
 
@@ -14,22 +14,22 @@ from segrnn.models.architecture import build_segmenter
 
 
 def build_preprocessing(encoder: Encoder, data: Data) -> Preprocessing:
-    """Build what every image goes through: the normalisation of the encoder, and the size that the data wants."""
+    """Build the preprocessing of every image: the normalisation of the encoder, and the size that the data sets."""
     height, width = data.base_size or (None, None)
     base_size = None if height is None or width is None else (height, width)
     return Preprocessing(_three(encoder.mean), _three(encoder.std), data.eval_scale, base_size)
 
 
 def build_model(config: Train, labels: LabelSpace, allow: Sequence[str]) -> tuple[Segmenter, ModelInfo]:
-    """Build the network of a training configuration, without weights, and what it will need to be used.
+    """Build the network of a training configuration without weights, and the description that its users will need.
 
     Args:
-        config: of `segrnn.train`.
+        config: the configuration of `segrnn.train`.
         labels: the classes.
         allow: import paths of the caller's own code that may be named.
 
     Raises:
-        ConfigError: a component that does not exist, or that does not fit the others.
+        ConfigError: a component does not exist, or does not fit the others.
     """
     return _build(config, labels, build_preprocessing(config.encoder, config.data), allow)
 
@@ -37,15 +37,15 @@ def build_model(config: Train, labels: LabelSpace, allow: Sequence[str]) -> tupl
 def build_untrained(
     config: Train | BenchmarkInference, classes: int, allow: Sequence[str] = ()
 ) -> tuple[Segmenter, ModelInfo]:
-    """Build a network without weights for so many nameless classes, to measure it.
+    """Build a network without weights for measurements.
 
     Args:
-        config: with the groups ``model``, ``context`` and ``encoder``.
-        classes: how many.
+        config: a configuration with the groups ``model``, ``context`` and ``encoder``.
+        classes: the number of classes, which get no real names.
         allow: import paths of the caller's own code that may be named.
 
     Raises:
-        ConfigError: a component that does not exist, or that does not fit the others.
+        ConfigError: a component does not exist, or does not fit the others.
     """
     labels = LabelSpace("untrained", [Label(f"class {i}", i, i, (i, i, i)) for i in range(classes)])
     return _build(config, labels, Preprocessing(_three(config.encoder.mean), _three(config.encoder.std)), allow)
@@ -66,7 +66,7 @@ def _three(numbers: list[float]) -> tuple[float, float, float]:
 
 
 def load_pretrained(segmenter: Segmenter, encoder: Encoder, allow: Sequence[str]) -> None:
-    """Fill the encoder with the weights that ``encoder.weights`` names; nothing where it is null."""
+    """Load the weights that ``encoder.weights`` names into the encoder. Do nothing if it is null."""
     if encoder.weights:
         load = instantiate(encoder.weights, "encoder.weights", (*ALLOW_LIST, *allow))
         call(load, "encoder.weights", segmenter.encoder, encoder.name)

@@ -1,4 +1,4 @@
-"""From what Hydra composed to an object whose values are right."""
+"""Turning the configuration that Hydra composed into an object with checked values."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -20,10 +20,10 @@ class Config:
         """Check types and ranges, and resolve interpolations.
 
         Args:
-            config: what Hydra composed.
+            config: the configuration that Hydra composed.
 
         Raises:
-            ConfigError: a value is missing, of the wrong type or out of range; the message names its key.
+            ConfigError: a value is missing, of the wrong type or out of range. The message names its key.
         """
         try:
             parsed = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(cls), config))
@@ -45,7 +45,7 @@ def plain(config: Config) -> dict[str, Any]:
 
 
 def _resolved(config: DictConfig) -> dict[str, Any]:
-    """Return plain containers without interpolations; nothing where an interpolation is itself what is wrong."""
+    """Return plain containers with all interpolations resolved, or an empty one if an interpolation is wrong."""
     try:
         container = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException:

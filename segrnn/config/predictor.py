@@ -1,4 +1,4 @@
-"""How a trained network is used, from the configuration of a command."""
+"""Building a predictor from a command's configuration."""
 
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from segrnn.threads import share_cores
 
 
 def build_predictor(config: Inference) -> Predictor:
-    """The network of ``ckpt`` on its device, looking as ``scales``, ``flip`` and ``windows`` say.
+    """Build a predictor with the network of ``ckpt`` on its device, and with ``scales``, ``flip`` and ``windows``.
 
     Raises:
         CheckpointError: the checkpoint or bundle is missing or damaged.
-        ConfigError: a device that is not there, or windows that leave gaps.
+        ConfigError: the device does not exist, or the windows leave gaps.
         ExportError: ONNX Runtime can't run the network, or is missing.
     """
     chosen = config.windows
@@ -28,7 +28,7 @@ def build_predictor(config: Inference) -> Predictor:
 
 
 def _load(config: Inference) -> tuple[Network, ModelInfo]:
-    """Load the network, ready for its device, and what it needs to be used."""
+    """Load the network, prepared for its device, and its description."""
     path, device = Path(config.ckpt), config.device
     runs_onnx = path.suffix == ".onnx" or config.runtime == "onnx"
     if runs_onnx and device not in ("auto", "cpu"):
@@ -43,4 +43,4 @@ def _load(config: Inference) -> tuple[Network, ModelInfo]:
         return as_onnx(segmenter, info.preprocessing, path, tell), info
     if place.type != "cpu":
         return segmenter.to(place), info
-    return prepare(segmenter, find_fusions(segmenter)), info  # on other devices, it has not been measured
+    return prepare(segmenter, find_fusions(segmenter)), info  # only on the CPU: elsewhere it has not been measured

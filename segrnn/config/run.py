@@ -1,4 +1,4 @@
-"""The name of a run: the same in all its processes, and again when a scheduler starts it anew."""
+"""The name of a run. It is the same in all processes, and stays the same when a scheduler starts the run again."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -17,10 +17,10 @@ _VARIABLE = "SEGRNN_RUN_ID"
 
 @contextmanager
 def named_run() -> Iterator[None]:
-    """Give the environment a SEGRNN_RUN_ID, which configurations refer to, if it has none.
+    """Set SEGRNN_RUN_ID in the environment if it is missing. Configurations refer to it.
 
-    It is the number of a job of SLURM, which stays when the job is queued anew; else the time, on which the processes
-    of torchrun agree, also after it has restarted them. Processes that this one starts find it.
+    In a job of SLURM it is the job's number, which stays the same when the job is queued again. Otherwise it is the
+    time. The processes of torchrun agree on one time, also after a restart. Processes that this one starts inherit it.
     """
     given = _VARIABLE in os.environ
     if not given:
@@ -33,12 +33,12 @@ def named_run() -> Iterator[None]:
 
 
 def find_misplaced(arguments: Sequence[str]) -> str:
-    """Say which name of a run or a study leads out of the folder of runs; empty if none does.
+    """Return a message if a name of a run or a study leads out of the folder of runs, or an empty text.
 
-    It is asked before Hydra sees the command line, as Hydra makes the run's folder at once.
+    This must be called before Hydra sees the command line, because Hydra makes the run's folder at once.
 
     Args:
-        arguments: of the command line.
+        arguments: the arguments of the command line.
 
     Example:
         >>> find_misplaced(["run_id=../elsewhere"])
@@ -60,13 +60,13 @@ def find_misplaced(arguments: Sequence[str]) -> str:
 def _slurm_job() -> str | None:
     if "SLURM_JOB_ID" not in os.environ:
         return None
-    # several runs can share an interactive job, each in a step of its own; the elements of an array share a number
+    # several runs can share an interactive job, each in its own step; the jobs of an array share the array's number
     parts = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID") if "SLURM_ARRAY_JOB_ID" in os.environ else ("SLURM_JOB_ID",)
     return "_".join(["slurm", *(os.environ[part] for part in parts), os.environ.get("SLURM_STEP_ID", "batch")])
 
 
 def _agreed(proposal: str) -> str:
-    """What the first process of torchrun proposes; what this one does where there is no torchrun."""
+    """Return the proposal of torchrun's first process. Without torchrun, return this process's own proposal."""
     if place().launcher != "torchrun":
         return proposal
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
@@ -76,17 +76,17 @@ def _agreed(proposal: str) -> str:
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     store = TCPStore(address, port, is_master=False, timeout=timedelta(minutes=2))
     if place().rank == 0:
-        return store.compare_set("segrnn/run_id", "", proposal).decode()  # an earlier start may have said it
+        return store.compare_set("segrnn/run_id", "", proposal).decode()  # an earlier start may have set it
     return store.get("segrnn/run_id").decode()
 
 
 def check_sweep(devices: int, num_nodes: int) -> None:
-    """Refuse a sweep whose runs, one after the other in this process, would have several processes each.
+    """Refuse a sweep in this process if each of its runs needs several processes.
 
-    A process that Lightning or torchrun starts is given the whole command line, and would run the whole sweep.
+    Lightning and torchrun start each process with the whole command line, so each one would run the whole sweep.
 
     Raises:
-        ConfigError: it is such a sweep.
+        ConfigError: the sweep runs in this process, and its runs need several.
     """
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
         return
@@ -99,10 +99,10 @@ def check_sweep(devices: int, num_nodes: int) -> None:
 
 
 def check_launcher(devices: int, num_nodes: int) -> None:
-    """Refuse a run whose configuration wants other processes than a launcher has started already.
+    """Refuse a run if a launcher has started other processes than the configuration asks for.
 
     Raises:
-        ConfigError: it is such a run, or the launcher is one that training does not follow.
+        ConfigError: the numbers of processes differ, or training does not support the launcher.
     """
     here = place()
     if here.launcher == "mpirun":
@@ -126,5 +126,5 @@ def check_launcher(devices: int, num_nodes: int) -> None:
 
 
 def _is_batch_script() -> bool:
-    """Tell whether this process runs in a script of sbatch itself, without srun: its other tasks were never started."""
+    """Tell whether this process runs directly in a script of sbatch, without srun. Then no other tasks were started."""
     return place().launcher == "srun" and place().rank == 0 and "SLURM_STEP_ID" not in os.environ

@@ -20,7 +20,7 @@ _SPLITS = Limits(filled="split")
 
 @dataclass(kw_only=True)
 class Trainer:
-    """How long, how and on what to train."""
+    """The settings of the trainer: how long, how and on which devices to train."""
 
     max_steps: int = knob("steps of the optimizer", 250, _COUNT)
     validate_every_n_steps: int = knob("how often the run validates", 50, _COUNT)
@@ -57,14 +57,14 @@ class Trainer:
 
 @dataclass(kw_only=True)
 class Checkpoint:
-    """How often to save."""
+    """The settings of checkpoints."""
 
     every_n_steps: int = knob("how often checkpoints/last.ckpt is renewed between validations", 100, _COUNT)
 
 
 @dataclass(kw_only=True)
 class Data:
-    """What all datasets have in common; a file of ``conf/data/`` says what differs."""
+    """The settings that all datasets have in common. A file of ``conf/data/`` sets those that differ."""
 
     name: str = knob("of the dataset, for titles and files")
     root: str = knob("the folder, or the zip archive, that holds it")
@@ -97,7 +97,7 @@ class Data:
 
 @dataclass(kw_only=True)
 class Encoder:
-    """Which encoder, and how its images are normalised."""
+    """The choice of an encoder, and the normalisation of its images."""
 
     name: str = knob("of segmentation_models_pytorch; tu-... of timm")
     mean: list[float] = knob("of red, green and blue in 0 to 1", limits=_THREE)
@@ -107,7 +107,7 @@ class Encoder:
 
 @dataclass(kw_only=True)
 class Examples:
-    """Which images are shown of each validation, in panels.png, report.html and on dashboards."""
+    """The choice of images that are shown after a validation, in panels.png, report.html and on dashboards."""
 
     count: int = knob("images, spread over the split", 8, _COUNT)
     names: list[str] = knob("these instead", [])
@@ -116,7 +116,7 @@ class Examples:
 
 @dataclass(kw_only=True)
 class Train(Config):
-    """`conf/train.yaml`. Components are checked by `instantiate`, against their signatures."""
+    """The configuration `conf/train.yaml`. `instantiate` checks components against their signatures."""
 
     data: Data
     encoder: Encoder
@@ -143,7 +143,7 @@ class Train(Config):
 
 @dataclass(kw_only=True)
 class Sampler:
-    """How a search chooses values."""
+    """The way in which a search chooses values."""
 
     seed: int = knob("of its random numbers", 0, _SEED)
     startup_trials: int = knob("drawn at random, before what has been seen guides the choice", 10, Limits(at_least=0))
@@ -151,7 +151,7 @@ class Sampler:
 
 @dataclass(kw_only=True)
 class Pruner:
-    """When a search ends a trial early: where its best mIoU is below the median of the others at the same step."""
+    """The pruning of trials: a search ends a trial whose best mIoU is below the others' median at the same step."""
 
     startup_trials: int = knob("come to their end first; as many as study.trials prunes nothing", 5, Limits(at_least=0))
     warmup_steps: int = knob("no trial is pruned before", 0, Limits(at_least=0))
@@ -159,7 +159,7 @@ class Pruner:
 
 @dataclass(kw_only=True)
 class Study:
-    """What a search varies, and how often."""
+    """The settings of a search: its name, its number of trials, and what it varies."""
 
     name: str = knob("names the folder; the same command again goes on with the study in it", REQUIRED)
     trials: int = knob("in all, over all starts", 20, _COUNT)
@@ -170,7 +170,7 @@ class Study:
 
 @dataclass(kw_only=True)
 class Search(Train):
-    """`conf/search.yaml`."""
+    """The configuration `conf/search.yaml`."""
 
     study: Study
 
@@ -180,7 +180,7 @@ class Search(Train):
 
 @dataclass(kw_only=True)
 class Windows:
-    """Sliding windows; none without a size."""
+    """The settings of sliding windows. Without a size, no windows are used."""
 
     size: list[int] | None = knob(
         "height and width of sliding windows, in pixels of the image; null sees the whole image, up to 16 million "
@@ -194,7 +194,7 @@ class Windows:
 
 @dataclass(kw_only=True)
 class Inference(Config):
-    """How a trained network sees images."""
+    """The settings of inference: how a trained network sees images."""
 
     ckpt: str = knob(f"{_CKPT}, or an ONNX file of export_model", REQUIRED)
     device: str = knob(_DEVICE, "auto")
@@ -216,7 +216,7 @@ class Inference(Config):
 
 @dataclass(kw_only=True)
 class Evaluate(Inference):
-    """`conf/evaluate.yaml`."""
+    """The configuration `conf/evaluate.yaml`."""
 
     data: dict[str, Any] = knob("what differs from the data that the checkpoint was trained on")
     examples: Examples
@@ -224,14 +224,14 @@ class Evaluate(Inference):
 
 @dataclass(kw_only=True)
 class Scored(Config):
-    """The data that `evaluate` ends up with: the checkpoint's and, over it, what the user chose."""
+    """The data that `evaluate` uses: the checkpoint's configuration, changed by the user's choices."""
 
     data: Data
 
 
 @dataclass(kw_only=True)
 class Predict(Inference):
-    """`conf/predict.yaml`."""
+    """The configuration `conf/predict.yaml`."""
 
     input: str = knob("an image, a folder that is searched with its subfolders, a zip archive or a video", REQUIRED)
     inside: str = knob("the folder of the input that is searched; empty takes all", "")
@@ -247,7 +247,7 @@ class Predict(Inference):
 
 @dataclass(kw_only=True)
 class ExportModel(Config):
-    """`conf/export_model.yaml`."""
+    """The configuration `conf/export_model.yaml`."""
 
     ckpt: str = knob(_CKPT, REQUIRED)
     format: str = knob("bundle, onnx or torch_export", "bundle")
@@ -263,7 +263,7 @@ class ExportModel(Config):
 
 @dataclass(kw_only=True)
 class BenchmarkInference(Config):
-    """`conf/benchmark_inference.yaml`."""
+    """The configuration `conf/benchmark_inference.yaml`."""
 
     ckpt: str | None = knob("a checkpoint or a bundle; null measures an untrained network of the groups", None)
     model: dict[str, Any] = knob("of an untrained network")
@@ -281,7 +281,7 @@ class BenchmarkInference(Config):
 
 @dataclass(kw_only=True)
 class BenchmarkContexts(Config):
-    """`conf/benchmark_contexts.yaml`."""
+    """The configuration `conf/benchmark_contexts.yaml`."""
 
     contexts: list[str] = knob("files of conf/context/; empty measures all of them", [])
     hidden: int | None = knob("for all of them; null takes each file's own", 64, _COUNT)
@@ -297,7 +297,7 @@ class BenchmarkContexts(Config):
 
 @dataclass(kw_only=True)
 class PrepareDownload(Config):
-    """`conf/prepare_download.yaml`."""
+    """The configuration `conf/prepare_download.yaml`."""
 
     data: Data
     download: dict[str, Any] = knob("what fetches it, of conf/download/")
@@ -306,7 +306,7 @@ class PrepareDownload(Config):
 
 @dataclass(kw_only=True)
 class PrepareExtract(Config):
-    """`conf/prepare_extract.yaml`."""
+    """The configuration `conf/prepare_extract.yaml`."""
 
     archive: str = knob("a zip file", REQUIRED)
     output: str = knob("the folder to make; if it exists, it must be empty", REQUIRED)
@@ -315,7 +315,7 @@ class PrepareExtract(Config):
 
 @dataclass(kw_only=True)
 class PrepareCheck(Config):
-    """`conf/prepare_check.yaml`."""
+    """The configuration `conf/prepare_check.yaml`."""
 
     data: Data
     splits: list[str] = knob("which parts of it", ["train", "val"], _SPLITS)
@@ -325,7 +325,7 @@ class PrepareCheck(Config):
 
 @dataclass(kw_only=True)
 class PrepareStats(Config):
-    """`conf/prepare_stats.yaml`."""
+    """The configuration `conf/prepare_stats.yaml`."""
 
     data: Data
     output: str = knob("the file", "runs/stats/${data.name}_${data.train_split}.json")
@@ -335,7 +335,7 @@ class PrepareStats(Config):
 
 @dataclass(kw_only=True)
 class PreparePack(Config):
-    """`conf/prepare_pack.yaml`."""
+    """The configuration `conf/prepare_pack.yaml`."""
 
     data: Data
     output: str = knob("a folder that is new or empty", REQUIRED)
@@ -345,7 +345,7 @@ class PreparePack(Config):
 
 
 def schema_of(config_name: str) -> type[Config] | None:
-    """Return the class of a file of ``conf/``, if it has one.
+    """Return the class of a configuration by the name of its file in ``conf/``, or None.
 
     Example:
         >>> schema_of("prepare_check").__name__

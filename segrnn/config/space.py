@@ -1,4 +1,4 @@
-"""What a search varies: overrides, and the range of each."""
+"""The overrides that a search varies, and the range of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any
 from segrnn.errors import ConfigError
 
 Value = bool | int | float | str | None
-"""What one override can be set to."""
+"""A value of an override."""
 
 _FORMS = (
     "{low: 1e-4, high: 1e-1}, with log: true or step: 0.1 if wanted, or {choices: [none, renet_gru]}; "
@@ -18,7 +18,7 @@ _FORMS = (
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included; whole ones if all of the given are."""
+    """Numbers from `low` to `high`, both included. They are whole numbers if `low`, `high` and `step` are."""
 
     low: float
     high: float
@@ -27,24 +27,24 @@ class Range:
 
     @property
     def whole(self) -> bool:
-        """Whether the range is one of whole numbers."""
+        """Return whether the range holds whole numbers only."""
         return all(isinstance(number, int) for number in (self.low, self.high, self.step or 1))
 
     @property
     def extremes(self) -> tuple[Value, ...]:
-        """Values that stand for all when an override is tried."""
+        """Return the values to try when the override is checked: the two ends."""
         return (self.low, self.high)
 
 
 @dataclass(frozen=True)
 class Choices:
-    """One of several values."""
+    """A choice among several values."""
 
     values: tuple[Value, ...]
 
     @property
     def extremes(self) -> tuple[Value, ...]:
-        """Values that stand for all when an override is tried."""
+        """Return the values to try when the override is checked: all of them."""
         return self.values
 
 
@@ -52,10 +52,10 @@ def read_space(space: Any) -> dict[str, Range | Choices]:
     """Read ``study.space``.
 
     Args:
-        space: plain containers, from an override's key to its range.
+        space: a plain dictionary from the key of an override to its range.
 
     Raises:
-        ConfigError: a range that is empty or that nobody can read, with its key.
+        ConfigError: a range is empty or can't be read. The message names its key.
 
     Example:
         >>> read_space({"optimizer.lr": {"low": 1e-4, "high": 1e-1, "log": True}})
@@ -105,7 +105,7 @@ def _check_range(name: str, read: Range) -> None:
         return
     if read.step <= 0:
         raise ConfigError(f"{name} has step={read.step}: it must be above 0")
-    # as decimals, or 0.1 would not lead from 0.1 to 0.5
+    # decimals are exact: with floats, steps of 0.1 would not lead from 0.1 to 0.5
     low, high, step = (Decimal(str(number)) for number in (read.low, read.high, read.step))
     if rest := (high - low) % step:
         below = f"high={high - rest} or " if high - rest > low else ""

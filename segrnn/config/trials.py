@@ -1,4 +1,4 @@
-"""The configurations of a search's trials: the user's own command line, and each trial's values behind it."""
+"""The configurations of a search's trials: the user's own command line, followed by each trial's values."""
 
 from collections.abc import Iterable, Mapping
 from itertools import chain
@@ -17,15 +17,15 @@ from segrnn.errors import ConfigError
 
 
 def compose_trial(values: Mapping[str, Value]) -> DictConfig:
-    """Compose the configuration of a trial. Only where a command runs under Hydra: it knows the command line.
+    """Compose the configuration of a trial. This works only while a command runs under Hydra, which has its arguments.
 
-    Composed anew, and not changed in place, so that a value may choose a group's option.
+    The configuration is composed again and not changed in place, so that a value may choose a group's option.
 
     Args:
-        values: by override.
+        values: the trial's values, by the keys of their overrides.
 
     Raises:
-        ConfigError: an override that can't be.
+        ConfigError: an override is not possible.
     """
     config_name = HydraConfig.get().job.config_name
     assert config_name is not None
@@ -37,13 +37,13 @@ def compose_trial(values: Mapping[str, Value]) -> DictConfig:
 
 
 def check_trials(space: Mapping[str, Range | Choices]) -> None:
-    """Try each choice and both ends of each range, so that a typo is not found after hours.
+    """Try each choice and both ends of each range, so that a typo is found at once and not after hours.
 
     Args:
-        space: by override.
+        space: the ranges, by the keys of their overrides.
 
     Raises:
-        ConfigError: an override that can't be, or a value of the wrong type or out of range.
+        ConfigError: an override is not possible, or a value has the wrong type or is out of range.
     """
     first = {key: varied.extremes[0] for key, varied in space.items()}
     others = ({**first, key: value} for key, varied in space.items() for value in varied.extremes[1:])
@@ -52,10 +52,10 @@ def check_trials(space: Mapping[str, Range | Choices]) -> None:
 
 
 def train_overrides(values: Mapping[str, Value]) -> list[str]:
-    """The command line of `segrnn.train` that makes a trial's run again.
+    """Return the arguments with which `segrnn.train` repeats a trial's run.
 
     Args:
-        values: by override.
+        values: the trial's values, by the keys of their overrides.
     """
     return [
         *(given for given in _given(values) if not given.lstrip("+~").startswith("study")),
@@ -70,10 +70,10 @@ def _typed(values: Mapping[str, Value]) -> list[str]:
 
 
 def write_overrides(values: Mapping[str, Value]) -> list[str]:
-    """Values as Hydra reads them.
+    """Write values as Hydra's overrides.
 
     Args:
-        values: by override.
+        values: the values, by the keys of their overrides.
 
     Example:
         >>> write_overrides({"context": "none", "data.flip": 0.5, "trainer.patience": None})
@@ -89,6 +89,6 @@ def _write(value: Value) -> str:
 
 
 def _given(without: Iterable[str]) -> list[str]:
-    """The user's own overrides, but for those that a trial says itself: Hydra takes no option twice."""
+    """Return the user's own overrides, except those that the trial sets itself: Hydra takes no option twice."""
     keys = {key.lstrip("+") for key in without}
     return [given for given in HydraConfig.get().overrides.task if given.partition("=")[0].lstrip("+") not in keys]

@@ -1,4 +1,4 @@
-"""What was typed is what is meant: a text stays as it is on the command line, whatever else Hydra would read in it.
+"""Quotes around texts on the command line, so that Hydra reads each text exactly as it was typed.
 
 Hydra reads ``2026_11_27`` and ``12e3`` as numbers, and can't read ``(1)`` or ``é``. Here, such a value gets quotes if
 the type of its key is text.
@@ -31,7 +31,7 @@ from segrnn.instantiate import find
 
 
 class _Kind(Enum):
-    """What a key takes, as far as it matters for the characters of its value."""
+    """The kind of value that a key takes, as far as it matters for quotes."""
 
     TEXT = "text"
     TEXT_OR_NULL = "text or null"
@@ -41,22 +41,22 @@ class _Kind(Enum):
 
 
 _GROUPS: dict[str, type] = {"data": Data, "encoder": Encoder, "hydra": HydraConf}
-"""The types of groups that the types of some commands leave open."""
+"""The types of groups that the configuration of some commands leaves open."""
 
 
 def quote_texts(arguments: Sequence[str], config_name: str, conf: str) -> list[str]:
-    """Put quotes around the values of a command line that are texts and that Hydra would read as something else.
+    """Put quotes around texts on a command line that Hydra would read as something else.
 
     Args:
-        arguments: of the command line.
-        config_name: the file of the configuration that the command starts from.
+        arguments: the arguments of the command line.
+        config_name: the configuration's file that the command starts from.
         conf: the module of the configurations.
     """
     sweeps = bool({"-m", "--multirun"} & set(arguments))
     groups = {path.name for path in resources.files(conf).iterdir() if path.is_dir()}
     kinds = [_kind_of(argument, config_name, groups) for argument in arguments]
     quoted = [_quote(argument, kind, sweeps) for argument, kind in zip(arguments, kinds, strict=True)]
-    # what is open is left out here: a number in the place of a text would hide that it is one
+    # arguments of unknown type are left out here: if Hydra read a text as a number, its key would seem to take numbers
     is_open = [
         kind is _Kind.ARGUMENT and _quote_argument(argument, sweeps) != argument
         for argument, kind in zip(arguments, kinds, strict=True)
@@ -119,7 +119,7 @@ def _quote_argument(argument: str, sweeps: bool) -> str:
 
 
 def _quote_text(text: str, nullable: bool) -> str:
-    """Put quotes around a text if Hydra would read something else in it. Quotes and ``${...}`` of the user's stay.
+    """Put quotes around a text if Hydra would read it as something else. The user's own quotes and ``${...}`` stay.
 
     Example:
         >>> [_quote_text(text, nullable=True) for text in ("run", "12e3", "a (1)", "'12e3'", "null", "${run_id}/a")]
@@ -136,7 +136,10 @@ def _quote_text(text: str, nullable: bool) -> str:
 
 
 def _takes_text(argument: str, config: Mapping[str, Any]) -> bool:
-    """Tell whether an argument of a component is a text: by its present value, or else by the component's signature."""
+    """Tell whether an argument of a component is a text.
+
+    Its present value decides. If there is none, the component's signature decides.
+    """
     *parents, name = argument.partition("=")[0].lstrip("+").split(".")
     component: Any = config
     for parent in parents:
@@ -150,7 +153,7 @@ def _takes_text(argument: str, config: Mapping[str, Any]) -> bool:
 
 
 def _annotation(target: Any, name: str, allow: Sequence[str]) -> str:
-    """Return the annotation of a component's parameter as it is written; empty if there is none."""
+    """Return the annotation of a component's parameter as it is written, or an empty text if there is none."""
     try:
         parameter = inspect.signature(find(target, name, (*_SIGNED, *allow))).parameters[name]
     except (ConfigError, KeyError, TypeError, ValueError):
@@ -164,7 +167,10 @@ def _is_text(annotation: str) -> bool:
 
 
 def _compose(overrides: list[str], config_name: str, conf: str) -> dict[str, Any]:
-    """Return the configuration, with interpolations as they are; nothing if there is a mistake, which is told later."""
+    """Return the configuration without resolving interpolations.
+
+    It is empty if an override is wrong. The error is reported later.
+    """
     try:
         with _hydra(conf):
             config = OmegaConf.to_container(compose(config_name, overrides))
@@ -175,12 +181,12 @@ def _compose(overrides: list[str], config_name: str, conf: str) -> dict[str, Any
 
 
 _SIGNED = ("segrnn.", "segmentation_models_pytorch.", *ALLOW_LIST)
-"""Where the components are whose signatures are looked at."""
+"""The import prefixes of components that may be imported to read their signatures."""
 
 
 @contextmanager
 def _hydra(conf: str) -> Iterator[None]:
-    if GlobalHydra.instance().is_initialized():  # a command is under way: a search composes its trials
+    if GlobalHydra.instance().is_initialized():  # a command is running: a search composes its trials
         yield
         return
     store_defaults()

@@ -1,4 +1,4 @@
-"""Say in plain words what is wrong with a value, and what is wanted in its place."""
+"""Explain in plain words what is wrong with a value, and which value would be right."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -12,11 +12,11 @@ _WORDS = {int: "whole number", float: "number", str: "text"}
 
 
 def explain_type(config: Mapping[str, Any], schema: type) -> str | None:
-    """Say which value has another type than its key wants; None if there is none.
+    """Explain which value has the wrong type for its key. Return None if there is no such value.
 
     Args:
         config: the configuration as plain containers.
-        schema: the class that names keys and types.
+        schema: the class that defines keys and types.
     """
     return _explain_group("", config, schema)
 
@@ -76,11 +76,11 @@ def _reads(value: Any, number: type[int] | type[float]) -> bool:
 
 
 _BOOLEANS = {"true", "false", "yes", "no", "on", "off", "y", "n", "1", "0"}
-"""What is read as true or false."""
+"""The words that are read as true or false."""
 
 
 def _explain_value(key: str, value: Any, annotation: Any, length: int | None) -> str:
-    """Say what a key wants, and how it is written where a single value was given for a list."""
+    """Say which type a key takes. If a list was given as a single value, show how to write it."""
     wanted = f"{key}={_show(value)} must be {_describe(annotation, length)}"
     options = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
     of = next((get_args(option)[0] for option in options if get_origin(option) is list), None)
@@ -109,7 +109,7 @@ def _describe(annotation: Any, length: int | None = None) -> str:
 
 
 def _show(value: Any) -> str:
-    """Write a value as on the command line."""
+    """Write a value as it would be on the command line."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Plain torch datasets that give uint8 images and train ids, and the pixels' way from a file to the network."""
+"""Plain torch datasets that give uint8 images and train ids, and the processing of pixels before the network."""
 
 from segrnn.datasets.ade20k import ADE20K
 from segrnn.datasets.camvid import CamVid, CamVidOriginal

@@ -1,4 +1,4 @@
-"""ADE20K as the SceneParsing challenge has it."""
+"""ADE20K in the form of the SceneParsing challenge."""
 
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
@@ -18,7 +18,9 @@ _FOLDERS = {"train": "training", "val": "validation"}
 
 
 class ADE20K(SegmentationDataset):
-    """Zhou et al. 2017, "Scene parsing through ADE20K dataset": 150 classes; label 0 is everything else.
+    """The ADE20K dataset of the challenge, with 150 classes. Label 0 is everything else.
+
+    Zhou et al. 2017, "Scene parsing through ADE20K dataset".
 
     Args:
         root: the folder with ``images`` and ``annotations``, the one above it, or ``ADEChallengeData2016.zip``.
@@ -36,18 +38,18 @@ class ADE20K(SegmentationDataset):
   annotations/{training,validation}/ADE_{train,val}_<number>.png    ids 0 to 150, 0 is not scored"""
 
     def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
-        """Images and labels, by stem."""
+        """Return images and labels, by the stems of their files."""
         folder = _FOLDERS.get(split, split)
         return _stems(tree.files(f"images/{folder}"), ".jpg"), _stems(tree.files(f"annotations/{folder}"), ".png")
 
     def diagnose(self, tree: Tree) -> str:
-        """Other publications of ADE20K have other trees and other classes."""
+        """Recognise other publications of ADE20K, which have other trees and other classes."""
         if any(name.endswith(("_seg.png", "index_ade20k.pkl", "index_ade20k.mat")) for name in tree.files()):
             return "This is the full ADE20K, with some 3,000 classes; the challenge's is ADEChallengeData2016.zip"
         return ""
 
     def read_ids(self, file: File) -> ByteArray:
-        """The ids that a label file holds; the full dataset's labels are known by their three channels."""
+        """Return the ids ``(H, W)`` that a label file holds. A label of the full dataset is known by three channels."""
         try:
             return super().read_ids(file)
         except DataError as error:
@@ -56,11 +58,16 @@ class ADE20K(SegmentationDataset):
             raise
 
     def official_scores(self, counts: npt.NDArray[np.int64], instances: InstanceHits | None) -> dict[str, Any]:
-        """Pixel accuracy, mean IoU with absent classes as 0, and the mean of both."""
+        """Return pixel accuracy, mean IoU with absent classes as 0, and the mean of both.
+
+        Args:
+            counts: the confusion matrix ``(K, K)``; rows are the truth.
+            instances: is not used.
+        """
         return ADE20KScores(counts).to_dict()
 
     def explain_foreign(self, error: ForeignIdError) -> str:
-        """Only a shift by one, or another dataset, gives other ids."""
+        """Explain foreign ids: they come from a shift by one, or from another dataset."""
         return "the challenge has ids 0 to 150, with 0 for everything else; were they shifted by one (0 becomes 255)?"
 
 

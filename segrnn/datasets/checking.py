@@ -1,4 +1,4 @@
-"""A dataset's files, each decoded in full and compared with what it should be."""
+"""Checking a dataset's files, each decoded in full."""
 
 from segrnn.datasets.files import SegmentationDataset
 from segrnn.datasets.pictures import is_dark, open_picture, read_depth
@@ -9,7 +9,7 @@ from segrnn.labels.space import ByteArray
 
 
 def find_problems(dataset: SegmentationDataset, index: int) -> list[str]:
-    """What is wrong with a pair of image and label, one sentence each, beginning with the file."""
+    """Return the problems of a pair of image and label, one text each, which begins with the file."""
     pair = dataset.pairs[index]
     problems = []
     image = ids = None
@@ -33,7 +33,7 @@ def find_problems(dataset: SegmentationDataset, index: int) -> list[str]:
 
 
 def _find_depth(file: File, image: ByteArray) -> list[str]:
-    """Pillow reads the upper half of 16-bit colours without a word."""
+    """Report 16-bit images: Pillow reads only the upper half of 16-bit colours, and does not say so."""
     if file.suffix.lower() == ".npy" or read_depth(file) <= 8:
         return []
     dark = f", and the largest value of these is {image.max()}: scale the image to 8 bits" if is_dark(image) else ""
@@ -41,7 +41,7 @@ def _find_depth(file: File, image: ByteArray) -> list[str]:
 
 
 def _find_palette(file: File, max_pixels: int) -> list[str]:
-    """The published labels have none, so that somebody has written the file anew, and maybe its ids too."""
+    """Report a palette: published labels have none, so somebody has written the file again, and maybe changed ids."""
     if file.suffix.lower() == ".npy" or open_picture(file, max_pixels).picture.mode != "P":
         return []
     return [f"{file} has a palette; its indices are read as ids, which the published labels hold without one"]

@@ -1,4 +1,4 @@
-"""Cityscapes, which wants an account: through the downloader of its authors, kept from leaving half a file."""
+"""Downloading Cityscapes with its authors' downloader, which needs an account. No half file takes a package's place."""
 
 import os
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ SITE = "https://www.cityscapes-dataset.com/downloads/"
 def download_packages(folder: Path, packages: Sequence[str]) -> list[Path]:
     """Download packages of the Cityscapes site, or verify those that are there already.
 
-    The downloader asks for the account on the terminal, and offers to remember it. What has come of a package lies in
-    ``folder/part/``; a later call continues it.
+    The downloader asks for the account on the terminal, and offers to remember it. An unfinished package lies in
+    ``folder/part/``. A later call continues it.
 
     Args:
-        folder: is made if it does not exist.
-        packages: names of files, as the site has them.
+        folder: the folder for the packages. It is made if it does not exist.
+        packages: the names of the files on the site.
 
     Returns:
         The packages' paths.
 
     Raises:
-        DownloadError: cityscapesscripts is not installed, the site refuses the account or a package, or what came has
+        DownloadError: cityscapesscripts is not installed, the site refuses the account or a package, or a file has
             another checksum than the site says.
         OutputError: `folder` can't be written to, or has no room.
     """
@@ -69,7 +69,7 @@ def _download(folder: Path, paths: Sequence[Path]) -> None:
             parts.rmdir()
     except SegrnnError:
         raise
-    except Exception as error:  # the downloader raises plain ones
+    except Exception as error:  # the downloader raises plain exceptions
         reason = str(error) or type(error).__name__
         raise DownloadError(
             f"the downloader of Cityscapes failed: {reason}\nIt needs an account with access: {SITE}"
@@ -78,13 +78,13 @@ def _download(folder: Path, paths: Sequence[Path]) -> None:
 
 def _continue(downloader: ModuleType, session: "Session", part: Path) -> None:
     if part.exists() and part.stat().st_size:
-        # a byte less, or the site would refuse to send the empty rest of a part that is complete
+        # drop a byte: the site would refuse to send the empty rest of a complete part
         os.truncate(part, part.stat().st_size - 1)
     try:
         downloader.download_packages(
             session=session, package_names=[part.name], destination_path=str(part.parent), resume=True
         )
     except Exception as error:
-        if "MD5" in str(error):  # it can't be mended by continuing
+        if "MD5" in str(error):  # a wrong checksum can't be mended by continuing
             part.unlink()
         raise

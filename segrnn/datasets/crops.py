@@ -1,4 +1,4 @@
-"""Which part of an image a training crop shows."""
+"""Choosing the part of an image that a training crop shows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,11 +10,11 @@ from segrnn.labels.space import ByteArray
 
 _TRIES = 10
 _COUNTED = 128
-"""Rows and columns of a window, about, in which its classes are counted."""
+"""The approximate number of rows and of columns of a window in which its classes are counted."""
 
 
 class Window(NamedTuple):
-    """A part of an image, in its pixels; it may reach beyond the border."""
+    """A part of an image, in pixels of the image. It may reach beyond the border."""
 
     top: int
     left: int
@@ -22,7 +22,7 @@ class Window(NamedTuple):
     width: int
 
     def cut(self, array: ByteArray, fill: int) -> ByteArray:
-        """The part of ``(H, W)`` or ``(H, W, C)``; what lies beyond the border holds `fill`."""
+        """Return the window's part of ``(H, W)`` or ``(H, W, C)``, with `fill` beyond the border."""
         rows = slice(max(self.top, 0), max(0, min(self.top + self.height, array.shape[0])))
         columns = slice(max(self.left, 0), max(0, min(self.left + self.width, array.shape[1])))
         inside = array[rows, columns]
@@ -37,17 +37,18 @@ class Window(NamedTuple):
 def draw_window(
     mask: ByteArray, crop: Sequence[int], scale: Sequence[float], max_class_share: float, rng: np.random.Generator
 ) -> Window:
-    """A random window that, resized to the size of a crop, shows the image at a random scale.
+    """Draw a random window that shows the image at a random scale once it is resized to a crop.
 
-    A window of which one class covers more than its share is drawn anew, up to ten times, so that crops of nothing but
-    road are rare: mmsegmentation's ``cat_max_ratio``. Classes are counted on a grid of some 128 x 128 points.
+    If one class covers more than its share of a window, another window is drawn, at most ten in all. So crops that show
+    only road are rare. This is mmsegmentation's ``cat_max_ratio``. Classes are counted on a grid of about 128 x 128
+    points.
 
     Args:
         mask: train ids ``(H, W)``.
         crop: height and width of the crop.
-        scale: least and greatest factor from the image's size.
+        scale: the least and the greatest factor from the image's size.
         max_class_share: the share of the valid pixels that a class may cover; 1 takes every window.
-        rng: what to draw from.
+        rng: the generator of random numbers.
 
     Example:
         >>> draw_window(np.zeros((8, 8), np.uint8), (4, 4), (2, 2), 1, np.random.default_rng(0))[2:]
@@ -57,7 +58,7 @@ def draw_window(
     factor = rng.uniform(low, high)
     height, width = (max(1, round(side / factor)) for side in crop)
     for _ in range(_TRIES):
-        # where the image is the smaller one, it lies somewhere inside the window
+        # if the image is smaller than the window, it lies somewhere inside the window
         top, left = (
             int(rng.integers(min(0, full - part), max(0, full - part), endpoint=True))
             for full, part in zip(mask.shape, (height, width), strict=True)
@@ -69,7 +70,7 @@ def draw_window(
 
 
 def _largest_share(mask: ByteArray) -> float:
-    """The share of the valid pixels that the most frequent class has; 1 if none is valid."""
+    """Return the most frequent class's share of the valid pixels, or 1 if no pixel is valid."""
     down, right = (max(1, side // _COUNTED) for side in mask.shape)
     counts = np.bincount(mask[::down, ::right].ravel(), minlength=IGNORE_INDEX + 1)[:IGNORE_INDEX]
     return float(counts.max() / counts.sum()) if counts.any() else 1.0

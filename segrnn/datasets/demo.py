@@ -1,4 +1,4 @@
-"""The embedded default: drawn street scenes in the Cityscapes layout."""
+"""The demo dataset, which is the default: drawn street scenes in the Cityscapes layout."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -9,14 +9,14 @@ from segrnn.labels import DEMO, LabelSpace
 
 
 class Demo(Cityscapes):
-    """Street scenes that are drawn, once, where they are missing, and then read as any Cityscapes tree.
+    """A dataset of street scenes. They are drawn once if they are missing, and then read as a Cityscapes tree.
 
     Two pairs of classes look alike in every local patch. Buildings and walls differ by the pennants far above in the
-    same columns, cars and buses by the panel that is painted on the road far away in the same rows. A network needs
-    context to tell them apart.
+    same columns. Cars and buses differ by the panel that is painted on the road far away in the same rows. A network
+    needs context to tell them apart.
 
     Args:
-        root: the folder to draw into; if it exists, it is read as it is.
+        root: the folder to draw into. If it exists already, it is only read.
         split: ``train`` or ``val``.
         strict: whether an image without a label is an error.
 

@@ -1,7 +1,8 @@
-"""The pencil case of the demo scenes: a canvas for picture and labels at once, and what stands in a street.
+"""Drawing for the demo scenes: a canvas for picture and labels at once, and the objects of a street.
 
-All lengths are in units of 1/128 of the picture's height: pixels, at the default size. What the network has to find
-stands on a grid of 8 units, the stride of its features, so that a minute of training is enough for clean outlines.
+All lengths are in units of 1/128 of the picture's height. At the default size, a unit is a pixel. Objects that the
+network has to find stand on a grid of 8 units, the stride of its features. So a minute of training is enough for clean
+outlines.
 """
 
 from collections import Counter
@@ -20,14 +21,14 @@ BLOCK_BOTTOM = 80.0
 CURB = 88.0
 
 OVERSAMPLING = 3
-"""Scenes are drawn this much larger; odd, so that a pixel's label is that of its centre."""
+"""The factor by which scenes are drawn larger. It is odd, so that a pixel gets the label at its centre."""
 
 LABEL_ID = {label.name: label.id for label in CITYSCAPES.labels}
 
 Color = tuple[int, int, int]
 Point = tuple[float, float]
 Box = tuple[float, float, float, float]
-"""Left, top, right, bottom."""
+"""The left, top, right and bottom side of a box."""
 
 WHITE: Color = (240, 240, 235)
 GREY: tuple[Color, ...] = ((226, 226, 222), (150, 156, 160), (70, 74, 82))
@@ -38,7 +39,7 @@ LEAVES: tuple[Color, ...] = ((62, 118, 48), (84, 138, 52), (48, 98, 56))
 
 
 class Canvas:
-    """A picture and its instance ids, drawn with the same strokes; coordinates are x, y in units."""
+    """A picture and its instance ids, drawn with the same strokes. Coordinates are x, y in units."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         height, width = size
@@ -51,16 +52,16 @@ class Canvas:
         self._count: Counter[str] = Counter()
 
     def new_id(self, name: str) -> int:
-        """The instance id of a new object of a class that has instances."""
+        """Return the instance id of a new object, for a class that has instances."""
         self._count[name] += 1
         return LABEL_ID[name] * 1000 + self._count[name] - 1
 
     def _box(self, left: float, top: float, right: float, bottom: float) -> tuple[int, int, int, int]:
         x0, y0, x1, y1 = (round(v * self._scale) for v in (left, top, right, bottom))
-        return x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)  # Pillow counts the last pixel in
+        return x0, y0, max(x0, x1 - 1), max(y0, y1 - 1)  # Pillow includes the last pixel
 
     def rectangle(self, box: Box, color: Color, ident: int | None = None) -> None:
-        """Fill left, top, right, bottom; without ``ident`` it is a detail of what is there already."""
+        """Fill a box. Without ``ident``, only the picture changes: the box is a detail of an object drawn before."""
         self._brush.rectangle(self._box(*box), color)
         if ident is not None:
             self._stamp.rectangle(self._box(*box), ident)
@@ -80,13 +81,13 @@ class Canvas:
             self._stamp.polygon(scaled, ident)
 
     def backdrop(self, picture: npt.NDArray[np.float64], ident: int) -> None:
-        """Fill everything with a picture, ``(H, W, 3)`` in 0 to 255."""
+        """Fill the whole canvas with a picture, ``(H, W, 3)`` in 0 to 255."""
         self.image.paste(Image.fromarray(picture.clip(0, 255).astype(np.uint8)).resize(self.image.size))
         self.ids.paste(ident, (0, 0, *self.ids.size))
 
 
 def pick(rng: np.random.Generator, colors: Sequence[Color], spread: float = 0.1) -> Color:
-    """One of the colours, up to ``spread`` darker or lighter."""
+    """Return a random one of the colours, up to ``spread`` darker or lighter."""
     return _shade(colors[int(rng.integers(len(colors)))], rng.uniform(1 - spread, 1 + spread))
 
 
@@ -96,13 +97,13 @@ def _shade(color: Color, gain: float) -> Color:
 
 
 def clouds(rng: np.random.Generator, size: tuple[int, int], cells: int) -> npt.NDArray[np.float64]:
-    """Smooth noise of mean 0 and deviation about 1, ``(H, W)``, with so many cells from top to bottom."""
+    """Return smooth noise ``(H, W)`` of mean 0 and deviation about 1, with `cells` cells from top to bottom."""
     coarse = rng.standard_normal((cells, cells * size[1] // size[0])).astype(np.float32)
     return np.asarray(Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC), np.float64) * 1.5
 
 
 def draw_sky(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Fill the canvas with a sky, its clouds and haze."""
+    """Fill the canvas with a sky, with clouds and haze."""
     size = (canvas.image.height // OVERSAMPLING, canvas.image.width // OVERSAMPLING)
     depth = np.linspace(0, 1.8, size[0])[:, None, None].clip(0, 1)
     zenith, haze = np.array(((96, 150, 214), (214, 226, 232)))
@@ -120,7 +121,7 @@ def draw_bunting(canvas: Canvas, left: float, right: float, warm: bool) -> None:
 
 
 def draw_panel(canvas: Canvas, box: Box, warm: bool) -> None:
-    """Paint a part of the road: red with yellow bars along, or dark green with light green bars across."""
+    """Paint a panel on the road: red with upright yellow bars, or dark green with level light green bars."""
     left, top, right, bottom = box
     canvas.rectangle(box, (250, 20, 110) if warm else (0, 110, 70))
     if warm:
@@ -143,10 +144,10 @@ def _draw_bricks(canvas: Canvas, rng: np.random.Generator, box: Box, tone: Color
 
 
 def draw_masonry(canvas: Canvas, rng: np.random.Generator, left: float, right: float, top: float, ident: int) -> None:
-    """A row of windows in brickwork, which now and then has a tower."""
+    """Draw a row of windows in brickwork, sometimes with a tower."""
     tone = pick(rng, BRICKS, 0.15)
     if rng.random() < 0.25:
-        # the few pixels close to the cue start the learning; the rest of the masonry is out of sight of it
+        # a tower's few pixels near the cue start the learning; the rest of the masonry is too far from the cue
         x = left + GRID * float(rng.integers(1, int((right - left) / GRID) - 2))
         tower = x, GRID * float(rng.integers(3, 6)), x + 2 * GRID, top
         _draw_bricks(canvas, rng, tower, tone, ident)
@@ -159,7 +160,7 @@ def draw_masonry(canvas: Canvas, rng: np.random.Generator, left: float, right: f
 
 
 def draw_ground(canvas: Canvas, rng: np.random.Generator) -> None:
-    """The pavement with its slabs, and the road with its middle line."""
+    """Draw the pavement with its slabs, and the road with its middle line."""
     slab, tar = pick(rng, ((176, 170, 162), (164, 166, 168))), pick(rng, ((84, 84, 88), (98, 96, 94)))
     canvas.rectangle((0, BLOCK_BOTTOM, canvas.width, CURB), slab, LABEL_ID["sidewalk"])
     for x in np.arange(rng.uniform(0, 8), canvas.width, 8):
@@ -171,7 +172,7 @@ def draw_ground(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def draw_tree(canvas: Canvas, rng: np.random.Generator, x: float, foot: float) -> None:
-    """A cypress."""
+    """Draw a cypress."""
     ident, top, leaf = LABEL_ID["vegetation"], GRID * float(rng.integers(4, 6)), pick(rng, LEAVES)
     x += GRID / 2
     canvas.rectangle((x - 4, foot - 6, x + 4, foot), (92, 70, 50), ident)
@@ -184,7 +185,7 @@ def draw_tree(canvas: Canvas, rng: np.random.Generator, x: float, foot: float) -
 
 
 def draw_pole(canvas: Canvas, rng: np.random.Generator, x: float, foot: float) -> None:
-    """A lamp post with its globe."""
+    """Draw a lamp post with its globe."""
     ident, head, metal = LABEL_ID["pole"], rng.uniform(19, 22), pick(rng, ((74, 82, 84), (60, 66, 76)))
     canvas.rectangle((x - 4, head, x + 4, foot), metal, ident)
     canvas.rectangle((x - 2.5, head, x - 1, foot), _shade(metal, 1.5))
@@ -193,7 +194,7 @@ def draw_pole(canvas: Canvas, rng: np.random.Generator, x: float, foot: float) -
 
 
 def draw_person(canvas: Canvas, rng: np.random.Generator, x: float, foot: float) -> None:
-    """Somebody, seen from the front."""
+    """Draw a person, seen from the front."""
     ident, coat, trousers = canvas.new_id("person"), pick(rng, CLOTHES), pick(rng, ((52, 54, 84), (70, 60, 56)))
     top, hip = foot - rng.uniform(24, 25), foot - 10
     canvas.rectangle((x - 4, hip, x + 4, foot), trousers, ident)
@@ -208,12 +209,12 @@ def draw_person(canvas: Canvas, rng: np.random.Generator, x: float, foot: float)
 
 
 def draw_vehicle(canvas: Canvas, rng: np.random.Generator, box: Box, ident: int) -> None:
-    """A van seen from the side, heading left or right; a car or a bus, as ``ident`` says."""
+    """Draw a van seen from the side, heading left or right. ``ident`` makes it a car or a bus."""
     left, top, right, foot = box
     length, tall, paint, forward = right - left, foot - top, pick(rng, PAINTS), rng.random() < 0.5
 
     def at(*points: Point) -> list[Point]:
-        """From shares of the length, tail to nose, and of the height, ground to roof."""
+        """Turn shares of the length (tail to nose) and of the height (ground to roof) into points."""
         return [(left + length * (u if forward else 1 - u), foot - tall * v) for u, v in points]
 
     canvas.ellipse((left + length / 2, foot), length / 2, 1.5, (50, 50, 54))

@@ -1,13 +1,13 @@
-"""Street scenes drawn by rule, in the layout of Cityscapes: a dataset that needs no download.
+"""Street scenes drawn by rule, in the layout of Cityscapes. This dataset needs no download.
 
-Two pairs of classes look alike and are told apart only by a cue that lies far away:
+Two pairs of classes look alike. Only a cue far away tells them apart:
 
-* building and wall are the same masonry; the bunting high above it, in the same columns, is warm over a building and
-  cold over a wall,
-* bus and car are the same vehicle; the panel painted on the road at one end of its lane, in the same rows, is warm for
-  buses and cold for cars.
+* Building and wall are the same masonry. High above it, in the same columns, hangs bunting. Its colour is warm over a
+  building and cold over a wall.
+* Bus and car are the same vehicle. In the same rows, at one end of the lane, a panel is painted on the road. Its colour
+  is warm for buses and cold for cars.
 
-A network that sees some 50 pixels to each side has to guess; one that sweeps columns and rows can know.
+A network that sees about 50 pixels to each side has to guess. A network that sweeps columns and rows can know.
 """
 
 import os
@@ -30,25 +30,25 @@ from segrnn.errors import OutputError
 CITIES = {"train": ("arden", "brook"), "val": ("cliffton", "dunmere")}
 """The made-up cities of each split."""
 
-# Lengths are in units of 1/128 of the picture's height, as in demo_drawing.
+# lengths are in units of 1/128 of the picture's height, as in demo_drawing
 BLOCK_CLEARANCE = 48.0
-"""How far below its bunting a block begins, its tower aside."""
+"""The distance from the bunting down to its block, without the block's tower."""
 LANE_CLEARANCE = 60.0
-"""How far from its lane's panel a vehicle begins, but for a few."""
+"""The distance from a lane's panel to its first vehicle. A few early vehicles stand nearer."""
 LANES = ((CURB, 104.0), (112.0, 127.0))
 PANEL_WIDTH = 20.0
 QUEUE_END = 208.0
 
 
 class Scene(NamedTuple):
-    """A drawn scene."""
+    """A drawn scene with its labels."""
 
     image: npt.NDArray[np.uint8]
-    """RGB, ``(H, W, 3)``."""
+    """The picture in RGB, ``(H, W, 3)``."""
     label_ids: npt.NDArray[np.uint8]
-    """Cityscapes label ids, ``(H, W)``."""
+    """The label ids of Cityscapes, ``(H, W)``."""
     instance_ids: npt.NDArray[np.uint16]
-    """``(H, W)``: the label id, or for a person, car or bus the label id * 1000 + its number."""
+    """The instance ids ``(H, W)``: the label id, or for a person, car or bus the label id * 1000 + its number."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Lane:
-    """A lane from ``top`` to ``bottom``: of buses if its panel is warm, of cars if it is cold."""
+    """A lane from ``top`` to ``bottom``: with buses if its panel is warm, with cars if the panel is cold."""
 
     top: float
     bottom: float
@@ -73,7 +73,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a scene shows. The ``warm`` coins aside, all that `render` draws follows from ``seed`` and the geometry."""
+    """The plan of a scene. `render` draws everything from ``seed`` and the geometry, except the ``warm`` choices."""
 
     size: tuple[int, int]
     blocks: tuple[Block, ...]
@@ -85,7 +85,7 @@ def plan_scene(rng: np.random.Generator, size: tuple[int, int] = (128, 256)) -> 
     """Lay out a scene of ``size`` (height, width), and toss a coin for each block and each lane.
 
     Raises:
-        ValueError: a picture too narrow for its height: vehicles have to keep clear of their lane's panel.
+        ValueError: the picture is too narrow for its height, so vehicles would be too near to their lane's panel.
     """
     height, width = size
     if width < 1.25 * height:
@@ -100,7 +100,7 @@ def plan_scene(rng: np.random.Generator, size: tuple[int, int] = (128, 256)) -> 
         spans.append((x, right, drawing.CUE_DEPTH + BLOCK_CLEARANCE + float(rng.choice((0, 2)))))
         x = right + GRID * float(rng.choice((0, 0, 2, 3)))
     panels = rng.random(len(LANES)) < 0.5
-    # the coins come last: nothing that is drawn may depend on them but the cues
+    # the coins are tossed last: nothing except the cues and the labels may depend on them
     over, along = rng.random(len(spans)) < 0.5, rng.random(len(panels)) < 0.5
     blocks = tuple(Block(*span, warm=bool(warm)) for span, warm in zip(spans, over, strict=True))
     edges = zip(LANES, panels, along, strict=True)
@@ -130,13 +130,13 @@ def draw_scene(rng: np.random.Generator, size: tuple[int, int] = (128, 256)) -> 
     """Plan and render a scene of ``size`` (height, width).
 
     Raises:
-        ValueError: a picture too narrow for its height.
+        ValueError: the picture is too narrow for its height.
     """
     return render(plan_scene(rng, size))
 
 
 def _fill_pavement(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Trees, poles and people, each in a slot of its own so that they hide little of one another."""
+    """Draw trees, poles and people, each in a slot of its own, so that they hide little of one another."""
     slots = rng.permutation(np.arange(1.5 * GRID, canvas.width - GRID, 2 * GRID))
     counts = rng.integers((2, 2, 2), (4, 4, 5))
     draw = [drawing.draw_tree] * counts[0] + [drawing.draw_pole] * counts[1] + [drawing.draw_person] * counts[2]
@@ -145,7 +145,7 @@ def _fill_pavement(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def _fill_lane(canvas: Canvas, rng: np.random.Generator, lane: Lane) -> None:
-    """The panel at one end, and a queue of vehicles that begins far away from it."""
+    """Draw the panel at one end of a lane, and a queue of vehicles that begins far away from it."""
 
     def from_panel(start: float, length: float) -> drawing.Box:
         left = start if lane.panel_at_left else canvas.width - start - length
@@ -153,7 +153,7 @@ def _fill_lane(canvas: Canvas, rng: np.random.Generator, lane: Lane) -> None:
 
     name, end = "bus" if lane.warm else "car", min(QUEUE_END, canvas.width)
     drawing.draw_panel(canvas, from_panel(0, PANEL_WIDTH), lane.warm)
-    if rng.random() < 0.2:  # an early one, whose cue is in sight, starts the learning
+    if rng.random() < 0.2:  # an early vehicle near its cue starts the learning
         drawing.draw_vehicle(canvas, rng, from_panel(4 * GRID, 5 * GRID), canvas.new_id(name))
     start = PANEL_WIDTH + LANE_CLEARANCE
     while start + (length := GRID * float(rng.integers(5, 8))) <= end:
@@ -162,7 +162,7 @@ def _fill_lane(canvas: Canvas, rng: np.random.Generator, lane: Lane) -> None:
 
 
 def _develop(canvas: Canvas, rng: np.random.Generator) -> Scene:
-    """Reduce to the final size, and light it: exposure, tint, uneven surfaces, sensor noise."""
+    """Reduce a scene to its final size, and add light: exposure, tint, uneven surfaces and sensor noise."""
     image = np.asarray(canvas.image.reduce(OVERSAMPLING), np.float64)
     middle = slice(OVERSAMPLING // 2, None, OVERSAMPLING)
     instance_ids = np.asarray(canvas.ids)[middle, middle].astype(np.uint16)
@@ -174,14 +174,14 @@ def _develop(canvas: Canvas, rng: np.random.Generator) -> Scene:
 
 
 def write_demo(root: Path, train: int = 240, val: int = 40, seed: int = 0) -> None:
-    """Draw a demo dataset and write it below ``root``: all of it or, on a failure, nothing.
+    """Draw a demo dataset and write it below ``root``. After a failure, nothing is left there.
 
-    A scene depends on the seed, its split and its number only. If another process wrote ``root`` meanwhile, that copy
+    A scene depends only on the seed, its split and its number. If another process wrote ``root`` meanwhile, that copy
     stays and this one is dropped.
 
     Raises:
-        ValueError: a split without scenes.
-        OutputError: ``root`` is there already and not an empty folder, or can't be written.
+        ValueError: a split would have no scenes.
+        OutputError: ``root`` exists already and is not an empty folder, or can't be written.
     """
     if min(train, val) < 1:
         raise ValueError(f"each split needs a scene, got train={train}, val={val}")
@@ -203,7 +203,7 @@ def write_demo(root: Path, train: int = 240, val: int = 40, seed: int = 0) -> No
 
 def _publish(draft: Path, root: Path) -> None:
     try:
-        os.replace(draft, root)  # onto an empty folder too; fails on a full one
+        os.replace(draft, root)  # replaces an empty folder, and fails on one with content
     except OSError:
         if not is_taken(root):
             raise

@@ -1,4 +1,4 @@
-"""What tells two states of a dataset apart."""
+"""A short hash that tells two states of a dataset apart."""
 
 import hashlib
 from pathlib import Path
@@ -8,9 +8,10 @@ from segrnn.datasets.storage import File
 
 
 def digest(*datasets: SegmentationDataset) -> str:
-    """A short hash of the splits, names and sizes of the files that datasets read; what is in them is not looked at.
+    """Compute a short hash of the splits, names and sizes of the files that datasets read.
 
-    It is the same for folders and for the archives that they come from, wherever they lie.
+    The contents of the files are not read. The hash is the same for folders and for the archives that they come from,
+    in any place.
     """
     total = hashlib.sha256()
     for dataset in datasets:

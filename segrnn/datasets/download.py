@@ -1,4 +1,4 @@
-"""Files from the web: continued where they were cut off, verified, and never half there under their own name."""
+"""Downloading files. They are continued after an interruption, verified, and never half there under their own name."""
 
 import hashlib
 import re
@@ -23,19 +23,19 @@ from segrnn.errors import DataError, DownloadError, OutputError
 from segrnn.text import tell
 
 DIGITS = {"md5": 32, "sha1": 40, "sha256": 64}
-"""The checksums that can be verified, and how long they are in hexadecimal."""
+"""The kinds of checksum that can be verified, and their number of hexadecimal digits."""
 
 TRIES = 5
-"""So often in a row may a server fail before any further byte came."""
+"""The number of failures in a row, without a new byte, after which a download gives up."""
 
 PAUSE = 1.0
-"""Seconds after the first failure; each further one doubles them."""
+"""Seconds to wait after a failure. Each failure in a row without a new byte doubles them."""
 
 _PARTIAL, _NO_SUCH_RANGE = 206, 416
 _BUSY = (408, 429, 500, 502, 503, 504)
 _MIRROR = "download.files.<key>.url=<address> names a mirror"
 _TIMEOUT = 30
-_CHUNK = 1 << 14  # what came of the last one is lost when the connection is cut
+_CHUNK = 1 << 14  # small, because an unfinished chunk is lost if the connection is cut
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class WebFile:
     """A file on a web server.
 
     Args:
-        name: under which it is stored.
-        url: where it is.
-        checksum: as ``sha256:<hexadecimal>``, or sha1, or md5; None where nobody publishes one.
+        name: the name under which the file is stored.
+        url: the file's address.
+        checksum: ``sha256:<hexadecimal>``, or the same with sha1 or md5; None if no checksum is published.
 
     Raises:
-        ValueError: a name with folders in it, or a checksum of another form.
+        ValueError: the name has folders in it, or the checksum has another form.
     """
 
     name: str
@@ -68,18 +68,18 @@ class WebFile:
 def download_files(folder: Path, files: Mapping[str, WebFile]) -> list[Path]:
     """Download files, or verify those that are there already.
 
-    What has come of a file lies beside its place, as ``<name>.part``; a later call continues it. If the server can't
-    continue, or has another version of the file by now, the file starts again.
+    An unfinished file lies beside its place, as ``<name>.part``. A later call continues it. If the server can't
+    continue, or has another version of the file by now, the download starts again.
 
     Args:
-        folder: is made if it does not exist.
-        files: what to fetch, under any keys.
+        folder: the folder for the files. It is made if it does not exist.
+        files: the files to download, under any keys.
 
     Returns:
         The files' paths.
 
     Raises:
-        DownloadError: a server can't be reached or has no such file, or a file is not the one that was wanted.
+        DownloadError: a server can't be reached or does not have the file, or a file is not the expected one.
         OutputError: `folder` can't be written to, or has no room.
     """
     try:
@@ -111,7 +111,7 @@ def _ensure(session: requests.Session, folder: Path, file: WebFile) -> Path:
 
 
 def _verify(path: Path, file: WebFile) -> None:
-    """Compare with the checksum; without one, a zip file can at least be read in full."""
+    """Compare a file with its checksum. Without a checksum, a zip file is at least read in full."""
     algorithm, _, wanted = (file.checksum or "sha256:").partition(":")
     if file.checksum is None and PurePath(file.name).suffix == ".zip":
         check_zip(path)
@@ -131,15 +131,15 @@ def _fetch(session: requests.Session, file: WebFile, part: Path) -> None:
 
 
 def insist(attempt: Callable[[], None], part: Path, source: str) -> None:
-    """Try until a file has come; give up where one failure follows another without a byte between them.
+    """Try until a file is complete. Give up after several failures in a row without a new byte.
 
     Args:
-        attempt: continues the file.
-        part: what has come of it.
-        source: where it comes from, for the message.
+        attempt: continues the download.
+        part: the unfinished file.
+        source: the address of the file, for the message.
 
     Raises:
-        DownloadError: the source can't be reached, refuses, or fails `TRIES` times in a row.
+        DownloadError: the source refuses, or fails `TRIES` times in a row without a new byte.
     """
     failures = 0
     while True:
@@ -158,11 +158,11 @@ def insist(attempt: Callable[[], None], part: Path, source: str) -> None:
 
 
 def _request(session: requests.Session, file: WebFile, part: Path, progress: Progress, task: TaskID) -> None:
-    """One request: for the rest of what has come, or for all of it."""
+    """Make one request, for the rest of an unfinished file or for all of it."""
     start, version = _size(part), _read_version(part)
-    headers = {"Accept-Encoding": "identity"}  # or offsets would count packed bytes
+    headers = {"Accept-Encoding": "identity"}  # otherwise offsets would count compressed bytes
     if start and version:
-        # the rest of this version; a server that has another one by now, or does not know ranges, sends all
+        # ask for the rest of this version; a server with another version, or without ranges, sends the whole file
         headers |= {"Range": f"bytes={start}-", "If-Range": version}
     with session.get(file.url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
         content_range = response.headers.get("Content-Range", "")
@@ -188,10 +188,10 @@ def _request(session: requests.Session, file: WebFile, part: Path, progress: Pro
 
 
 def _check(response: requests.Response, file: WebFile) -> None:
-    """Refuse what is not the file, or the part of it that was asked for.
+    """Refuse a response that does not hold the file.
 
     Raises:
-        DownloadError: nothing that asking once more would mend.
+        DownloadError: another try would not help.
         requests.ConnectionError: the server is busy.
     """
     status = response.status_code
@@ -206,10 +206,10 @@ def _check(response: requests.Response, file: WebFile) -> None:
 
 
 def _version(response: requests.Response) -> str:
-    """What tells this version of the file from others byte by byte; empty if the server does not say."""
+    """Return a mark that differs between any two versions of the file, or an empty text if the server sends none."""
     tag = response.headers.get("ETag", "W/")
     if "Content-Encoding" in response.headers:
-        return ""  # the bytes are not the file's
+        return ""  # the bytes are not the file's own
     return response.headers.get("Last-Modified", "") if tag.startswith("W/") else tag  # W/ marks a weak tag
 
 
@@ -218,7 +218,7 @@ def _read_version(part: Path) -> str:
 
 
 def _note(part: Path) -> Path:
-    """Where the version of a half file is noted."""
+    """Return the path of the note that holds an unfinished file's version."""
     return part.with_name(f"{part.name}.version")
 
 

@@ -1,4 +1,4 @@
-"""Zip files from strangers: looked through before anything is written, and extracted in full or not at all."""
+"""Extracting zip files from strangers. Each is checked before writing, and extracted in full or not at all."""
 
 import lzma
 import shutil
@@ -20,24 +20,24 @@ from segrnn.paths import safe_path
 
 MAX_MEMBERS = 500_000
 MAX_RATIO = 100
-"""Of sizes, extracted to packed: pictures come near 1, tables and JSON near 10."""
+"""The largest ratio of the extracted size to the packed size. Pictures come near 1, tables and JSON near 10."""
 
 
 def extract_archive(archive: Path, output: Path, inside: str = "") -> list[Path]:
-    """Extract a zip file, or one folder of it, into a new folder: all of it or, on a failure, nothing.
+    """Extract a zip file, or one folder of it, into a new folder. After a failure, nothing is left there.
 
     Args:
-        archive: a zip file.
-        output: the folder to make; it may exist if it is empty.
-        inside: the folder of the archive that becomes `output`; by default the whole archive does.
+        archive: the zip file.
+        output: the folder to make. It may exist if it is empty.
+        inside: the folder of the archive that becomes `output`; by default the whole archive.
 
     Returns:
         The files that were written, in the archive's order.
 
     Raises:
-        DataError: the archive is missing, broken or not to be trusted (links, encrypted members, paths that lead
-            elsewhere or collide, much more content than its size suggests), or has no folder `inside`.
-        OutputError: `output` is taken or can't be written, or the disk is too small.
+        DataError: the archive is missing, broken or not safe (links, encrypted members, paths that lead elsewhere or
+            collide, much more content than its size suggests), or has no folder `inside`.
+        OutputError: `output` is not empty or can't be written, or the disk is too small.
     """
     with open_zip(archive) as file:
         check_members(file.infolist(), archive)
@@ -54,7 +54,7 @@ def extract_archive(archive: Path, output: Path, inside: str = "") -> list[Path]
 
 @contextmanager
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A zip file whose faults, on opening and on reading, are all one kind of error.
+    """Open a zip file so that all its faults, on opening and on reading, raise the same kind of error.
 
     Raises:
         DataError: the file is missing, not a zip file, cut short or damaged.
@@ -64,7 +64,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as file:
             yield file
-    # what zipfile and its decoders raise; RuntimeError is for want of a password or of a decoder
+    # zipfile and its decoders raise these; RuntimeError means that a password or a decoder is missing
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError) as error:
         raise DataError(
             f"{path} ({path.stat().st_size} bytes) is not a whole zip file: {error}. Get it anew"
@@ -72,7 +72,7 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def check_zip(path: Path) -> None:
-    """Read a zip file in full: every member must have the checksum that the archive says.
+    """Read a zip file in full, and compare every member with its checksum in the archive.
 
     Raises:
         DataError: the file is missing, not a zip file, cut short or damaged.
@@ -83,10 +83,10 @@ def check_zip(path: Path) -> None:
 
 
 def check_members(members: Sequence[zipfile.ZipInfo], archive: Path) -> None:
-    """Refuse an archive that would write anywhere but below its folder, twice to one place, or without end.
+    """Refuse an archive that would write outside its folder, twice to one place, or far too much.
 
     Raises:
-        DataError: with the archive, the member and what is wrong with it.
+        DataError: the archive is refused. The message names the archive, the member and the problem.
     """
     if len(members) > MAX_MEMBERS:
         raise DataError(f"{archive} has {len(members)} members, more than {MAX_MEMBERS}: nothing was extracted")
@@ -114,7 +114,7 @@ def check_members(members: Sequence[zipfile.ZipInfo], archive: Path) -> None:
 
 
 def require_space(folder: Path, size: int) -> None:
-    """Complain about a disk that is too small before it is full.
+    """Check that a disk has enough room, before it becomes full.
 
     Raises:
         OutputError: `folder` has no room for `size` bytes.
@@ -125,8 +125,8 @@ def require_space(folder: Path, size: int) -> None:
 
 
 def _fault(member: zipfile.ZipInfo) -> str:
-    """What is wrong with a member by itself; empty for a good one."""
-    kind = stat.S_IFMT(member.external_attr >> 16)  # 0 where the archive was not made on Unix
+    """Return the fault of a single member, or an empty text if it has none."""
+    kind = stat.S_IFMT(member.external_attr >> 16)  # 0 if the archive was not made on Unix
     name, path = member.orig_filename, _path(member)
     if member.flag_bits & 0x1:
         return "is encrypted"
@@ -142,7 +142,7 @@ def _fault(member: zipfile.ZipInfo) -> str:
 
 
 def _path(member: zipfile.ZipInfo) -> PurePosixPath:
-    """Where a member lies; archives made on Windows may have backslashes between folders."""
+    """Return the path of a member. Archives made on Windows may have backslashes between folders."""
     return PurePosixPath(member.filename.replace("\\", "/"))
 
 
@@ -151,7 +151,10 @@ def _is_folder(member: zipfile.ZipInfo) -> bool:
 
 
 def _place(path: PurePosixPath) -> str:
-    """One text for all paths that are one file on some file system: most ignore case, or how accents are written."""
+    """Return the same text for all paths that are one file on some file system.
+
+    Many file systems ignore case or the way in which accents are stored.
+    """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(path)).casefold())
 
 
@@ -160,7 +163,7 @@ def _refusal(archive: Path, member: zipfile.ZipInfo, fault: str) -> DataError:
 
 
 def _choose(members: Sequence[zipfile.ZipInfo], archive: Path, inside: str) -> dict[PurePosixPath, zipfile.ZipInfo]:
-    """The files below a folder of the archive, by their paths from there."""
+    """Return the files below a folder of the archive, by their paths from there."""
     root = PurePosixPath(inside)
     paths = {_path(member): member for member in members if not _is_folder(member)}
     chosen = {path.relative_to(root): member for path, member in paths.items() if root in path.parents}

@@ -1,4 +1,4 @@
-"""Image and label files, read in full and checked."""
+"""Datasets of image and label files, which are read in full and checked."""
 
 from collections.abc import Iterable
 from copy import copy
@@ -17,7 +17,7 @@ from segrnn.metrics import InstanceHits
 
 
 class Sample(NamedTuple):
-    """An image ``(H, W, 3)`` uint8, its mask of train ids ``(H, W)`` uint8, and the name that tells them apart."""
+    """An image ``(H, W, 3)`` uint8, its mask of train ids ``(H, W)`` uint8, and the sample's unique name."""
 
     image: ByteArray
     mask: ByteArray
@@ -25,7 +25,7 @@ class Sample(NamedTuple):
 
 
 class FilePair(NamedTuple):
-    """Where an image and its label lie, and the sample's name: relative, without a suffix."""
+    """The files of an image and its label, and the sample's name: a relative path without a suffix."""
 
     image: File
     label: File
@@ -37,38 +37,38 @@ Named = tuple[str, File]
 
 
 class SegmentationDataset(Dataset[Sample]):
-    """Images with label files, mapped once to train ids.
+    """A dataset of images with label files. The ids in the labels are mapped to train ids once.
 
-    A dataset says what its files are called in `find`, and has a label `table`.
+    A subclass finds its files in `find`, and has a label `table`.
 
     Args:
-        root: a folder, or a zip archive; in a folder, zip archives are read as if they were extracted.
-        split: which part of the dataset.
-        strict: whether an image without a label is an error; if not, `unlabelled` has it.
+        root: a folder or a zip archive. Zip archives in a folder are read as if they were extracted.
+        split: the name of the split.
+        strict: whether an image without a label is an error. If not, `unlabelled` names it.
 
     Attributes:
-        split: as given.
-        pairs: images with labels, by name.
-        unlabelled: what is wrong with images that are in no pair.
-        orphans: which labels have no image; harmless.
-        remarks: what else was found in the tree and is not used, a line for each kind.
+        split: the name of the split.
+        pairs: images with labels, in the order of their names.
+        unlabelled: messages about images that are in no pair.
+        orphans: messages about labels that have no image. They do no harm.
+        remarks: messages about other files in the tree that are not used, a line for each kind.
 
     Raises:
-        DataError: there are no files, or an image has no label; on reading, where a file is missing, truncated, of the
-            wrong kind or size, or holds foreign ids.
+        DataError: there are no files, or an image has no label. On reading a sample: a file is missing, truncated, of
+            the wrong kind or size, or holds foreign ids.
     """
 
     table: ClassVar[LabelSpace]
     wrappers: ClassVar[tuple[str, ...]] = ()
-    """Folders that the publishers put around everything."""
+    """Folders that the publishers put around the whole dataset."""
     paletted: ClassVar[bool] = False
     """Whether label files may have a palette."""
     layout: ClassVar[str]
-    """The tree as people should see it, for messages."""
+    """A picture of the dataset's tree, for messages."""
     color_code: ColorCode | None = None
-    """The colours that stand for ids, where label files are pictures in colours."""
+    """The colours that stand for ids, if label files are pictures in colours."""
     max_pixels = MAX_PIXELS
-    """Images and label files that claim to have more are refused before they are decoded."""
+    """The most pixels of a picture. Files that claim to have more are refused before they are decoded."""
 
     def __init__(self, root: str, split: str, strict: bool = True) -> None:
         self.split = split
@@ -97,11 +97,11 @@ class SegmentationDataset(Dataset[Sample]):
             )
 
     def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
-        """The images and the label files of a split, each with the name that pairs them."""
+        """Return the images and the label files of a split, each with the name that pairs them."""
         raise NotImplementedError
 
     def diagnose(self, tree: Tree) -> str:
-        """What a tree without this dataset's images probably is; empty if nobody can say."""
+        """Explain what a tree without this dataset's images probably is. Return an empty text if that is not known."""
         return ""
 
     def _wanted(self) -> str:
@@ -112,7 +112,7 @@ class SegmentationDataset(Dataset[Sample]):
 
     @property
     def labels(self) -> LabelSpace:
-        """The table that maps ids to train ids."""
+        """Return the table that maps ids to train ids."""
         return self.table
 
     def __len__(self) -> int:
@@ -123,16 +123,21 @@ class SegmentationDataset(Dataset[Sample]):
         return self.sample(pair, self.read_pixels(pair.image), self.read_ids(pair.label))
 
     def first(self, count: int | None) -> Self:
-        """Only the first so many samples of this dataset; all for None."""
+        """Return a dataset of the first `count` samples of this one, or of all samples if `count` is None."""
         shorter = copy(self)
         shorter.pairs = self.pairs[:count]
         return shorter
 
     def sample(self, pair: FilePair, image: ByteArray, ids: ByteArray) -> Sample:
-        """The sample that the contents of a pair of files make.
+        """Make a sample from the contents of a pair of files.
+
+        Args:
+            pair: the files and the sample's name.
+            image: the pixels of the image, ``(H, W, 3)``.
+            ids: the ids of the label, ``(H, W)``.
 
         Raises:
-            DataError: their sizes differ, or the label holds foreign ids.
+            DataError: the sizes of image and label differ, or the label holds foreign ids.
         """
         if image.shape[:2] != ids.shape:
             turned = " (they match when turned: was one of them rotated by its EXIF tag?)"
@@ -143,10 +148,14 @@ class SegmentationDataset(Dataset[Sample]):
         return Sample(image, self.encode(pair.label, ids), pair.name)
 
     def encode(self, file: File, ids: ByteArray) -> ByteArray:
-        """The train ids that the ids of a label file stand for.
+        """Return the train ids ``(H, W)`` for the ids of a label file.
+
+        Args:
+            file: the label file, for the message.
+            ids: the ids in the file, ``(H, W)``.
 
         Raises:
-            DataError: some are not in the table.
+            DataError: some ids are not in the table.
         """
         try:
             return self.labels.encode(ids)
@@ -162,25 +171,25 @@ class SegmentationDataset(Dataset[Sample]):
         return read_label(file, self.max_pixels)
 
     def read_instances(self, index: int) -> npt.NDArray[np.int64] | None:
-        """The instance ids ``(H, W)`` of a sample, for datasets whose official score needs them and that have them."""
+        """Return the instance ids ``(H, W)`` of a sample if the dataset has them and its official score needs them."""
         return None
 
     def official_scores(self, counts: npt.NDArray[np.int64], instances: InstanceHits | None) -> dict[str, Any]:
-        """The scores of the dataset's benchmark, as primitives; empty where there is none.
+        """Return the scores of the dataset's benchmark as primitives, or nothing if it has no benchmark.
 
         Args:
-            counts: the confusion matrix ``(K, K)``, rows are the truth.
-            instances: None unless every sample has instance ids.
+            counts: the confusion matrix ``(K, K)``; rows are the truth.
+            instances: the counts of instances; None unless every sample has instance ids.
         """
         return {}
 
     def explain_foreign(self, error: ForeignIdError) -> str:
-        """What a label with foreign ids probably is; datasets know their own usual mix-ups."""
+        """Explain what a label with foreign ids probably is. Subclasses know the usual mistakes with their dataset."""
         return f"the table has {sorted(label.id for label in self.labels.labels)}"
 
 
 def _pair(images: Iterable[Named], labels: Iterable[Named]) -> tuple[list[FilePair], list[str], list[str]]:
-    """Pair by name; also say what is wrong with images, and which labels have none."""
+    """Pair images and labels by name. Also return messages about unpaired images, and about labels without image."""
     image_of, unclear = _by_name(images)
     label_of, unclear_labels = _by_name(labels)
     unlabelled = [f"image {image_of[name]} has no label" for name in sorted(image_of.keys() - label_of.keys())]
@@ -191,7 +200,10 @@ def _pair(images: Iterable[Named], labels: Iterable[Named]) -> tuple[list[FilePa
 
 
 def _by_name(files: Iterable[Named]) -> tuple[dict[str, File], list[str]]:
-    """Files by name, and which of them want a name that is taken; one in a folder is taken before one in an archive."""
+    """Return files by name, and messages about names that two files have.
+
+    If a file is both in a folder and in an archive, the folder's file is used.
+    """
     found: dict[str, File] = {}
     taken = []
     for name, file in sorted(files, key=lambda named: isinstance(named[1], Member)):
@@ -202,5 +214,5 @@ def _by_name(files: Iterable[Named]) -> tuple[dict[str, File], list[str]]:
 
 
 def _size(array: ByteArray) -> str:
-    """A size as people say it, width first."""
+    """Write a size with the width first, as people do."""
     return f"{array.shape[1]} x {array.shape[0]}"

@@ -1,4 +1,4 @@
-"""A person's own images and masks in plain folders, with a YAML file of the classes."""
+"""A dataset of a user's own images and masks in plain folders, with a YAML file of the classes."""
 
 import colorsys
 from pathlib import PurePosixPath
@@ -26,13 +26,15 @@ _EXAMPLE = """\
 
 
 class Folder(SegmentationDataset):
-    """Images and masks that are paired by their path without its suffix, and ``classes.yaml``.
+    """A dataset of images and masks in folders, with ``classes.yaml``. Images and masks are paired by their paths.
+
+    The paths are compared without their suffixes.
 
     Args:
         root: a folder, or a zip archive of one.
         split: the folder below ``images`` and ``masks``.
         strict: whether an image without a mask is an error.
-        max_pixels: an image or a mask that claims to have more is refused before it is decoded.
+        max_pixels: the most pixels of a picture. One that claims to have more is refused before it is decoded.
 
     Raises:
         DataError: the tree is not there, ``classes.yaml`` can't be understood, or an image has no mask.
@@ -53,7 +55,7 @@ with {_FILE} like
         super().__init__(root, split, strict)
 
     def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
-        """Return images and masks, by their path below the split."""
+        """Return images and masks, by their paths below the split."""
         top, classes = self._find_classes(tree)
         self._labels, self.color_code = read_classes(classes)
         found = []
@@ -84,21 +86,21 @@ with {_FILE} like
 
     @property
     def labels(self) -> LabelSpace:
-        """The table that ``classes.yaml`` describes."""
+        """Return the table that ``classes.yaml`` describes."""
         return self._labels
 
     def read_ids(self, file: File) -> ByteArray:
-        """Return the ids that a mask holds, or that its colours stand for."""
+        """Return the ids ``(H, W)`` that a mask holds, or that its colours stand for."""
         if self.color_code is None:
             return read_mask(file, self.max_pixels)
         return self.color_code.decode(read_colors(file, self.max_pixels))[0]
 
 
 def read_classes(file: File) -> tuple[LabelSpace, ColorCode | None]:
-    """The label table of a ``classes.yaml``, and its colours if masks are told apart by them.
+    """Read the label table of a ``classes.yaml``, and its colours if masks are pictures in colours.
 
     Raises:
-        DataError: it is no YAML, a key is unknown or missing, or ids, names or colours are not possible.
+        DataError: the file is not YAML, a key is unknown or missing, or ids, names or colours are not possible.
     """
     text = file.read_bytes()
     try:
@@ -150,7 +152,7 @@ def _byte(value: Any, what: str) -> int:
 
 
 def _spread_color(index: int) -> Color:
-    """A colour for a class that has none, unlike those of its neighbours: hues a golden ratio apart."""
+    """Return a colour for a class that has none. Hues are a golden ratio apart, so neighbours look different."""
     red, green, blue = colorsys.hsv_to_rgb(index * 0.61803398875 % 1, 0.75, 0.9)
     return int(255 * red), int(255 * green), int(255 * blue)
 

@@ -1,4 +1,4 @@
-"""Which classes and colours labels hold, and the mistake that explains what they lack."""
+"""Finding the classes and colours that labels hold, and the mistakes that explain missing ones."""
 
 import time
 from collections import Counter
@@ -16,28 +16,28 @@ from segrnn.labels.colors import Color
 T = TypeVar("T")
 
 _MOST, _SECONDS = 64, 2.0
-"""How many labels are looked at before a training, and for how long at most."""
+"""The most labels that are looked at before a training, and the most seconds for it."""
 
 _FEW = 12
-"""Classes of a data set in which the absence of one from some of its labels is worth a word."""
+"""The most classes of a dataset for which a class missing from some labels is reported."""
 
 _NAMED = 3
-"""Colours, classes and palettes that a line names."""
+"""The most colours, classes or palettes that are named."""
 
 _NEAR = 8
-"""Values in each channel that a colour may be off and still be likely to mean a class."""
+"""The largest difference, in any channel, at which an unknown colour probably means a class."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """What one label file holds.
+    """The contents of one label file, and whether its image is dark.
 
     Args:
-        name: of the sample.
-        ids: pixels of each id.
-        unknown: pixels of each colour that is none of a class; empty where labels are ids.
-        palette: the colour of each of its ids in the file's palette; empty without one.
-        dark: whether the image has 16 bits of which the upper 8, which are read, are nearly empty.
+        name: the name of the sample.
+        ids: the number of pixels of each id.
+        unknown: the number of pixels of each colour that does not belong to a class; empty if labels are ids.
+        palette: the colour in the file's palette for each id in the file; empty without a palette.
+        dark: whether the image has 16 bits and the upper 8 are nearly empty. Only the upper 8 are read.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Held:
 
 
 def look(dataset: SegmentationDataset, index: int) -> Held:
-    """Look at a label and at the depth of its image; a task for `for_each`.
+    """Look at a label and at the depth of its image. This is a task for `for_each`.
 
     Raises:
         DataError: the label can't be read, or holds foreign ids.
@@ -88,7 +88,7 @@ def look_at_some(dataset: SegmentationDataset) -> list[Held]:
     """
     places = np.unique(np.linspace(0, len(dataset) - 1, min(_MOST, len(dataset))).round().astype(int))
     start, found = time.monotonic(), []
-    for place in np.random.default_rng(0).permutation(places):  # in this order, so that any beginning is spread
+    for place in np.random.default_rng(0).permutation(places):  # in random order, so that the first ones are spread
         found.append(look(dataset, int(place)))
         if time.monotonic() - start > _SECONDS:
             break
@@ -96,11 +96,11 @@ def look_at_some(dataset: SegmentationDataset) -> list[Held]:
 
 
 def describe_occurrence(dataset: SegmentationDataset, found: Sequence[Held]) -> list[str]:
-    """Say what is likely to be wrong with the labels of a split, one line for each mistake.
+    """Describe probable mistakes in the labels of a split, one line each.
 
     Args:
         dataset: the split.
-        found: what its labels hold, or some of them.
+        found: the contents of all its labels, or of some.
     """
     of_all = "" if len(found) == len(dataset) else f" that were looked at, of {len(dataset)}"
     labels = f"{len(found)} {dataset.split} labels{of_all}"
@@ -115,7 +115,7 @@ def describe_occurrence(dataset: SegmentationDataset, found: Sequence[Held]) -> 
 
 
 def _absent(dataset: SegmentationDataset, found: Sequence[Held], labels: str) -> list[str]:
-    """Name classes that occur nowhere, with what their pixels may be instead."""
+    """Name classes that occur nowhere, with the ids that their pixels may have instead."""
     ids = _total(held.ids for held in found)
     absent = [label for label in dataset.labels.classes if label.id not in ids]
     if not absent or (len(found) < len(dataset) and dataset.labels.num_classes > _FEW):
@@ -135,7 +135,7 @@ def _absent(dataset: SegmentationDataset, found: Sequence[Held], labels: str) ->
 
 
 def _unknown_colors(dataset: SegmentationDataset, found: Sequence[Held], labels: str) -> list[str]:
-    """Name colours of no class, with the class that is nearest."""
+    """Name colours that belong to no class, with the nearest class."""
     unknown = _total(held.unknown for held in found)
     if dataset.color_code is None or not unknown:
         return []

@@ -1,4 +1,4 @@
-"""A copy of a dataset that needs no decoding: NumPy arrays, of which a crop reads only its own part."""
+"""Copying a dataset to NumPy arrays, which need no decoding. A crop reads only its own part of an array."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from segrnn.paths import safe_path
 
 @dataclass(frozen=True)
 class Pack:
-    """Writes samples of a split as arrays in the layout of `segrnn.datasets.Folder`; a task for `for_each`.
+    """Writes samples of a split as arrays in the layout of `segrnn.datasets.Folder`. It is a task for `for_each`.
 
     Args:
         root: the folder of the copy.
@@ -28,11 +28,11 @@ class Pack:
     root: Path
 
     def __call__(self, dataset: SegmentationDataset, index: int) -> int:
-        """Write a sample's image and ids; the bytes that they take.
+        """Write a sample's image and ids, and return the number of their bytes.
 
         Raises:
-            DataError: it can't be trained on, or its name leads elsewhere or is not portable.
-            OutputError: it can't be written.
+            DataError: the sample can't be trained on, or its name leads elsewhere or is not portable.
+            OutputError: a file can't be written.
         """
         pair = dataset.pairs[index]
         path = PurePosixPath(f"{pair.name}.npy")
@@ -41,7 +41,7 @@ class Pack:
                 f"{pair.image}: its name in the copy would be {pair.name!r}, which is not portable: rename it"
             )
         image, ids = dataset.read_pixels(pair.image), dataset.read_ids(pair.label)
-        dataset.sample(pair, image, ids)  # what can't be trained on is not packed
+        dataset.sample(pair, image, ids)  # raises an error for a sample that can't be trained on
         for kind, array in (("images", image), ("masks", ids)):
             _write(self.root / kind / dataset.split / path, array)
         return image.nbytes + ids.nbytes
@@ -57,13 +57,15 @@ def _write(path: Path, array: ByteArray) -> None:
 
 @contextmanager
 def new_pack(datasets: Sequence[SegmentationDataset], root: Path) -> Iterator[Path]:
-    """A folder to write the copy into, with the label table; it becomes `root` at the end, or vanishes on a failure.
+    """Give a draft folder for the copy, with the label table in it.
+
+    At the end the draft becomes `root`. After a failure it is removed.
 
     Raises:
         OutputError: the folder is not empty, can't be written, or the disk is too small.
     """
     with new_folder(root) as draft:
-        # taken from the first image, as decoding all of them twice would double the work
+        # the size is estimated from the first image: decoding all images twice would double the work
         require_space(draft, sum(len(dataset) * _size(dataset) for dataset in datasets))
         _write_classes(datasets[0].labels, draft / "classes.yaml")
         yield draft
@@ -75,7 +77,7 @@ def _size(dataset: SegmentationDataset) -> int:
 
 
 def _write_classes(labels: LabelSpace, path: Path) -> None:
-    """The ``classes.yaml`` that makes `segrnn.datasets.Folder` read the same label table."""
+    """Write the ``classes.yaml`` from which `segrnn.datasets.Folder` reads the same label table."""
     void = [label.id for label in labels.labels if label.train_id == IGNORE_INDEX and label.id >= 0]
     classes = [{"name": label.name, "id": label.id, "color": list(label.color)} for label in labels.classes]
     content = {"name": labels.name, "classes": classes, "ignore": void}

@@ -1,4 +1,4 @@
-"""Something done for every sample of a dataset, with many processes."""
+"""Running a task for every sample of a dataset in several processes."""
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
@@ -14,23 +14,24 @@ from segrnn.processes import cores
 T = TypeVar("T")
 
 _work: Callable[[int], Any]
-"""What a process does for an index: sent to it once, as a dataset is large."""
+"""The function that a process calls for each index. It is sent to the process once, because a dataset is large."""
 
 
 def for_each(
     dataset: SegmentationDataset, task: Callable[[SegmentationDataset, int], T], workers: int | None
 ) -> Iterable[T]:
-    """The results of a task for every sample, in order.
+    """Run a task for every sample, and return the results in order.
 
-    When it ends, with an error too, so have its processes: none of them writes a file later.
+    When this ends, even with an error, its processes have ended too. So none of them writes a file later.
 
     Args:
-        dataset: of which samples.
-        task: gets the dataset and an index; a function of a module, so that it can be sent to other processes.
-        workers: how many processes, one for each core by default; 0 does it all in this one.
+        dataset: the dataset.
+        task: a function that takes the dataset and an index. It must be sendable to other processes, for example a
+            function at the top of a module.
+        workers: the number of processes, by default one for each core; 0 runs the task in this process.
 
     Raises:
-        SegrnnError: a process was killed; besides, what the task raises.
+        SegrnnError: a process was killed. Errors of the task are raised unchanged.
 
     Example:
         >>> list(for_each([], lambda dataset, index: index, workers=0))
@@ -41,7 +42,7 @@ def for_each(
     if processes == 0:
         return map(work, indices)
     pool = ProcessPoolExecutor(processes, initializer=_start, initargs=(work,))
-    return _results(pool, pool.map(_call, indices))  # the processes start here, before a caller's threads do
+    return _results(pool, pool.map(_call, indices))  # the processes start here, before the caller starts threads
 
 
 def _results(pool: ProcessPoolExecutor, results: Iterator[T]) -> Iterator[T]:
@@ -56,7 +57,7 @@ def _results(pool: ProcessPoolExecutor, results: Iterator[T]) -> Iterator[T]:
 
 def _start(work: Callable[[int], Any]) -> None:
     global _work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one ends the others
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes, and the first one ends the others
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _work = work
 

@@ -1,4 +1,4 @@
-"""What lies beside the pictures of a folder or an archive is counted and named."""
+"""Describing the files that lie beside the pictures of a folder or an archive and are not read."""
 
 from collections import Counter
 from collections.abc import Container, Iterable
@@ -8,14 +8,14 @@ from segrnn.datasets.pictures import HEIC_HINT, HEIC_SUFFIXES, picture_suffixes
 from segrnn.datasets.storage import Listing
 
 _KINDS = 6
-"""How many kinds are named, the most frequent ones."""
+"""The number of kinds that are named. They are the most frequent ones."""
 
 
 def describe_passed_over(listing: Listing, read: Container[str]) -> list[str]:
-    """Say what of a folder is not read, and which names of an archive are read as others, one line for each.
+    """Describe files of a folder that are not read, and names of an archive that are changed, one line for each.
 
     Args:
-        listing: of the folder.
+        listing: the contents of the folder.
         read: the names of the files that are read.
 
     Example:

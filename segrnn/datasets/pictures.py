@@ -1,4 +1,4 @@
-"""Pictures: which files hold one, and their pixels or label ids, read in full and checked."""
+"""Reading pictures: their formats, and their pixels or label ids, read in full and checked."""
 
 import io
 import threading
@@ -16,22 +16,25 @@ from segrnn.errors import DataError
 from segrnn.labels.space import ByteArray
 
 MAX_PIXELS = 300_000_000
-"""More than aerial pictures and scans usually have; a file of a few kilobytes can claim as many."""
+"""The most pixels of a picture by default.
+
+Aerial pictures and scans usually have fewer. Even a file of a few kilobytes can claim to have more.
+"""
 
 HEIC_SUFFIXES = (".heic", ".heif", ".hif")
 HEIC_HINT = 'pip install "segrnn[heic]" reads them'
 
 _UNREAD = {"BUFR", "CUR", "EPS", "FITS", "FLI", "GRIB", "HDF5", "ICNS", "ICO", "IPTC", "MPEG", "PDF", "WMF"}
-"""Formats of Pillow that hold no photograph, or that it gives to other programs."""
+"""Formats of Pillow that are not read: they hold no photographs, or Pillow passes them to other programs."""
 
 _LOSSY = {"JPEG", "MPO", "JPEG2000", "AVIF", "HEIF"}
-"""Formats that may change values as they are written."""
+"""Formats that may change the values of pixels when a file is written."""
 
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _PNG_DEPTH = 24
-"""Where a PNG file says how many bits a channel has."""
+"""The place of the byte in a PNG file that gives the number of bits of a channel."""
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
-"""Tags of TIFF files."""
+"""The numbers of two tags of TIFF files."""
 _LIMIT_LOCK = threading.Lock()
 
 
@@ -40,9 +43,9 @@ class Decoded:
     """A picture that was decoded in full.
 
     Args:
-        picture: as Pillow gives it.
-        bits: how many the file has for each channel; Pillow may give more or fewer.
-        as_written: whether Pillow gives the values of grey pixels as the file has them, or scaled or inverted.
+        picture: the picture that Pillow has decoded.
+        bits: the number of bits of each channel in the file. The decoded picture may have more or fewer.
+        as_written: whether grey pixels have the values of the file. If not, Pillow has scaled or inverted them.
     """
 
     picture: Image.Image
@@ -52,7 +55,7 @@ class Decoded:
 
 @cache
 def picture_formats() -> tuple[str, ...]:
-    """Return the formats that are read: those of the installed Pillow, and HEIC if pillow-heif is installed."""
+    """Return the formats that are read: most of the installed Pillow, and HEIC if pillow-heif is installed."""
     if find_spec("pillow_heif"):
         from pillow_heif import register_heif_opener
 
@@ -63,7 +66,7 @@ def picture_formats() -> tuple[str, ...]:
 
 @cache
 def picture_suffixes() -> frozenset[str]:
-    """Return the suffixes, in small letters and with their dots, of the files that are read as pictures.
+    """Return the suffixes of files that are read as pictures, in small letters and with their dots.
 
     Example:
         >>> {".png", ".jpg", ".jfif", ".tiff"} <= picture_suffixes(), ".pdf" in picture_suffixes()
@@ -74,11 +77,11 @@ def picture_suffixes() -> frozenset[str]:
 
 
 def read_image(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
-    """Decode an image in full as RGB, ``(H, W, 3)`` uint8; grey and paletted ones are converted, alpha is dropped.
+    """Decode an image in full as RGB, ``(H, W, 3)`` uint8. Grey and paletted images are converted, alpha is dropped.
 
     Args:
-        file: a picture, or an array that was packed.
-        max_pixels: a picture that claims to have more is refused before it is decoded.
+        file: a picture, or a packed array.
+        max_pixels: the most pixels of a picture. One that claims to have more is refused before it is decoded.
 
     Raises:
         DataError: the file is missing, not an image, truncated, too large, or has one channel of more than 16 bits.
@@ -89,10 +92,16 @@ def read_image(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
 
 
 def to_rgb(picture: Image.Image, name: object) -> ByteArray:
-    """Return the pixels of an image as RGB, ``(H, W, 3)`` uint8; of 16 bits, the upper 8, as Pillow does to colours.
+    """Return the pixels of an image as RGB, ``(H, W, 3)`` uint8.
+
+    Of 16-bit grey, the upper 8 bits are kept. Pillow does the same with 16-bit colours.
+
+    Args:
+        picture: the decoded image.
+        name: the image's name, for the message.
 
     Raises:
-        DataError: one channel of more than 16 bits; the message has the name.
+        DataError: a channel has more than 16 bits.
     """
     if picture.mode.startswith("I;16"):
         grey = (np.asarray(picture) >> 8).astype(np.uint8)
@@ -103,10 +112,10 @@ def to_rgb(picture: Image.Image, name: object) -> ByteArray:
 
 
 def read_label(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
-    """Decode a published label file as the ids it holds, ``(H, W)`` uint8.
+    """Decode the ids in a published label file, ``(H, W)`` uint8.
 
-    Its form is known, one byte for each pixel: another form means another file. Palettes are not applied: their
-    indices are the ids.
+    Published labels have one byte for each pixel. A file of another form is a wrong file. Palettes are not applied:
+    their indices are the ids.
 
     Raises:
         DataError: the file is missing, not an image, a JPEG, truncated, or does not hold one byte for each pixel.
@@ -124,10 +133,9 @@ def read_label(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
 
 
 def read_mask(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
-    """Decode a person's own mask as the ids it holds, ``(H, W)`` uint8.
+    """Decode the ids in a user's own mask, ``(H, W)`` uint8.
 
-    Grey masks may have 1, 2, 4, 8 or 16 bits and alpha that is opaque. Palettes are not applied: their indices are
-    the ids.
+    Grey masks may have 1, 2, 4, 8 or 16 bits, and opaque alpha. Palettes are not applied: their indices are the ids.
 
     Raises:
         DataError: the file is missing, not an image, lossy, truncated, or does not hold one id for each pixel.
@@ -138,11 +146,11 @@ def read_mask(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
 
 
 def ids_of(decoded: Decoded, file: File) -> ByteArray:
-    """Return the ids that a mask holds, as they are written in its file.
+    """Return the ids ``(H, W)`` that a mask holds, as they are written in its file.
 
     Raises:
-        DataError: it does not hold one id below 256 for each pixel, or its values can't be told; the message has the
-            mode and the bits.
+        DataError: the mask does not hold one id below 256 for each pixel, or its stored values are not known. The
+            message has the mode and the bits.
     """
     picture, bits = decoded.picture, decoded.bits
     form = f"{file} has mode {picture.mode}" + (f" with {bits} bits in each channel" if bits != 8 else "")
@@ -169,7 +177,7 @@ def ids_of(decoded: Decoded, file: File) -> ByteArray:
 
 
 def read_colors(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
-    """Decode a label that is a picture in colours, ``(H, W, 3)`` uint8; alpha is dropped.
+    """Decode a label that is a picture in colours, ``(H, W, 3)`` uint8. Alpha is dropped.
 
     Raises:
         DataError: the file is missing, not an image, lossy, truncated, or has no colours.
@@ -181,7 +189,7 @@ def read_colors(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
 
 
 def open_label(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
-    """Open and decode a picture of labels, whose format must keep values as they are.
+    """Open and decode a picture of labels. Its format must not change values.
 
     Raises:
         DataError: the file is missing, not an image, lossy, or truncated.
@@ -196,7 +204,7 @@ def open_label(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
 
 
 def open_picture(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
-    """Open and decode; `Image.open` alone reads just the header and lets truncated files through.
+    """Open a picture and decode it in full. `Image.open` alone reads just the header, and accepts truncated files.
 
     Raises:
         DataError: the file is missing, not an image, too large, or truncated.
@@ -220,12 +228,12 @@ def open_picture(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, ...
         if content is None:
             raise DataError(f"{file} can't be read: {error}") from error
-        reason = str(error).partition(" <_io")[0] if content else "the file is empty"  # without an object's address
+        reason = str(error).partition(" <_io")[0] if content else "the file is empty"  # cut off an object's address
         if content[4:8] == b"ftyp" and content[8:12] in _HEIC_BRANDS and "HEIF" not in picture_formats():
             reason = f"it is a HEIC picture; {HEIC_HINT}"
         raise DataError(f"{file} ({len(content)} bytes) can't be decoded: {reason}") from error
-    picture.info.pop("transparency", None)  # alpha is dropped in silence
-    if picture.mode == "I" and bits == 16:  # as Pillow gives grey of 16 bits from some formats
+    picture.info.pop("transparency", None)  # so that alpha is dropped without a warning
+    if picture.mode == "I" and bits == 16:  # some formats give grey of 16 bits in this mode
         wide, format = np.asarray(picture), picture.format
         picture = Image.fromarray(wide.astype(np.uint16))
         picture.format = format
@@ -233,30 +241,34 @@ def open_picture(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
 
 
 def read_depth(file: File) -> int:
-    """Return how many bits a picture has for each channel, from its header; 8 where it has none that can be read."""
+    """Return the number of bits of each channel from a picture's header, or 8 if the header can't be read."""
     try:
         content = file.read_bytes()
         return _find_depth(_open(io.BytesIO(content)), content)
-    except Exception:  # as above
+    except Exception:  # Pillow raises many kinds, as above
         return 8
 
 
 def is_dark(image: ByteArray) -> bool:
-    """Tell whether the upper 8 of 16 bits are as empty as where a camera's 12 bits or fewer were stored in 16."""
+    """Tell whether the upper 8 of 16 bits are nearly empty, as in a camera's picture of 12 bits or fewer stored in 16.
+
+    Args:
+        image: the upper 8 bits, ``(H, W, 3)``.
+    """
     return bool(image.max() < 16)
 
 
 def picture_format(path: Path) -> str | None:
-    """Return the format of a file that is a picture, whatever it is called; None for another one."""
+    """Return the format of a picture file with any name, or None if the file is not a picture."""
     try:
         with path.open("rb") as file:
             return _open(file).format
-    except Exception:  # as above; what it is instead is for others to say
+    except Exception:  # Pillow raises many kinds, as above; the caller finds out what the file is instead
         return None
 
 
 def _open(file: IO[bytes]) -> Image.Image:
-    """Read the header of a picture. Pillow's own limit of pixels is off meanwhile: `max_pixels` takes its place."""
+    """Read the header of a picture. Pillow's own limit of pixels is off meanwhile, because `max_pixels` replaces it."""
     formats = picture_formats()
     with _LIMIT_LOCK:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
@@ -267,7 +279,7 @@ def _open(file: IO[bytes]) -> Image.Image:
 
 
 def _find_depth(picture: Image.Image, content: bytes) -> int:
-    """Return the bits of each channel in the file, before Pillow scales them."""
+    """Return the number of bits of each channel in the file, before Pillow scales values."""
     if picture.format == "PNG":
         return content[_PNG_DEPTH]
     if picture.format == "TIFF":
@@ -278,7 +290,10 @@ def _find_depth(picture: Image.Image, content: bytes) -> int:
 
 
 def _keeps_values(picture: Image.Image) -> bool:
-    """Tell whether Pillow gives grey as it is written: not so where white is 0, or where it scales to its own range."""
+    """Tell whether Pillow gives grey values as they are written in the file.
+
+    It does not if the file stores white as 0, or if Pillow scales values to its own range.
+    """
     if picture.format == "TIFF":
         return picture.tag_v2.get(_PHOTOMETRIC) != 0  # type: ignore[attr-defined]
     if picture.format == "PPM":
@@ -287,7 +302,7 @@ def _keeps_values(picture: Image.Image) -> bool:
 
 
 def _map_array(file: File, dimensions: int) -> ByteArray:
-    """An array of bytes that stays on disk until its parts are used."""
+    """Open a packed array of bytes. It stays on disk until its parts are used."""
     try:
         if not isinstance(file, Path):
             raise ValueError("packed images are read from a folder, not from an archive")

@@ -1,4 +1,4 @@
-"""How often each class occurs, and what follows from it: loss weights and which images to show more often."""
+"""Statistics of classes. They give weights for a loss, and the images to show more often."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ Counts = npt.NDArray[np.int64]
 
 
 def count_classes(dataset: SegmentationDataset, index: int) -> Counts:
-    """Pixels of each class in a sample, and behind them the void ones, ``(K + 1,)``."""
+    """Count the pixels of each class in a sample, ``(K + 1,)``. The last count is that of void pixels."""
     pair = dataset.pairs[index]
     mask = dataset.encode(pair.label, dataset.read_ids(pair.label))
     counts = np.bincount(mask.ravel(), minlength=IGNORE_INDEX + 1)
@@ -27,12 +27,12 @@ def count_classes(dataset: SegmentationDataset, index: int) -> Counts:
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """Pixels of each class in each image of a split.
+    """The number of pixels of each class in each image of a split.
 
     Args:
-        class_names: K names.
-        names: N names of samples.
-        counts: int64 ``(N, K + 1)``; the last column is void.
+        class_names: the names of the K classes.
+        names: the names of the N samples.
+        counts: the numbers of pixels, int64 ``(N, K + 1)``. The last column is void.
 
     Example:
         >>> statistics = ClassStatistics(("road", "car"), ("a", "b"), np.array([[6, 2, 0], [6, 0, 2]]))
@@ -48,7 +48,7 @@ class ClassStatistics:
 
     @property
     def pixels(self) -> Counts:
-        """Of each class, ``(K,)``."""
+        """Return the number of pixels of each class, ``(K,)``."""
         return np.asarray(self._classes.sum(axis=0))
 
     @property
@@ -57,20 +57,20 @@ class ClassStatistics:
 
     @property
     def frequencies(self) -> npt.NDArray[np.float64]:
-        """The share of each class in the pixels that are not void, ``(K,)``."""
+        """Return the share of each class in the pixels that are not void, ``(K,)``."""
         return self.pixels / max(1, self.pixels.sum())
 
     @property
     def presence(self) -> npt.NDArray[np.float64]:
-        """The share of the images that each class occurs in, ``(K,)``."""
+        """Return the share of images that hold each class, ``(K,)``."""
         return (self._classes > 0).mean(axis=0)
 
     @property
     def median_frequency_weights(self) -> npt.NDArray[np.float64]:
-        """Loss weights: the median frequency over each class's own, ``(K,)``; 0 for a class that never occurs.
+        """Return weights for a loss, ``(K,)``: the median frequency divided by each class's own frequency.
 
-        Eigen and Fergus 2015, arXiv 1411.4734, section 6.3.2: a class's frequency is its share of all pixels, void ones
-        too, of those images that it occurs in.
+        The weight is 0 for a class that never occurs. Eigen and Fergus 2015, arXiv 1411.4734, section 6.3.2: a class's
+        frequency is its share of all pixels, void ones too, in the images that hold the class.
         """
         where_present = ((self._classes > 0) * self.counts.sum(axis=1, keepdims=True)).sum(axis=0)
         occurs = where_present > 0
@@ -81,17 +81,20 @@ class ClassStatistics:
         return weights
 
     def repeats(self, threshold: float) -> npt.NDArray[np.float64]:
-        """How often to show each image in a pass, ``(N,)``, at least once: more often if it holds a rare class.
+        """Return how often to show each image in a pass, ``(N,)``: at least once, and more often for rare classes.
 
-        Gupta et al. 2019, "LVIS", arXiv 1908.03195, appendix B.2: an image is repeated as its rarest class is, and a
-        class that is in a share f of the images max(1, sqrt(threshold / f)) times.
+        Gupta et al. 2019, "LVIS", arXiv 1908.03195, appendix B.2: a class in a share f of the images has the factor
+        max(1, sqrt(threshold / f)). An image is repeated by the factor of its rarest class.
+
+        Args:
+            threshold: the share of images below which a class counts as rare.
         """
         presence = np.where(self.presence > 0, self.presence, 1)
         factors = np.maximum(1, np.sqrt(threshold / presence))
         return np.where(self._classes > 0, factors, 1).max(axis=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as primitives: what each class has, and the pixels of each class in each image (K is void)."""
+        """Return everything as primitives: figures of each class, and its pixels in each image. Class K is void."""
         per_class = {
             name: {"pixels": int(pixels), "frequency": float(share), "presence": float(images), "weight": float(weight)}
             for name, pixels, share, images, weight in zip(
@@ -108,7 +111,7 @@ class ClassStatistics:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ClassStatistics":
-        """The inverse of `to_dict`."""
+        """Make the statistics from the result of `to_dict`."""
         counts = np.zeros((len(values["images"]), len(values["classes"]) + 1), np.int64)
         for row, pixels in zip(counts, values["images"].values(), strict=True):
             for train_id, count in pixels.items():
@@ -117,10 +120,10 @@ class ClassStatistics:
 
 
 def read_statistics(path: str | Path) -> ClassStatistics:
-    """Read what ``python -m segrnn.prepare stats`` wrote.
+    """Read the statistics that ``python -m segrnn.prepare stats`` wrote.
 
     Raises:
-        DataError: the file is missing, or is not such a file.
+        DataError: the file is missing, or holds no such statistics.
     """
     try:
         return ClassStatistics.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
@@ -131,10 +134,10 @@ def read_statistics(path: str | Path) -> ClassStatistics:
 
 
 def read_statistics_of(dataset: SegmentationDataset, path: str | Path) -> ClassStatistics:
-    """Read what ``python -m segrnn.prepare stats`` wrote about a dataset.
+    """Read the statistics that ``python -m segrnn.prepare stats`` wrote about a dataset.
 
     Raises:
-        DataError: the file is missing, is not such a file, or is about other classes or images.
+        DataError: the file is missing, holds no such statistics, or is about other classes or images.
     """
     statistics = read_statistics(path)
     _require_same("classes", statistics.class_names, dataset.labels.class_names, path)
@@ -152,10 +155,10 @@ def _require_same(what: str, found: tuple[str, ...], wanted: tuple[str, ...], pa
 
 
 def read_weights(path: str | None) -> list[float]:
-    """The median-frequency weights of what ``python -m segrnn.prepare stats`` wrote, for a loss.
+    """Read median-frequency weights for a loss from the file that ``python -m segrnn.prepare stats`` wrote.
 
     Raises:
-        DataError: the file is missing, or is not such a file.
+        DataError: the file is missing, or holds no such statistics.
         ConfigError: no file is given.
     """
     if not path:

@@ -1,4 +1,4 @@
-"""Files of a dataset: in folders, or straight in the zip archives that it is published as."""
+"""Files of a dataset, in folders or directly in the zip archives in which it is published."""
 
 import os
 import stat
@@ -12,16 +12,16 @@ from segrnn.errors import DataError
 from segrnn.paths import safe_path
 
 _LARGEST_MEMBER = 2**30
-"""Bytes: no image or label comes near it; what claims more is a bomb."""
+"""The most bytes of a file in an archive. No image or label comes near; a file that claims more is a zip bomb."""
 
 
 @dataclass(frozen=True, order=True)
 class Member:
-    """A file inside a zip archive, read as a `Path` is.
+    """A file inside a zip archive. It is read in the same way as a `Path`.
 
     Args:
         archive: the zip file.
-        inner: the file's path in it, as `safe_path` understands its name.
+        inner: the file's path in the archive, made safe by `safe_path`.
     """
 
     archive: Path
@@ -29,22 +29,22 @@ class Member:
 
     @property
     def name(self) -> str:
-        """The last part of the path."""
+        """Return the last part of the path."""
         return PurePosixPath(self.inner).name
 
     @property
     def stem(self) -> str:
-        """The name without its suffix."""
+        """Return the name without its suffix."""
         return PurePosixPath(self.inner).stem
 
     @property
     def suffix(self) -> str:
-        """The suffix, with its dot."""
+        """Return the suffix with its dot."""
         return PurePosixPath(self.inner).suffix
 
     @property
     def size(self) -> int:
-        """Bytes that the file holds."""
+        """Return the number of bytes that the file holds."""
         state = _state(self.archive)
         return _opened(self.archive, state, os.getpid()).getinfo(_members(self.archive, state)[self.inner]).file_size
 
@@ -68,7 +68,7 @@ class Member:
             raise FileNotFoundError(str(self)) from None
         except (DataError, FileNotFoundError):
             raise
-        except Exception as error:  # damaged or encrypted: BadZipFile, RuntimeError, OSError, and each packer's own
+        except Exception as error:  # damaged or encrypted: BadZipFile, RuntimeError, OSError, and the decoders' own
             raise DataError(f"{self} can't be read: {error}. Fetch the archive again, or extract it") from error
 
     def __str__(self) -> str:
@@ -76,18 +76,18 @@ class Member:
 
 
 File = Path | Member
-"""What datasets read: it has ``name``, ``stem``, ``suffix`` and ``read_bytes()``, and prints as its place."""
+"""A file that datasets read. It has ``name``, ``stem``, ``suffix`` and ``read_bytes()``, and prints as its path."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder of a tree holds.
+    """The contents of a folder of a tree.
 
     Args:
-        files: by their path from the folder.
-        hidden: the paths that are passed over because a system or an editor keeps its own things there. A hidden
-            folder counts once, whatever it holds.
-        renamed: the paths of the members of archives whose names had to be changed, and those names.
+        files: the files, by their paths from the folder.
+        hidden: the paths that are skipped because a system or an editor keeps its own files there. A hidden folder
+            counts once.
+        renamed: for members of archives that had unsafe names: their original names, by the changed paths.
     """
 
     files: dict[str, File]
@@ -98,11 +98,12 @@ class Listing:
 class Tree:
     """The files below a dataset's root, in its folders and in the zip archives that lie in it.
 
-    Where a file is in both, the folder's is taken. Links to folders are followed, but not in circles.
+    If a file is in a folder and in an archive, the folder's file is used. Links to folders are followed, but not in
+    circles.
 
     Args:
         root: a folder, or one zip archive.
-        wrappers: folders that the publishers put around everything; they may be there or not.
+        wrappers: folders that the publishers put around the whole dataset. They may be missing.
         archives: whether zip archives that lie in the root are read as if they were extracted.
 
     Raises:
@@ -122,7 +123,7 @@ class Tree:
             raise DataError(f"{self.root} {reason}")
 
     def files(self, folder: str = "") -> dict[str, File]:
-        """Return all files below a folder, by their path from there.
+        """Return all files below a folder, by their paths from there.
 
         Raises:
             DataError: an archive is damaged.
@@ -131,7 +132,7 @@ class Tree:
         return self.listing(folder).files
 
     def listing(self, folder: str = "") -> Listing:
-        """Return all files below a folder, and what is passed over or read under another name.
+        """Return all files below a folder, with the paths that are skipped and the names that are changed.
 
         Raises:
             DataError: an archive is damaged.
@@ -165,7 +166,7 @@ class Tree:
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, Path | None]]:
-    """Yield the files below a folder by their path from there; None stands for what is hidden."""
+    """Yield the files below a folder, by their paths from there. None stands for a hidden file or folder."""
     yield from _walk_on(folder, "", [folder.resolve()])
 
 
@@ -182,14 +183,14 @@ def _walk_on(folder: Path, prefix: str, above: list[Path]) -> Iterator[tuple[str
             yield name, None
         elif path.is_dir() if link else entry.is_dir():
             place = path.resolve() if link else here / entry.name
-            if place not in above and not here.is_relative_to(place):  # else a link upwards, or into a circle of links
+            if place not in above and not here.is_relative_to(place):  # skip links upwards and circles of links
                 yield from _walk_on(path, f"{name}/", [*above, place])
         elif (path.is_file() or not path.exists()) if link else entry.is_file():
             yield name, path  # a link that leads nowhere is a file that can't be read
 
 
 def _hidden_part(name: str) -> str:
-    """Return the path up to its first hidden part; empty if it has none."""
+    """Return the path up to its first hidden part, or an empty text if it has none."""
     parts = PurePosixPath(name).parts
     first = next((i for i, part in enumerate(parts, 1) if _is_hidden(part)), 0)
     return "/".join(parts[:first])
@@ -203,14 +204,14 @@ _State = tuple[int, ...]
 
 
 def _state(archive: Path) -> _State:
-    """What tells an archive from an earlier one of the same name."""
+    """Return numbers that tell an archive from an earlier archive of the same name."""
     status = archive.stat()
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=32)
 def _members(archive: Path, state: _State) -> dict[str, str]:
-    """The files in an archive, by their safe paths, with their own names; read again when the archive has changed."""
+    """Return the names of the files in an archive, by their safe paths. A changed archive is read again."""
     try:
         with zipfile.ZipFile(archive) as opened:
             names = [name for name in opened.namelist() if not name.endswith(("/", "\\"))]
@@ -232,5 +233,5 @@ def _members(archive: Path, state: _State) -> dict[str, str]:
 
 @lru_cache(maxsize=32)
 def _opened(archive: Path, state: _State, process: int) -> zipfile.ZipFile:
-    """A handle of this process's own: a forked one would share its place in the file with its parent's."""
+    """Open an archive for this process only: a forked handle would share its place in the file with the parent's."""
     return zipfile.ZipFile(archive)

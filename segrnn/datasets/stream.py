@@ -1,4 +1,4 @@
-"""Reading a dataset: as an endless stream for training, or each image once."""
+"""Reading a dataset, as an endless stream for training or each image once."""
 
 import itertools
 import os
@@ -17,17 +17,18 @@ from segrnn.datasets.transforms import Augmentation
 
 
 class EndlessSampler(Sampler[tuple[int, int]]):
-    """Passes over a dataset without end, each in an order of its own, as pairs of (counter, index).
+    """Gives endless passes over a dataset as pairs of (counter, index). Each pass has an order of its own.
 
-    The counter numbers the samples of the whole run over all processes; process r of n draws every n-th, from r.
+    The counter numbers the samples of the whole run over all processes. Process r of n draws every n-th sample,
+    beginning with sample r.
 
     Args:
-        length: of the dataset.
-        seed: of the whole run.
-        rank: this process.
-        world_size: how many processes train together.
+        length: the number of samples in the dataset.
+        seed: the seed of the whole run.
+        rank: the number of this process.
+        world_size: the number of processes that train together.
         repeats: how often each sample is shown in a pass, ``(length,)``, on average; once by default.
-        start: how many samples the run has drawn already, over all processes.
+        start: the number of samples that the run has drawn already, over all processes.
 
     Example:
         >>> import itertools
@@ -57,13 +58,16 @@ class EndlessSampler(Sampler[tuple[int, int]]):
         for epoch in itertools.count():
             rng = np.random.default_rng([self.seed, epoch])
             indices = np.arange(self.length)
-            if self.repeats is not None:  # 1.3 times: once, and once more in three of ten passes
+            if self.repeats is not None:  # 1.3 means: once, and once more in three of ten passes
                 indices = indices.repeat(np.floor(self.repeats + rng.random(self.length)).astype(np.int64))
             yield from rng.permutation(indices).tolist()
 
 
 class Augmented(Dataset[tuple[Tensor, Tensor]]):
-    """A dataset behind an augmentation, indexed by the pairs of an `EndlessSampler`."""
+    """A dataset whose samples are augmented. It is indexed by the pairs of an `EndlessSampler`.
+
+    Its samples are images ``(3, h, w)`` and train ids ``(h, w)``.
+    """
 
     def __init__(self, dataset: SegmentationDataset, augmentation: Augmentation) -> None:
         self.dataset = dataset
@@ -78,13 +82,13 @@ class Augmented(Dataset[tuple[Tensor, Tensor]]):
 def sample_loader(
     dataset: SegmentationDataset, batch_size: int, workers: int, indices: Iterable[int] | None = None
 ) -> DataLoader[Sample]:
-    """Samples in lists of up to `batch_size`, as they are: their sizes may differ.
+    """Make a loader that gives samples in lists of up to `batch_size`. Their sizes may differ.
 
     Args:
-        dataset: what to read.
-        batch_size: how many are read at a time.
-        workers: loading processes; 0 reads in this one.
-        indices: which, in which order; all by default.
+        dataset: the dataset to read.
+        batch_size: the number of samples that are read at a time.
+        workers: the number of loading processes; 0 reads in this process.
+        indices: the indices of the samples to read, in order; all samples by default.
     """
     chosen = range(len(dataset)) if indices is None else list(indices)
     return DataLoader(
@@ -93,11 +97,11 @@ def sample_loader(
 
 
 def start_loading(worker: int) -> None:
-    """Take one thread in a loading process, and leave signals to the process that it loads for.
+    """Use one thread in a loading process, and leave signals to the process that it loads for.
 
-    OpenCV, which augments, would start a thread per core in each of them. What is sent to all processes of a run is
-    answered by the one that they load for: a loader that died of it would take that process with it, before it has
-    saved anything. They still end when it ends them, or is gone.
+    OpenCV does the augmentation, and would start a thread per core in each loading process. If a signal is sent to all
+    processes of a run, only the process that they load for reacts. A loading process that died of the signal would end
+    that process too, before it has saved anything. Loading processes still end when that process ends them, or is gone.
     """
     cv2.setNumThreads(1)  # torch's data loader does the same for torch
     if not hasattr(signal, "sigwaitinfo"):  # macOS and Windows can't tell who has sent a signal
@@ -105,7 +109,7 @@ def start_loading(worker: int) -> None:
         return
     for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # a handler could not tell who has sent it
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])  # a handler could not tell who has sent the signal
     Thread(target=_await_end, daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""What happens to pixels between the file and the network. The only place that knows albumentations."""
+"""The processing of pixels between the file and the network. Only this module uses albumentations."""
 
 import math
 import os
@@ -15,19 +15,19 @@ from segrnn.datasets.crops import draw_window
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.space import ByteArray, is_whole
 
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # or importing it asks the network for newer versions
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # otherwise its import looks for newer versions on the internet
 import albumentations as A
 
 
 def base_factor(image: ByteArray, base_size: Sequence[int] | None) -> float:
-    """The greatest factor at which an image fits into a base size; 1 where there is none.
+    """Return the greatest factor at which an image fits into a base size, or 1 if there is no base size.
 
-    As mmsegmentation's ``keep_ratio``: the short side becomes `base_size`'s first, unless the long one would then
-    exceed its second.
+    This is mmsegmentation's ``keep_ratio``: the image's short side becomes that of `base_size`, unless the long side
+    would then be longer than that of `base_size`.
 
     Args:
-        image: ``(H, W, 3)``.
-        base_size: short and long side.
+        image: the image, ``(H, W, 3)``.
+        base_size: the short and the long side.
 
     Example:
         >>> base_factor(np.zeros((100, 300, 3), np.uint8), (50, 200)), base_factor(np.zeros((100, 800, 3)), (50, 200))
@@ -40,21 +40,21 @@ def base_factor(image: ByteArray, base_size: Sequence[int] | None) -> float:
 
 
 _CHANNELS, _LARGEST_SCALE, _LARGEST_SIDE = 3, 64, 2**16
-"""What an image is brought to must fit into the memory, whatever a file says."""
+"""The number of channels, and the largest scale and side that a file may ask for: the result must fit into memory."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What every image goes through, in training, evaluation and prediction alike.
+    """The processing that every image goes through, in training, evaluation and prediction alike.
 
     Args:
-        mean: per channel, for values in 0..1.
-        std: per channel, for values in 0..1.
-        scale: the size at which the network sees an image, relative to the base size, or else to the file's.
-        base_size: the short and the long side that `base_factor` brings every image within.
+        mean: the mean of each channel, for values in 0..1.
+        std: the standard deviation of each channel, for values in 0..1.
+        scale: the size at which the network sees an image, relative to the base size, or else to the file's size.
+        base_size: the short and the long side of the base size. `base_factor` scales every image to fit into it.
 
     Raises:
-        ValueError: a number that no image can be brought to.
+        ValueError: a number is out of range.
 
     Example:
         >>> Preprocessing((0.5,) * 3, (0.5,) * 3, scale=0.5)(np.zeros((6, 8, 3), np.uint8)).shape
@@ -85,58 +85,59 @@ class Preprocessing:
         return self.resize(image, self.factor(image))
 
     def factor(self, image: ByteArray) -> float:
-        """The size at which the network sees an image, relative to the image's own."""
+        """Return the size at which the network sees an image ``(H, W, 3)``, relative to the image's own size."""
         return self.scale * base_factor(image, self.base_size)
 
     def resize(self, image: ByteArray, factor: float) -> Tensor:
-        """The network's input ``(3, H', W')`` for an image, or a part of one, at another size."""
+        """Return the network's input ``(3, H', W')`` for an image, or for a part of one, at another size."""
         return self.normalize(self.pixels(image, factor))
 
     def pixels(self, image: ByteArray, factor: float) -> Tensor:
-        """The image as bytes ``(3, H', W')`` at another size."""
+        """Return an image as bytes ``(3, H', W')`` at another size."""
         height, width = (max(1, round(side * factor)) for side in image.shape[:2])
         return to_tensor(A.Resize(height, width, area_for_downscale="image")(image=image)["image"])
 
     def normalize(self, pixels: Tensor) -> Tensor:
-        """Bytes ``(..., 3, H, W)`` to float32 of mean 0 and deviation 1, on the device where they are."""
+        """Turn bytes ``(..., 3, H, W)`` into float32 of mean 0 and deviation 1, on the same device."""
         mean, std = (255 * torch.tensor(c, device=pixels.device)[:, None, None] for c in (self.mean, self.std))
         return (pixels - mean) / std
 
     def denormalize(self, values: Tensor) -> Tensor:
-        """Bring what `normalize` has made back to the nearest bytes, ``(..., 3, H, W)``."""
+        """Turn normalised values ``(..., 3, H, W)`` back into the nearest bytes."""
         mean, std = (torch.tensor(numbers).view(3, 1, 1).to(values) for numbers in (self.mean, self.std))
         return ((values * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
 
     def to_dict(self) -> dict[str, Any]:
-        """Primitives, for a checkpoint."""
+        """Return primitives for a checkpoint."""
         base_size = None if self.base_size is None else list(self.base_size)
         return {**asdict(self), "mean": list(self.mean), "std": list(self.std), "base_size": base_size}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Preprocessing":
-        """The inverse of `to_dict`."""
-        base_size = values.get("base_size")  # checkpoints have it since there is one
+        """Make the preprocessing from the result of `to_dict`."""
+        base_size = values.get("base_size")  # older checkpoints have no base size
         return cls(tuple(values["mean"]), tuple(values["std"]), values["scale"], base_size and tuple(base_size))
 
 
 class Augmentation:
-    """Random scale, crop, flip and colour for training.
+    """Draws a random scale, crop, flip and change of colour for training.
 
-    What is drawn is a pure function of the seed and the sample's counter, so that it does not depend on the number of
-    loading processes. Pixels that a crop lacks are void. The crop is cut out first and then brought to its scale: what
-    a crop costs depends on its own size, not on the image's.
+    The random values depend only on the seed and the sample's counter, not on the number of loading processes. Pixels
+    of a crop outside the image are void. The crop is cut out first and scaled afterwards. So its cost depends on its
+    own size, not on the size of the image.
 
     Args:
         crop: height and width of the result.
-        scale: least and greatest factor from the base size, or else from the file's.
-        max_class_share: of a crop's valid pixels that one class may cover before another crop is drawn; 1 takes all.
-        flip: probability of a horizontal flip.
-        color: strength of brightness, contrast and saturation changes, 0 to 1; hue changes by a tenth of it.
-        seed: of the whole run.
-        base_size: the short and the long side that `base_factor` brings every image within.
+        scale: the least and the greatest factor from the base size, or else from the file's size.
+        max_class_share: the share of a crop's valid pixels that one class may cover. Above it, another crop is drawn; 1
+            takes every crop.
+        flip: the probability of a horizontal flip.
+        color: the strength of changes in brightness, contrast and saturation, 0 to 1. Hue changes by a tenth of it.
+        seed: the seed of the whole run.
+        base_size: the short and the long side of the base size. `base_factor` scales every image to fit into it.
 
     Raises:
-        ValueError: scales or sides that are not above 0, or not the lesser first.
+        ValueError: a scale or a side is not above 0, or the greater one comes first.
     """
 
     def __init__(
@@ -157,7 +158,7 @@ class Augmentation:
         self.crop, self.scale, self.max_class_share, self.seed = crop, scale, max_class_share, seed
         self.base_size = base_size
         height, width = crop
-        # to average over areas is slow, and worth it only where linear interpolation would skip pixels
+        # averaging over areas is slow, and useful only if linear interpolation would skip pixels
         steps: list[A.BasicTransform] = [
             A.Resize(height, width, area_for_downscale="image" if base_size or low < 0.5 else None),
             A.HorizontalFlip(p=flip),
@@ -172,12 +173,12 @@ class Augmentation:
         base = base_factor(image, self.base_size)
         scale = [base * factor for factor in self.scale]
         window = draw_window(mask, self.crop, scale, self.max_class_share, rng)
-        # one generator for the whole pipeline: a seed would start every step with the same stream
+        # one generator for the whole pipeline: with a seed, every step would start with the same random numbers
         self.pipeline.set_random_state(rng, random.Random(self.seed * 10**9 + counter))
         out = self.pipeline(image=window.cut(image, 0), mask=window.cut(mask, IGNORE_INDEX))
         return to_tensor(out["image"]), torch.from_numpy(out["mask"].copy())
 
 
 def to_tensor(image: ByteArray) -> Tensor:
-    """``(H, W, C)`` to ``(C, H, W)``, contiguous."""
+    """Turn an image ``(H, W, C)`` into a contiguous tensor ``(C, H, W)``."""
     return torch.from_numpy(image.transpose(2, 0, 1).copy())

@@ -1,4 +1,4 @@
-"""What a person looks at: tables, pictures and pages."""
+"""Reports for people: tables, pictures and pages."""
 
 from segrnn.reports.costs import draw_receptive_fields, print_costs, write_costs
 from segrnn.reports.gallery import Example, Gallery, spread

@@ -1,4 +1,4 @@
-"""What contexts cost and see, as tables and pictures."""
+"""The costs and receptive fields of contexts, as tables and pictures."""
 
 import csv
 import dataclasses
@@ -24,7 +24,7 @@ _LEGEND = (
 
 
 def print_costs(costs: Sequence[Cost], title: str) -> None:
-    """A table in the terminal for each size of the map."""
+    """Print a table of costs for each size of the map."""
     console = PlainConsole()
     console.print(title)
     for size in dict.fromkeys(map(_size, costs)):
@@ -39,14 +39,20 @@ def print_costs(costs: Sequence[Cost], title: str) -> None:
 
 
 def write_costs(costs: Sequence[Cost], title: str, folder: Path) -> None:
-    """Write ``costs.csv``, ``costs.md`` and ``costs.png``."""
+    """Write costs to ``costs.csv``, ``costs.md`` and ``costs.png``."""
     write_atomically(folder / "costs.csv", lambda path: _write_csv(costs, path))
     write_text(folder / "costs.md", _markdown(costs, title))
     _draw_costs(costs, title, folder / "costs.png")
 
 
 def draw_receptive_fields(fields: Mapping[str, Tensor], title: str, path: Path) -> None:
-    """One panel for each context's ``(H, W)``: what the centre of its output depends on, on a logarithmic scale."""
+    """Draw the receptive field of each context as a panel, on a logarithmic scale.
+
+    Args:
+        fields: how much the centre of a context's output depends on each position, ``(H, W)``, by the context's name.
+        title: the title of the picture.
+        path: the file of the picture.
+    """
     columns = 4
     rows = -(-len(fields) // columns)
     height, width = next(iter(fields.values())).shape

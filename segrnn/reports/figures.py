@@ -1,4 +1,4 @@
-"""Pictures drawn by matplotlib. What goes wrong in one is told, and ends nothing."""
+"""Pictures drawn by matplotlib. An error in one is reported, and does not end the command."""
 
 import warnings
 from collections.abc import Iterator
@@ -16,20 +16,20 @@ from segrnn.text import tell
 
 @contextmanager
 def picture(path: Path, size: tuple[float, float], dpi: int = 100) -> Iterator[Figure]:
-    """Give a figure to draw on, which becomes a PNG at the end. Its text is text: a ``$`` begins no formula.
+    """Give a figure to draw on, and write it as a PNG at the end. A ``$`` in its text does not begin a formula.
 
-    Whatever goes wrong while it is drawn is told in one line.
+    If drawing fails, the error is printed in one line.
 
     Args:
-        path: of the picture.
+        path: the file of the picture.
         size: width and height in inches.
-        dpi: pixels of an inch.
+        dpi: pixels per inch.
 
     Raises:
         OutputError: the file can't be written.
     """
     with matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}), warnings.catch_warnings():
-        # a character that the font lacks is a box in the picture
+        # a character that is missing in the font becomes a box in the picture
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         try:
             figure = Figure(figsize=size, layout="constrained")
@@ -38,5 +38,5 @@ def picture(path: Path, size: tuple[float, float], dpi: int = 100) -> Iterator[F
             write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=dpi))
         except SegrnnError:
             raise
-        except Exception as error:  # matplotlib and its fonts raise anything
+        except Exception as error:  # matplotlib and its fonts raise many kinds of errors
             tell(f"{path} can't be drawn: {type(error).__name__}: {error}")

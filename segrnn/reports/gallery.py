@@ -1,4 +1,4 @@
-"""Examples of what a network does, kept while it is scored."""
+"""Examples of a network's masks, collected while it is scored."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from segrnn.labels.space import ByteArray
 
 @dataclass(frozen=True)
 class Example:
-    """An image ``(h, w, 3)`` with its masks of train ids ``(h, w)``, all uint8, made small enough to be kept.
+    """An image ``(h, w, 3)`` with its masks of train ids ``(h, w)``, all uint8 and scaled down to save memory.
 
     Args:
-        name: of the sample.
+        name: the name of the sample.
         image: the picture.
-        truth: its label.
+        truth: the picture's label.
         prediction: the network's mask.
-        miou: of this image alone, at its label's own size; NaN where all of it is void.
+        miou: the mIoU of this image alone, at its label's own size; NaN if all of the label is void.
     """
 
     name: str
@@ -30,7 +30,10 @@ class Example:
 
     @classmethod
     def of(cls, sample: Sample, prediction: ByteArray, miou: float, longest: int) -> "Example":
-        """Of a sample and its mask ``(H, W)``; sides longer than `longest` are scaled down, masks by nearest pixel."""
+        """Make an example from a sample and its predicted mask ``(H, W)``.
+
+        If a side is longer than `longest`, image and masks are scaled down. Masks take the nearest pixel.
+        """
         height, width = prediction.shape
         scale = min(1, longest / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -40,17 +43,17 @@ class Example:
 
     @property
     def title(self) -> str:
-        """The name and how good the mask is."""
+        """Return the name and the mIoU of the mask."""
         return f"{self.name}, " + ("all void" if np.isnan(self.miou) else f"mIoU {100 * self.miou:.1f} %")
 
 
 class Gallery:
-    """Examples of one pass over a dataset: chosen images, the worst and the best ones.
+    """Collects examples of one pass over a dataset: the chosen images, the worst ones and the best ones.
 
     Args:
-        names: of the chosen images, in the order in which they are shown.
-        extremes: how many of the worst and of the best to keep, by the mIoU of each image.
-        longest: the longest side, in pixels, that is kept.
+        names: the names of the chosen images, in the order in which they are shown.
+        extremes: how many of the worst images to keep, and how many of the best, by the mIoU of each image.
+        longest: the longest side of an example, in pixels.
 
     Example:
         >>> gallery = Gallery(["b"], extremes=1, longest=8)
@@ -67,33 +70,39 @@ class Gallery:
         self._examples: dict[str, Example] = {}
 
     def wants(self, name: str, miou: float) -> bool:
-        """Whether the image is worth making an example of."""
+        """Return whether an image is a chosen one, or among the worst or the best so far."""
         return name in self.names or (miou, name) in self._extremes([*self._ranks(), (miou, name)])
 
     def add(self, sample: Sample, prediction: ByteArray, miou: float) -> None:
-        """Keep an image, and drop what is no longer among the extremes."""
+        """Keep an image, and drop images that are no longer among the extremes.
+
+        Args:
+            sample: the image and its label.
+            prediction: the network's mask, ``(H, W)``.
+            miou: the mIoU of this image alone.
+        """
         self._examples[sample.name] = Example.of(sample, prediction, miou, self.longest)
         self._drop()
 
     def merge(self, others: Iterable["Gallery"]) -> None:
-        """Take in what other processes have seen of the same pass."""
+        """Add the examples that other processes have collected in the same pass."""
         for other in others:
             self._examples |= other._examples
         self._drop()
 
     @property
     def chosen(self) -> list[Example]:
-        """The chosen images that came by."""
+        """Return the chosen images that were in the pass so far."""
         return [self._examples[name] for name in self.names if name in self._examples]
 
     @property
     def worst(self) -> list[Example]:
-        """The lowest mIoU first."""
+        """Return the images with the lowest mIoU, lowest first."""
         return [self._examples[name] for _, name in sorted(self._ranks())[: self.extremes]]
 
     @property
     def best(self) -> list[Example]:
-        """The highest mIoU first."""
+        """Return the images with the highest mIoU, highest first."""
         return [self._examples[name] for _, name in sorted(self._ranks(), reverse=True)[: self.extremes]]
 
     def _ranks(self) -> list[tuple[float, str]]:
@@ -109,7 +118,7 @@ class Gallery:
 
 
 def spread(names: Sequence[str], count: int) -> list[str]:
-    """Up to `count` of the names, evenly spread from the first to the last.
+    """Return up to `count` of the names, evenly spread from the first to the last.
 
     Example:
         >>> spread("abcdefg", 3)

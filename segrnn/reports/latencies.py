@@ -1,4 +1,4 @@
-"""Times and memory of inference, as a table."""
+"""Tables of the time and memory of inference."""
 
 import csv
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from segrnn.measure import Latency
 from segrnn.reports.terminal import PlainConsole
 
 Latencies = Mapping[tuple[str, tuple[int, int]], Latency]
-"""By runtime and by height and width of the image."""
+"""The latencies of inference, by the runtime and the image's height and width."""
 
 _COLUMNS = ("image", "runtime", "ms", "images/s", "against eager", "MiB")
 _LEGEND = (
@@ -22,7 +22,7 @@ _LEGEND = (
 
 
 def print_latencies(latencies: Latencies, title: str) -> None:
-    """A table in the terminal."""
+    """Print a table of latencies."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column in _COLUMNS:
         table.add_column(column, justify="left" if column in ("image", "runtime") else "right", no_wrap=True)
@@ -32,7 +32,7 @@ def print_latencies(latencies: Latencies, title: str) -> None:
 
 
 def write_latencies(latencies: Latencies, title: str, folder: Path) -> None:
-    """Write ``inference.csv``, with every single time, and ``inference.md``."""
+    """Write ``inference.csv``, which has every single time, and ``inference.md``."""
     rows = "\n".join(f"| {' | '.join(row)} |" for row in _rows(latencies))
     head = f"| {' | '.join(_COLUMNS)} |\n|---|---|{'---:|' * (len(_COLUMNS) - 2)}"
     text = f"{title}\n\n{head}\n{rows}\n\n{_LEGEND}\n"

@@ -1,4 +1,4 @@
-"""Which machine, versions and commit a figure belongs to."""
+"""Describing the machine, versions and commit that a figure was measured with."""
 
 import platform
 import subprocess
@@ -11,7 +11,7 @@ import segrnn
 
 
 def describe_machine(device: torch.device) -> str:
-    """Device, threads, versions, commit and date, in one line.
+    """Describe device, threads, versions, commit and date in one line.
 
     Example:
         >>> "torch" in describe_machine(torch.device("cpu"))
@@ -36,7 +36,10 @@ def _processor() -> str:
 
 
 def find_commit() -> str | None:
-    """The commit of the clone that the package is run from, ``-dirty`` if it was changed; None for a wheel."""
+    """Return the commit of the clone that the package is run from, or None for a wheel.
+
+    The commit ends in ``-dirty`` if files were changed.
+    """
     folder = Path(segrnn.__file__).parent
     try:
         describe = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--exclude=*"]

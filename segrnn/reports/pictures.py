@@ -15,17 +15,17 @@ from segrnn.reports.gallery import Example
 from segrnn.text import shorten
 
 _LEGEND = 40
-"""Classes that a legend has room for."""
+"""The most classes that a legend has room for."""
 
 _NAME, _TITLE = 24, 60
-"""Characters of a class and of an image that a picture has room for; ADE20K has long names."""
+"""The most characters that a picture shows of a class's name and of an image's title. ADE20K has long names."""
 
 OUTCOMES = {"right": (255, 255, 255), "wrong": (220, 30, 30), "void": (160, 160, 160)}
-"""What a pixel can be, and its colour in a picture of errors."""
+"""The possible outcomes of a pixel, and their colours in a picture of errors."""
 
 
 def draw_confusion(scores: Scores, path: Path) -> None:
-    """The confusion matrix as a picture: each row is a true class and sums to 100 %."""
+    """Draw the confusion matrix. Each row is a true class and sums to 100 %."""
     shares = 100 * scores.counts / np.maximum(scores.counts.sum(axis=1, keepdims=True), 1)
     classes = len(scores.class_names)
     side = 2.5 + min(0.45 * classes, 24)
@@ -39,7 +39,7 @@ def draw_confusion(scores: Scores, path: Path) -> None:
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         axes.set_title(f"mIoU {100 * scores.miou:.2f} %")
-        if classes <= 40:  # more cells than that can't be read
+        if classes <= 40:  # with more classes, numbers in the cells can't be read
             for (row, column), share in np.ndenumerate(shares):
                 if share >= 0.5:
                     shade = "white" if share > 60 else "black"
@@ -48,14 +48,14 @@ def draw_confusion(scores: Scores, path: Path) -> None:
 
 
 def draw_lr_range(factors: Sequence[float], losses: Sequence[float], path: Path) -> None:
-    """The loss at each step of a range test over what it multiplied the learning rates by, and a smooth curve.
+    """Draw the loss of each step of a range test over the factor of the learning rates, with a smooth curve.
 
     Args:
-        factors: of each step.
-        losses: of each step.
-        path: of the picture.
+        factors: the factor of the learning rates in each step.
+        losses: the loss of each step.
+        path: the file of the picture.
     """
-    weights = 0.9 ** np.arange(len(losses))[::-1]  # about ten steps; no bias at the start
+    weights = 0.9 ** np.arange(len(losses))[::-1]  # average over about ten steps, without a bias at the start
     smooth = [np.average(losses[: i + 1], weights=weights[len(losses) - i - 1 :]) for i in range(len(losses))]
     with picture(path, (7, 4)) as figure:
         axes = figure.add_subplot()
@@ -71,7 +71,7 @@ def draw_lr_range(factors: Sequence[float], losses: Sequence[float], path: Path)
 
 
 def draw_calibration(calibration: Calibration, path: Path) -> None:
-    """Accuracy against confidence, bin by bin, and how many pixels each bin has: the reliability diagram."""
+    """Draw the reliability diagram: accuracy over confidence for each bin, and the bin's share of pixels."""
     edges = np.linspace(0, 1, calibration.bins + 1)
     with picture(path, (5, 6)) as figure:
         curve, share = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -85,7 +85,7 @@ def draw_calibration(calibration: Calibration, path: Path) -> None:
 
 
 def write_panels(examples: Sequence[Example], labels: LabelSpace, path: Path) -> None:
-    """A page with image, truth, prediction and errors of each example, and a legend."""
+    """Draw a picture with image, truth, prediction and errors of each example, and a legend."""
     ratios = [len(example.image) / example.image.shape[1] for example in examples]
     with picture(path, (14, 3.5 * sum(ratios) + 1)) as figure:
         axes = figure.subplots(len(examples), 4, squeeze=False, height_ratios=ratios)
@@ -104,12 +104,12 @@ def write_panels(examples: Sequence[Example], labels: LabelSpace, path: Path) ->
 
 
 def errors(mask: ByteArray, truth: ByteArray) -> ByteArray:
-    """Right pixels white, wrong ones red, void grey: ``(H, W) -> (H, W, 3)``."""
+    """Return a picture of errors: right pixels white, wrong ones red, void ones grey, ``(H, W) -> (H, W, 3)``."""
     return np.array(list(OUTCOMES.values()), np.uint8)[outcomes(mask, truth)]
 
 
 def outcomes(mask: ByteArray, truth: ByteArray) -> ByteArray:
-    """The place of each pixel in `OUTCOMES`, shape kept."""
+    """Return the outcome of each pixel as an index into `OUTCOMES`, ``(H, W) -> (H, W)``."""
     return np.where(truth == IGNORE_INDEX, 2, mask != truth).astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""An evaluation as one page: a file that a browser shows without a network."""
+"""A page that shows a whole evaluation. It is one file, which a browser shows without an internet connection."""
 
 import json
 from base64 import b64encode
@@ -22,28 +22,28 @@ from segrnn.reports.gallery import Example, Gallery
 from segrnn.reports.pictures import OUTCOMES, outcomes
 
 _MOST_BYTES = 15_000_000
-"""Of the page: most mail servers still take it."""
+"""The most bytes of the page. Most mail servers accept a file of this size."""
 
 _MOST_EXAMPLES = 200
-"""In the page: with more, each would have to be small."""
+"""The most examples in the page. With more examples, each would have to be very small."""
 
 _CONFUSIONS = 20
-"""The most frequent ones, in a table."""
+"""The number of confusions in the page's table. They are the most frequent ones."""
 
 _PLACE = "{{report}}"
-"""Where the template wants the JSON."""
+"""The text in the template that is replaced by the JSON."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the page says.
+    """The content of the page.
 
     Args:
-        title: what was scored.
-        figures: scores by name, as fractions; NaN where one can't be said.
-        facts: by name, where the scores come from.
-        scores: of the classes.
-        labels: their colours.
+        title: the images that were scored.
+        figures: scores by name, as fractions; NaN if a score is not defined.
+        facts: facts about the origin of the scores, by name.
+        scores: the scores of the classes.
+        labels: the classes with their colours.
         gallery: the images to show.
     """
 
@@ -56,12 +56,12 @@ class Report:
 
 
 def write_report(report: Report, path: Path, most_bytes: int = _MOST_BYTES) -> None:
-    """Write a page with tables, the confusion matrix and images under a slider; it loads nothing from elsewhere.
+    """Write a page with tables, the confusion matrix and images under a slider. It loads nothing from elsewhere.
 
     Args:
-        report: what it says.
-        path: of the HTML file.
-        most_bytes: of the file; pictures are made smaller until it has no more.
+        report: the content of the page.
+        path: the HTML file.
+        most_bytes: the most bytes of the file. Pictures are made smaller until the file fits.
     """
     page = _render(report, most_bytes)
     write_atomically(path, lambda temporary: temporary.write_bytes(page))
@@ -70,7 +70,7 @@ def write_report(report: Report, path: Path, most_bytes: int = _MOST_BYTES) -> N
 def _render(report: Report, most_bytes: int) -> bytes:
     gallery = report.gallery
     parts = {"Worst images": gallery.worst, "Best images": gallery.best, "Chosen images": gallery.chosen}
-    # an image can be in several parts, and is held once
+    # an image can be in several parts, but is stored once
     examples = list({example.name: example for part in parts.values() for example in part}.values())[:_MOST_EXAMPLES]
     places = {example.name: place for place, example in enumerate(examples)}
     document = {
@@ -86,17 +86,17 @@ def _render(report: Report, most_bytes: int) -> bytes:
         page = _fill({**document, "examples": [_describe_example(each, report.labels, longest) for each in examples]})
         if len(page) <= most_bytes or longest == 1:
             return page
-        longest = max(1, int(longest * min(0.9, (most_bytes / len(page)) ** 0.5)))  # bytes go with the area
+        longest = max(1, int(longest * min(0.9, (most_bytes / len(page)) ** 0.5)))  # bytes grow with the area
 
 
 def _fill(document: Mapping[str, Any]) -> bytes:
-    """The template with a document in it. No name can end the script that holds it, as it has no ``<``."""
+    """Fill the template with a document. Its ``<`` are escaped, so that no name can end the script that holds it."""
     template = resources.files("segrnn.reports").joinpath("report.html").read_text(encoding="utf-8")
     return template.replace(_PLACE, json.dumps(document, allow_nan=False).replace("<", "\\u003c")).encode()
 
 
 def _describe(report: Report) -> dict[str, Any]:
-    """All but the images, as primitives."""
+    """Return the report without its images, as primitives."""
     scores = report.scores
     columns = (report.labels.classes, scores.iou, scores.accuracy, scores.support)
     return {
@@ -120,7 +120,7 @@ def _describe(report: Report) -> dict[str, Any]:
 
 
 def _describe_example(example: Example, labels: LabelSpace, longest: int) -> dict[str, Any]:
-    """An example as primitives, its pictures as URIs."""
+    """Return an example as primitives, with its pictures as URIs."""
     sample = Sample(example.image, example.truth, example.name)
     small = Example.of(sample, example.prediction, example.miou, longest)
     height, width = small.truth.shape
@@ -141,7 +141,7 @@ def _describe_example(example: Example, labels: LabelSpace, longest: int) -> dic
 
 
 def _mask(mask: ByteArray, labels: LabelSpace) -> str:
-    """In the palette of the dataset; void is the colour behind the last class, black."""
+    """Encode a mask in the palette of the dataset. Void is black, the colour after that of the last class."""
     classes = labels.num_classes
     return _png(np.minimum(mask, classes).astype(np.uint8), labels.palette[: classes + 1])
 

@@ -1,4 +1,4 @@
-"""What a score depends on beside the configuration."""
+"""Facts that a score depends on, beside the configuration."""
 
 from collections.abc import Sequence
 from importlib import metadata
@@ -26,12 +26,13 @@ _LIBRARIES = (
 def gather_metadata(
     segmenter: Segmenter, crop: Sequence[int], train: SegmentationDataset, val: SegmentationDataset
 ) -> dict[str, Any]:
-    """Code, data, size of the network and versions, as primitives.
+    """Gather facts about code, data, network size and versions, as primitives.
+
+    The multiply-accumulates are those of one crop. They are None if they can't be counted.
 
     Args:
         segmenter: the network.
-        crop: height and width of what it is trained on; multiply-accumulates are those of one such crop,
-            None where they can't be counted.
+        crop: the height and width of a training crop.
         train: the training images.
         val: the validation images.
     """
@@ -50,10 +51,10 @@ def gather_metadata(
 def _count_gmacs(segmenter: Segmenter, crop: Sequence[int]) -> float | None:
     try:
         return count_macs(segmenter, torch.Size([1, 3, *crop])) / 1e9
-    except Exception:  # an encoder from elsewhere that looks into its tensors can't be counted on empty ones
+    except Exception:  # counting uses tensors without data, and a foreign encoder may read values from its tensors
         return None
 
 
 def list_versions() -> dict[str, str]:
-    """Of the package and of the libraries that a score can depend on."""
+    """Return the versions of segrnn and of the libraries that a score can depend on."""
     return {"segrnn": segrnn.__version__, **{name: metadata.version(name) for name in _LIBRARIES}}

@@ -1,4 +1,4 @@
-"""Scores as a terminal table and as files."""
+"""Scores as tables in the terminal and as files."""
 
 import csv
 import json
@@ -19,11 +19,11 @@ from segrnn.reports.terminal import PlainConsole
 from segrnn.text import printable, spreadsheet_cell
 
 _NAME_WIDTH = 40
-"""Columns of the terminal: some names of ADE20K are longer than a line."""
+"""The most characters of a class's name in the terminal. Some names of ADE20K are longer than a line."""
 
 
 def print_scores(scores: Scores, labels: LabelSpace, title: str) -> None:
-    """A table of the classes with their colours, worst first, and the means below."""
+    """Print a table of the classes with their colours, worst first, and the means below."""
     table = Table(title=title, caption="percent; - does not occur, and is in no mean")
     table.add_column("class", max_width=_NAME_WIDTH, no_wrap=True)
     for column in ("IoU", "accuracy", "share of pixels"):
@@ -44,12 +44,12 @@ def print_scores(scores: Scores, labels: LabelSpace, title: str) -> None:
 
 
 def _grade(iou: float) -> str:
-    """A colour for an IoU; absent classes have none."""
+    """Return a colour for an IoU. Absent classes have no colour."""
     return "dim" if np.isnan(iou) else "red" if iou < 0.3 else "yellow" if iou < 0.6 else "green"
 
 
 def print_official(official: Mapping[str, Any], boundary: BoundaryIoU, calibration: Calibration) -> None:
-    """The scores of the dataset's benchmark, and what else says how good the masks are."""
+    """Print the scores of the dataset's benchmark, and further scores of the masks."""
     table = Table(caption="percent; - can't be said")
     table.add_column("score")
     table.add_column("", justify="right")
@@ -61,7 +61,7 @@ def print_official(official: Mapping[str, Any], boundary: BoundaryIoU, calibrati
 
 
 def name_official(official: Mapping[str, Any]) -> dict[str, float]:
-    """The scores of the dataset's benchmark as people call them, without those of single classes.
+    """Return the scores of the dataset's benchmark under readable names, without those of single classes.
 
     Example:
         >>> name_official({"mean_class_iou": 0.5, "mean_class_iiou": None, "per_class": {"road": {"iou": 0.5}}})
@@ -75,7 +75,7 @@ def name_official(official: Mapping[str, Any]) -> dict[str, float]:
 
 
 def print_statistics(statistics: ClassStatistics, title: str) -> None:
-    """A table of the classes, rarest first."""
+    """Print a table of the classes, rarest first."""
     table = Table(title=title, caption="percent; weights are median frequency over frequency")
     table.add_column("class", max_width=_NAME_WIDTH, no_wrap=True)
     for column in ("share of pixels", "share of images", "weight"):
@@ -91,18 +91,18 @@ def print_statistics(statistics: ClassStatistics, title: str) -> None:
 
 
 def write_statistics(statistics: ClassStatistics, path: Path) -> None:
-    """Write what `segrnn.datasets.statistics.read_statistics` reads."""
+    """Write statistics to a file that `segrnn.datasets.statistics.read_statistics` reads."""
     write_json(statistics.to_dict(), path)
 
 
 def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None = None) -> None:
-    """Write ``metrics.json``, ``per_class.csv``, ``confusion.npz`` and ``confusion.png``.
+    """Write scores to ``metrics.json``, ``per_class.csv``, ``confusion.npz`` and ``confusion.png``.
 
-    The npz holds ``counts`` (rows are the truth) and ``class_names``.
+    The npz file holds ``counts`` (rows are the truth) and ``class_names``.
 
     Args:
-        scores: what to write.
-        folder: where to.
+        scores: the scores to write.
+        folder: the folder of the files.
         details: further keys of ``metrics.json``, as primitives.
     """
     write_json({**scores.to_dict(), **(details or {})}, folder / "metrics.json")
@@ -115,12 +115,12 @@ def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None
 
 
 def write_json(content: Any, path: Path) -> None:
-    """Write primitives as a file that people can read too."""
+    """Write primitives as JSON that people can read too."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def _write_confusion(scores: Scores, path: Path) -> None:
-    with path.open("wb") as file:  # NumPy would give a path the suffix that it wants
+    with path.open("wb") as file:  # NumPy would add its own suffix to a path
         np.savez_compressed(file, counts=scores.counts, class_names=np.array(scores.class_names))
 
 

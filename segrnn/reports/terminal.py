@@ -9,7 +9,7 @@ from segrnn.text import printable
 
 
 class PlainConsole(Console):
-    """A console to which text is text: square brackets and colons are no markup, and controls are escapes.
+    """A console that prints text as it is. Square brackets and colons are not markup, and controls become escapes.
 
     Example:
         >>> PlainConsole().print("[red]road[/red] :smile:")
@@ -20,5 +20,5 @@ class PlainConsole(Console):
         super().__init__(markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Make a styled text of a string, as `rich.console.Console` does for all that it prints."""
+        """Make a styled text of a string. `rich.console.Console` calls this for every string that it prints."""
         return super().render_str("\n".join(map(printable, text.split("\n"))), **options)

@@ -1,4 +1,4 @@
-"""What a search has found, as a table, a file and a picture."""
+"""The results of a search, as a table, a file and a picture."""
 
 import csv
 from collections.abc import Collection, Mapping, Sequence
@@ -16,22 +16,22 @@ from segrnn.reports.terminal import PlainConsole
 from segrnn.text import shorten, spreadsheet_cell
 
 _OPTION = 24
-"""Characters of a choice that an axis has room for."""
+"""The most characters of a choice that an axis has room for."""
 
 _MARKS = {"complete": ("o", "C0"), "pruned": ("x", "C1")}
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A trial of a search that has ended.
+    """The result of a search's trial that has ended.
 
     Args:
-        number: from 0.
-        values: by override.
+        number: the number of the trial, from 0.
+        values: the trial's values, by the keys of their overrides.
         state: ``complete``, ``pruned`` or ``failed``.
-        miou: of its last validation; None for one that failed.
-        step: of that validation.
-        error: why it failed.
+        miou: the mIoU of the last validation; None if the trial failed.
+        step: the step of the last validation.
+        error: the reason of a failure.
     """
 
     number: int
@@ -43,13 +43,13 @@ class TrialResult:
 
 
 def rank_trials(results: Sequence[TrialResult]) -> list[TrialResult]:
-    """Best first; those that were pruned behind those that came to their end, and those that failed last."""
+    """Sort trials: complete ones first, then pruned ones, then failed ones, and the best first within each."""
     states = ("complete", "pruned", "failed")
     return sorted(results, key=lambda result: (states.index(result.state), -(result.miou or 0), result.number))
 
 
 def print_trials(results: Sequence[TrialResult], title: str) -> None:
-    """A table in the terminal, best first, and below it why trials failed."""
+    """Print a table of trials, best first, and below it the reasons of failures."""
     table = Table(title=title, caption="mIoU in percent, of the last validation")
     table.add_column("trial", justify="right")
     keys = list(results[0].values)
@@ -71,13 +71,13 @@ def print_trials(results: Sequence[TrialResult], title: str) -> None:
 def write_trials(
     results: Sequence[TrialResult], folder: Path, logarithmic: Collection[str], choices: Mapping[str, Sequence[Any]]
 ) -> None:
-    """Write ``search.csv`` and ``search.png``.
+    """Write results to ``search.csv`` and ``search.png``.
 
     Args:
-        results: at least one.
-        folder: where to.
-        logarithmic: overrides whose axis is logarithmic.
-        choices: the values of the overrides that are no numbers on an axis.
+        results: the results of at least one trial.
+        folder: the folder of the files.
+        logarithmic: the overrides with a logarithmic axis.
+        choices: for each override that is a choice, its possible values.
     """
     write_atomically(folder / "search.csv", lambda path: _write_csv(results, path))
     _draw(results, folder / "search.png", logarithmic, choices)
@@ -121,10 +121,10 @@ def _draw(
 
 
 def _draw_progress(axis: Axes, results: Sequence[TrialResult]) -> None:
-    """The mIoU of each trial, and the best so far."""
+    """Draw the mIoU of each trial, and the best so far."""
     _scatter(axis, results, {result.number: result.number for result in results})
     failed = [result.number for result in results if result.state == "failed"]
-    if failed:  # at the foot of the axis: they have no mIoU
+    if failed:  # drawn at the foot of the axis, because they have no mIoU
         axis.plot(failed, [0.02] * len(failed), "v", color="C3", label="failed", transform=axis.get_xaxis_transform())
     complete = [
         (result.number, 100 * result.miou)

@@ -1,1 +1,1 @@
-"""What the commands do, each with its imports on top. Importing one of them loads torch."""
+"""The work of each command. Importing any of these modules loads torch."""

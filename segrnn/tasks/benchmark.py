@@ -1,4 +1,4 @@
-"""Measure: ``python -m segrnn.benchmark contexts`` or ``... inference``."""
+"""Measure contexts or inference: ``python -m segrnn.benchmark contexts`` or ``... inference``."""
 
 import tempfile
 from functools import partial
@@ -29,10 +29,10 @@ from segrnn.text import nearest, tell
 
 
 def contexts(config: BenchmarkContexts, run_dir: Path) -> list[Cost]:
-    """What each context costs over a ladder of map sizes, and what one position of its output sees.
+    """Measure the cost of each context for several map sizes, and the receptive field of one position of its output.
 
     Args:
-        config: of ``conf/benchmark_contexts.yaml``.
+        config: the configuration of ``conf/benchmark_contexts.yaml``.
         run_dir: the folder for ``costs.csv``, ``costs.md``, ``costs.png`` and ``receptive_fields.png``.
 
     Raises:
@@ -73,10 +73,10 @@ _FIELDS = "receptive_fields.png"
 
 
 def inference(config: BenchmarkInference, run_dir: Path) -> Latencies:
-    """How fast a network labels images on the CPU in several runtimes, and what memory that takes.
+    """Measure how fast a network labels images on the CPU in several runtimes, and how much memory that takes.
 
     Args:
-        config: of ``conf/benchmark_inference.yaml``.
+        config: the configuration of ``conf/benchmark_inference.yaml``.
         run_dir: the folder for ``inference.csv`` and ``inference.md``.
 
     Raises:
@@ -130,7 +130,6 @@ def inference(config: BenchmarkInference, run_dir: Path) -> Latencies:
 
 
 def _check_sizes(sizes: list[list[int]]) -> list[list[int]]:
-
     if not sizes or any(len(size) != 2 or min(size) < 1 for size in sizes):
         raise ConfigError(f"sizes={sizes} must be a list of [height, width], each at least 1")
     return sizes

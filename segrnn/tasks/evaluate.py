@@ -30,16 +30,16 @@ from segrnn.reports import (
 from segrnn.text import tell
 
 _LONGEST = 1024
-"""Pixels of the longest side of an example: what a screen can show of it."""
+"""Pixels of an example's longest side. A screen can't show more."""
 
 
 def evaluate(config: Evaluate, run_dir: Path) -> Scores:
     """Score a checkpoint on a dataset, every label at its own size.
 
     Args:
-        config: of ``conf/evaluate.yaml``.
+        config: the configuration of ``conf/evaluate.yaml``.
         run_dir: the folder for ``metrics.json``, ``per_class.csv``, ``confusion.npz``, ``confusion.png``,
-            ``calibration.png``, ``panels.png`` and ``report.html``, a page with all of it.
+            ``calibration.png``, ``panels.png`` and ``report.html``, a page that shows all scores and pictures.
 
     Raises:
         SegrnnError: the checkpoint, the data or the configuration is at fault.

@@ -20,15 +20,15 @@ def export_model(config: ExportModel, run_dir: Path) -> list[Path]:
     """Write a bundle, an ONNX file with a bundle beside it, or a file of torch.export.
 
     Args:
-        config: of ``conf/export_model.yaml``.
-        run_dir: nothing is written there.
+        config: the configuration of ``conf/export_model.yaml``.
+        run_dir: the run's folder. Nothing is written there.
 
     Returns:
-        What was written.
+        The files and folders that were written.
 
     Raises:
-        SegrnnError: the checkpoint or the configuration is at fault, the network can't be exported so, or the exported
-            file computes something else.
+        SegrnnError: the checkpoint or the configuration is at fault, the network can't be exported in this format, or
+            the exported file computes something else.
     """
     output, name = Path(config.output), config.format
     if name not in _SUFFIXES:
@@ -56,7 +56,6 @@ def export_model(config: ExportModel, run_dir: Path) -> list[Path]:
 
 
 def _export(predictor: Predictor, output: Path, config: ExportModel) -> None:
-
     info = predictor.info
     exported = Exported(predictor.segmenter, info.preprocessing if config.normalize else None, config.argmax)
     facts = describe(info.labels, info.preprocessing)
@@ -74,7 +73,7 @@ def _export(predictor: Predictor, output: Path, config: ExportModel) -> None:
 
 
 def _compare(info: ModelInfo, paths: list[Path], config: ExportModel) -> None:
-    """Print the mIoU of ONNX files on the data."""
+    """Print the mIoU of two ONNX files on the data, and the difference."""
     split, data = build_scored(config.data, info, config.allow)
     dataset = split.first(config.max_images)
     models = [OnnxModel(path) for path in paths]

@@ -33,14 +33,14 @@ SUBMISSION = "submission"
 
 
 def predict(config: Predict, run_dir: Path) -> list[Path]:
-    """Write a file for each image or each frame of a video, a video, or an archive for a benchmark's server.
+    """Write masks: a file for each image, a file for each frame of a video, a video, or a benchmark's archive.
 
-    Images that can't be read are left out and named at the end; of an archive, none may be missing. A start with the
-    settings of an earlier one that was cut short does what that has left to do.
+    Images that can't be read are left out, and an error names them at the end. In an archive, no image may be missing.
+    If an earlier start with the same settings was cut short, only the missing files are written.
 
     Args:
-        config: of ``conf/predict.yaml``.
-        run_dir: nothing is written there.
+        config: the configuration of ``conf/predict.yaml``.
+        run_dir: the run's folder. Nothing is written there.
 
     Returns:
         The files that were written.
@@ -61,7 +61,6 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
 
 
 def _write_files(config: Predict) -> list[Path]:
-
     output, (suffix, write) = Path(config.output), FORMATS[config.format]
     jobs = plan(Path(config.input), output, suffix, config.inside, tell)
     predictor = build_predictor(config)
@@ -84,7 +83,7 @@ def _write_files(config: Predict) -> list[Path]:
 
 
 def _write_frames(config: Predict) -> list[Path]:
-    """A file for each frame of a video, numbered from 1."""
+    """Write a file for each frame of a video, numbered from 1."""
     output, (suffix, write) = Path(config.output), FORMATS[config.format]
     video = Video(Path(config.input), config.max_pixels)
     predictor = build_predictor(config)
@@ -104,7 +103,6 @@ def _write_frames(config: Predict) -> list[Path]:
 
 
 def _write_video(config: Predict) -> list[Path]:
-
     output, name = Path(config.output), config.format
     if name not in ("color", "overlay"):
         raise ConfigError(f"format={name}: a video's compression changes ids: choose format=overlay or a folder")
@@ -133,7 +131,6 @@ def _say_decoded(count: int, video: Video) -> None:
 
 
 def _write_submission(config: Predict) -> list[Path]:
-
     output = Path(config.output)
     if output.suffix != ".zip":
         raise OutputError(f"output={output}: a submission is one zip archive, output=<name>.zip")
@@ -163,14 +160,16 @@ def _write_submission(config: Predict) -> list[Path]:
 
 
 def _check_free(config: Predict) -> None:
-
     output = config.output
     if Path(output).exists() and not config.overwrite:
         raise OutputError(f"{output} exists already: choose another output, or replace it with overwrite=true")
 
 
 def _settings(config: Predict) -> dict[str, Any]:
-    """All that masks depend on; the network by its weights, which may have come to lie elsewhere."""
+    """Return all settings that masks depend on.
+
+    The network is identified by its weights, because the checkpoint may have been moved.
+    """
     kept = {key: plain(config)[key] for key in ("inside", "format", "scales", "flip", "windows")}
     return {"weights": digest_weights(config.ckpt), "input": str(Path(config.input).resolve()), **kept}
 

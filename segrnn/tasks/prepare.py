@@ -20,17 +20,17 @@ from segrnn.text import tell
 
 
 def download(config: PrepareDownload, run_dir: Path) -> list[Path]:
-    """Fetch a dataset's archives into its root.
+    """Download a dataset's archives into its root.
 
     Args:
-        config: of ``conf/prepare_download.yaml``.
-        run_dir: nothing is written there.
+        config: the configuration of ``conf/prepare_download.yaml``.
+        run_dir: the run's folder. Nothing is written there.
 
     Returns:
-        Where they are.
+        The paths of the archives.
 
     Raises:
-        SegrnnError: the configuration is at fault, or a file can't be had, verified or written.
+        SegrnnError: the configuration is at fault, or a file can't be downloaded, verified or written.
     """
     fetch = instantiate(config.download, "download", ("segrnn.datasets.", *config.allow))
     archives: list[Path] = call(fetch, "download", Path(config.data.root))
@@ -42,14 +42,14 @@ def extract(config: PrepareExtract, run_dir: Path) -> list[Path]:
     """Extract an archive into a new folder, in full or not at all.
 
     Args:
-        config: of ``conf/prepare_extract.yaml``.
-        run_dir: nothing is written there.
+        config: the configuration of ``conf/prepare_extract.yaml``.
+        run_dir: the run's folder. Nothing is written there.
 
     Returns:
         The files that were written.
 
     Raises:
-        SegrnnError: the archive is broken or not to be trusted, or the folder can't be made.
+        SegrnnError: the archive is broken or not safe to extract, or the folder can't be made.
     """
     files = extract_archive(Path(config.archive), Path(config.output), config.inside)
     tell(f"{len(files)} files in {config.output}")
@@ -57,14 +57,14 @@ def extract(config: PrepareExtract, run_dir: Path) -> list[Path]:
 
 
 def check(config: PrepareCheck, run_dir: Path) -> None:
-    """Decode every image and label in full and print what is wrong with them, one line each.
+    """Decode every image and label in full, and print each problem as a line.
 
     Args:
-        config: of ``conf/prepare_check.yaml``.
-        run_dir: nothing is written there.
+        config: the configuration of ``conf/prepare_check.yaml``.
+        run_dir: the run's folder. Nothing is written there.
 
     Raises:
-        SegrnnError: something is wrong with at least one file, or there are none.
+        SegrnnError: at least one file has a problem, or there are no files.
     """
     console = PlainConsole(soft_wrap=True)
     count = 0
@@ -76,7 +76,7 @@ def check(config: PrepareCheck, run_dir: Path) -> None:
         for problem in of_split:
             console.print(problem)
         remarks = list(dataset.remarks)
-        if not of_split:  # or a label can't be read
+        if not of_split:  # after a problem, a label may be unreadable
             held = track(for_each(dataset, look, config.workers), f"look at {split}", len(dataset), console=console)
             remarks += describe_occurrence(dataset, list(held))
         for remark in remarks:
@@ -88,14 +88,14 @@ def check(config: PrepareCheck, run_dir: Path) -> None:
 
 
 def stats(config: PrepareStats, run_dir: Path) -> Path:
-    """Count the pixels of each class in every label of a split; print and write what follows from it.
+    """Count the pixels of each class in every label of a split, and print and write the statistics.
 
     Args:
-        config: of ``conf/prepare_stats.yaml``.
-        run_dir: nothing is written there.
+        config: the configuration of ``conf/prepare_stats.yaml``.
+        run_dir: the run's folder. Nothing is written there.
 
     Returns:
-        The file, for ``data.stats=``.
+        The file of the statistics, for ``data.stats=``.
 
     Raises:
         SegrnnError: a label can't be read, or the file can't be written.
@@ -118,11 +118,11 @@ def pack(config: PreparePack, run_dir: Path) -> Path:
     """Copy a dataset to arrays that need no decoding, in a folder that ``data=folder`` reads.
 
     Args:
-        config: of ``conf/prepare_pack.yaml``.
-        run_dir: nothing is written there.
+        config: the configuration of ``conf/prepare_pack.yaml``.
+        run_dir: the run's folder. Nothing is written there.
 
     Returns:
-        The folder.
+        The folder of the arrays.
 
     Raises:
         SegrnnError: a file can't be read, the folder is not empty, or the disk is too small.

@@ -29,22 +29,22 @@ except ModuleNotFoundError as error:  # the package is optional
 
 
 def search(config: Search, run_dir: Path) -> list[TrialResult]:
-    """Run the trials of a study, or the rest of them.
+    """Run the trials of a study, or the trials that an earlier start has left.
 
-    Each trial is a training run in a folder of its own; its value is the mIoU of its last validation. That is where
-    its schedule ends, and the highest of many validations would favour trials whose scores are noisy.
+    Each trial is a training run in a folder of its own. Its value is the mIoU of the last validation, after the
+    schedule has ended. The highest mIoU of all validations would favour trials with noisy scores.
 
     Args:
-        config: of ``conf/search.yaml``, by Hydra's command line.
+        config: the configuration of ``conf/search.yaml``, composed by Hydra's command line.
         run_dir: the folder for ``study.journal``, ``search.csv``, ``search.png`` and ``trial_<n>``.
 
     Raises:
-        SegrnnError: the configuration, the data or the folder is at fault; the search was told to end; or no trial came
-            to its end.
+        SegrnnError: the configuration, the data or the folder is at fault, the search was told to end, or no trial was
+            completed.
     """
     _check_start(config)
     space = read_space(config.study.space)
-    if not (run_dir / _JOURNAL).exists():  # or it was checked when the study began
+    if not (run_dir / _JOURNAL).exists():  # otherwise it was checked when the study began
         check_trials(space)
     with claimed(run_dir, tell):
         study = _open_study(run_dir / _JOURNAL, config)
@@ -61,8 +61,8 @@ _JOURNAL = "study.journal"
 
 
 def _check_start(config: Search) -> None:
-    """Refuse what a search can't do, before anything is written."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it also tells of each trial, in other words
+    """Refuse settings that a search can't use, before anything is written."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # at lower levels, Optuna prints a line for each trial, too
     if config.ckpt:
         raise ConfigError(
             f"ckpt={config.ckpt} is of one run; a search goes on by itself. To start its trials from trained "
@@ -78,8 +78,8 @@ def _check_start(config: Search) -> None:
 
 
 def _open_study(path: Path, config: Search) -> optuna.Study:
-    """Begin a study or come back to it. What it compares must stay the same, or its trials can't be compared."""
-    # lines that are only ever appended: no schema that a later Optuna must migrate, and no locks of a database, which
+    """Begin a study or go on with it. Its settings must stay the same, or its trials can't be compared."""
+    # a journal only ever appends lines: a later Optuna need not migrate a schema, and no database needs locks, which
     # the network disks of clusters may lack
     if path.exists():
         _cut_torn_line(path)
@@ -110,7 +110,7 @@ _FREE = ("study.trials:", "study.name:")
 
 
 def _cut_torn_line(path: Path) -> None:
-    """Drop a last line that a full disk or a power cut left unfinished: Optuna would append to it."""
+    """Remove the last line if a full disk or a power cut left it unfinished: Optuna would append to it."""
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
@@ -118,7 +118,6 @@ def _cut_torn_line(path: Path) -> None:
 
 
 def _run_trials(study: optuna.Study, space: Mapping[str, Range | Choices], config: Search, run_dir: Path) -> None:
-
     total, minutes = config.study.trials, config.trainer.max_minutes
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     while len(_ended(study)) < total:
@@ -132,7 +131,7 @@ def _run_trials(study: optuna.Study, space: Mapping[str, Range | Choices], confi
             study.tell(trial, state=TrialState.PRUNED)
             tell(f"trial {trial.number} is pruned: {pruned}")
         except TrainingError as error:
-            # as pruned, and not as failed: so Optuna learns to keep away from such values
+            # the trial is marked as pruned, not as failed, so that Optuna learns to avoid such values
             trial.set_user_attr("error", str(error))
             study.tell(trial, state=TrialState.PRUNED)
             tell(f"trial {trial.number} failed: {error}")
@@ -141,25 +140,25 @@ def _run_trials(study: optuna.Study, space: Mapping[str, Range | Choices], confi
             raise
         except SegrnnError:
             if not _ended(study) and not (folder / "checkpoints").exists():
-                (run_dir / _JOURNAL).unlink()  # nothing has been learnt: all settings may change
+                (run_dir / _JOURNAL).unlink()  # nothing has been learnt yet, so all settings may change
             raise
         else:
             study.tell(trial, miou)
         _write(_results(study), space, run_dir)
-        gc.collect()  # a trainer is full of cycles, which would hold on to the last network's memory
+        gc.collect()  # a trainer has many reference cycles, which would keep the last network's memory
 
 
 def _take_up(study: optuna.Study, sampler: Sampler) -> optuna.Trial:
-    """The trial that an earlier start was in, or else a new one."""
+    """Return the trial that an earlier start did not finish, or a new one."""
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     number = running[0].number if running else len(study.get_trials(deepcopy=False))
-    # from a seed of the trial's own: after a restart, one seed for all would draw the first trial's values again
+    # each trial has its own seed: with one seed for all, a restart would draw the first trial's values again
     study.sampler = optuna.samplers.TPESampler(n_startup_trials=sampler.startup_trials, seed=sampler.seed + number)
     return optuna.Trial(study, running[0]._trial_id) if running else study.ask()
 
 
 def _suggest(trial: optuna.Trial, key: str, varied: Range | Choices) -> Value:
-    """A value for an override; the one it has already, in a trial that goes on."""
+    """Return a value for an override. A resumed trial gets the value that it already has."""
     if isinstance(varied, Choices):
         return trial.suggest_categorical(key, varied.values)
     if varied.whole:
@@ -175,37 +174,37 @@ def _train(
     name: str,
     deadline: float | None,
 ) -> float:
-    """Run a trial, or the rest of it; the mIoU of its last validation.
+    """Run a trial, or the rest of it, and return the mIoU of its last validation.
 
     Raises:
-        Pruned: it has fallen behind.
-        SegrnnError: as `segrnn.tasks.train.train`.
+        Pruned: the trial has fallen behind the others.
+        SegrnnError: `segrnn.tasks.train.train` has raised it.
     """
     config = compose_trial(values)
     config.run_id = f"{name}_trial_{trial.number}"
     if deadline is not None:
         config.trainer.max_minutes = max(deadline - time.monotonic(), 1e-3) / 60
     if (folder / "checkpoints").exists():
-        config.ckpt, config.weights = "auto", None  # the weights that it started from are behind it
+        config.ckpt, config.weights = "auto", None  # a resumed trial does not need its first weights again
     on_validation = _reporter(study, trial, config.trainer.max_steps)
     return train(Train.parse(config), folder, on_validation).scores.miou
 
 
 def _reporter(study: optuna.Study, trial: optuna.Trial, max_steps: int) -> Callable[[int, float], None]:
-    """Tells Optuna of validations, and ends the trial where Optuna says so."""
+    """Return a function that reports validations to Optuna, and ends the trial if Optuna says so."""
     reported = dict(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
 
     def prune(step: int) -> None:
-        if step < max_steps and trial.should_prune():  # at its end there is nothing left to save
+        if step < max_steps and trial.should_prune():  # after the last step, pruning would save nothing
             raise Pruned(f"at step {step} its best mIoU is below the median of the others")
 
     def on_validation(step: int, miou: float) -> None:
-        if step not in reported:  # a trial that goes on may repeat one
+        if step not in reported:  # a resumed trial may repeat a validation
             reported[step] = miou
             trial.report(miou, step)
         prune(step)
 
-    if reported:  # it may have ended between what it reported and what follows from it
+    if reported:  # the trial may have been interrupted after a report, but before it was pruned
         prune(max(reported))
     return on_validation
 
@@ -215,7 +214,6 @@ def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
 
 
 def _results(study: optuna.Study) -> list[TrialResult]:
-
     results = []
     for trial in _ended(study):
         error = trial.user_attrs.get("error")
@@ -227,14 +225,12 @@ def _results(study: optuna.Study) -> list[TrialResult]:
 
 
 def _write(results: list[TrialResult], space: Mapping[str, Range | Choices], run_dir: Path) -> None:
-
     logarithmic = [key for key, varied in space.items() if isinstance(varied, Range) and varied.log]
     choices = {key: varied.values for key, varied in space.items() if isinstance(varied, Choices)}
     write_trials(results, run_dir, logarithmic, choices)
 
 
 def _report(results: list[TrialResult], name: str, run_dir: Path) -> None:
-
     states = [result.state for result in results]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
     tell(f"\nthe study is finished: {counts}")

@@ -47,7 +47,7 @@ from segrnn.training.resuming import check_optimizer, move_to
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training run leaves: the scores of its last validation, and where its files lie."""
+    """The results of a training run: the scores of its last validation, its folder and its checkpoints."""
 
     scores: Scores
     run_dir: Path
@@ -56,21 +56,21 @@ class TrainResult:
 
 
 def train(config: Train, run_dir: Path, on_validation: Callable[[int, float], None] | None = None) -> TrainResult:
-    """Run a whole training, or the rest of one: a table in the terminal, checkpoints, scores and pictures in a folder.
+    """Run a training, or the rest of one. Print a table, and write checkpoints, scores and pictures to a folder.
 
     Args:
-        config: of ``conf/train.yaml``.
-        run_dir: the run's folder; it is made where it is missing, and must hold no run that this one does not go on.
+        config: the configuration of ``conf/train.yaml``.
+        run_dir: the run's folder. It is made if it is missing. It must not hold another run than the one to go on with.
         on_validation: called with the step and the mIoU of each validation, in every process.
 
     Raises:
-        SegrnnError: the configuration, the data, the folder or a checkpoint is at fault; or the run was told to end.
+        SegrnnError: the configuration, the data, the folder or a checkpoint is at fault, or the run was told to end.
     """
     check_sweep(config.trainer.devices, config.trainer.num_nodes)
     check_launcher(config.trainer.devices, config.trainer.num_nodes)
-    first = rank() == 0  # the process that speaks and writes
+    first = rank() == 0  # only the first process prints and writes
     say: Callable[[str], None] = tell if first else lambda _: None
-    with claimed(run_dir, say) if first else nullcontext():  # the processes of a run share the claim of their first one
+    with claimed(run_dir, say) if first else nullcontext():  # the first process claims the folder for all of them
         return _train(config, run_dir, first, say, on_validation)
 
 
@@ -81,7 +81,8 @@ def _train(
     say: Callable[[str], None],
     on_validation: Callable[[int, float], None] | None,
 ) -> TrainResult:
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # it also advertises; its import sets a level
+    # at lower levels, Lightning advertises; its import sets a level, so this must come later
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     allow = config.allow
     resume = _find_checkpoint(config, run_dir, say)
     on_cpu = _runs_on_cpu(config.trainer.accelerator)
@@ -107,7 +108,7 @@ def _train(
             f"of which {count_parameters(module.model.context):,} in the context\nrun directory: {run_dir}"
         )
         train_set = data.train.dataset
-        if first:  # the others would look at the same labels
+        if first:  # the other processes would look at the same labels
             for remark in (
                 *train_set.remarks,
                 *data.val.remarks,
@@ -137,7 +138,7 @@ def _train(
 
 
 def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -> Path | None:
-    """Return the checkpoint to go on from, if any; a folder that holds a run is not overwritten."""
+    """Return the checkpoint to go on from, or None. A folder that holds a run is not overwritten."""
     if config.ckpt and config.weights:
         raise ConfigError(
             "ckpt goes on with a run, weights starts a new one from its weights: choose one of "
@@ -163,7 +164,7 @@ def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -
 
 
 def _check_resumed(path: Path, module: SegmentationModule, config: Train, say: Callable[[str], None]) -> int:
-    """Compare a checkpoint with what is to go on; the step that it was written after."""
+    """Check that a run can go on from a checkpoint, and return the checkpoint's step."""
     checkpoint = read_checkpoint(path, KEYS)
     step: int = checkpoint["global_step"]
     (state,) = checkpoint["optimizer_states"]
@@ -187,13 +188,13 @@ def _check_resumed(path: Path, module: SegmentationModule, config: Train, say: C
 
 
 def _new_folder_for_curves(run_dir: Path, step: int) -> Path:
-    """Loggers begin anew: a run that goes on must not overwrite the curves of its beginning."""
+    """Return a new folder for curves: loggers start empty, and would overwrite the curves of the run so far."""
     names = (f"from_step_{step}", *(f"from_step_{step}_again_{i}" for i in range(1, 1000)))
     return next(run_dir / name for name in names if not (run_dir / name).exists())
 
 
 def _build_loggers(config: Train, folder: Path, first: bool, allow: Sequence[str]) -> list[Logger]:
-    """Curves as CSV in every run, and what the user chose beside them, in one process."""
+    """Return the loggers of a run: one that writes curves as CSV, and the user's choice in the first process."""
     loggers: list[Logger] = [CSVLogger(folder, name="", version="csv")]
     if first and config.logger["_target_"]:
         make = instantiate(config.logger, "logger", (*ALLOW_LIST, *allow))
@@ -204,12 +205,12 @@ def _build_loggers(config: Train, folder: Path, first: bool, allow: Sequence[str
 def _watched(
     loggers: list[Logger], model: Segmenter, data: DataModule, config: Train, run_dir: Path, step: int
 ) -> AbstractContextManager[None]:
-    """Shows the run on a dashboard, if there is one."""
+    """Show the run on a dashboard, if the user has chosen one."""
     dashboard = next((logger for logger in loggers if isinstance(logger, Dashboard)), None)
     if dashboard is None:
         return nullcontext()
     run_id = config.run_id
-    name = run_id if run_dir.name == run_id else f"{run_id}/{run_dir.name}"  # the latter is a sweep's job
+    name = run_id if run_dir.name == run_id else f"{run_id}/{run_dir.name}"  # in a sweep, the folder is the job's
     facts = gather_metadata(model, config.data.crop, data.train.dataset, data.val) | {"folder": str(run_dir)}
     return dashboard.watch(RunInfo(name, run_id, run_dir, step, data.val.labels, config, facts))
 
@@ -225,13 +226,13 @@ def _build_data(config: Train, allow: Sequence[str]) -> DataModule:
 
 
 def _repeats(data: Data, train_set: SegmentationDataset) -> npt.NDArray[np.float64] | None:
-    """How often to show each training image, where the configuration wants rare classes shown more often."""
+    """Return how often to show each training image, or None if rare classes need not be shown more often."""
     threshold = data.repeat_threshold
     if not data.stats:
         if threshold:
             raise ConfigError("data.repeat_threshold needs data.stats=<file>: python -m segrnn.prepare stats writes it")
         return None
-    statistics = read_statistics_of(train_set, data.stats)  # a loss, too, may take its weights from this file
+    statistics = read_statistics_of(train_set, data.stats)  # read in any case: a loss may take its weights from it
     return statistics.repeats(threshold) if threshold else None
 
 
@@ -271,7 +272,7 @@ def _build_module(
 
 
 def _start_weights(segmenter: Segmenter, labels: LabelSpace, config: Train, allow: Sequence[str]) -> None:
-    """Those of a trained network, all of them or all but the ones that know the classes; else the encoder's own."""
+    """Load the weights a run starts from: a trained network's, with or without its head, or the encoder's own."""
     path, load_head = config.weights, config.load_head
     if path is None:
         load_pretrained(segmenter, config.encoder, allow)

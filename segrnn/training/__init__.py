@@ -1,4 +1,4 @@
-"""The only place that knows Lightning."""
+"""Training with Lightning. No other package of segrnn uses Lightning."""
 
 from segrnn.training.dashboard import Dashboard, RunInfo
 from segrnn.training.datamodule import DataModule

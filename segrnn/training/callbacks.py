@@ -1,4 +1,4 @@
-"""What a person watches while a run goes on, and the last validation."""
+"""The progress bar of a run, and the validation at its end."""
 
 import time
 from typing import Any
@@ -11,13 +11,13 @@ from segrnn.training.module import SegmentationModule
 
 
 class ProgressBar(Callback):
-    """A bar over the steps with loss, validation mIoU and images/s, and one printed line for each validation.
+    """Shows a bar over the steps with loss, validation mIoU and images/s, and prints a line for each validation.
 
-    The line stays in log files, where a bar does not. The rate, over all processes, is logged as well.
+    The lines stay in log files, where a bar does not. The images/s count all processes, and are logged as well.
     """
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Show the bar, in one process."""
+        """Show the bar in the first process only."""
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -25,21 +25,21 @@ class ProgressBar(Callback):
             TimeRemainingColumn(),
             TextColumn("{task.fields[status]}"),
             disable=not trainer.is_global_zero,
-            refresh_per_second=2,  # to draw takes as long as a small network's forward pass
+            refresh_per_second=2,  # drawing the bar takes as long as a small network's forward pass
         )
         self.bar.start()
         self.training = self.bar.add_task("train", total=trainer.max_steps, status="")
         self.miou, self.loss = "-", float("nan")
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin where the run has come to."""
+        """Set the bar to the step that the run starts at."""
         self.bar.update(self.training, completed=trainer.global_step)
         self.since = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar. Loading counts: the clock runs from one batch's end to the next one's."""
+        """Move the bar. The rate includes loading: it is measured from the end of one batch to the end of the next."""
         now = time.perf_counter()
         rate = len(batch[0]) * trainer.world_size / (now - self.since)
         self.since = now
@@ -50,7 +50,7 @@ class ProgressBar(Callback):
         self.bar.update(self.training, completed=trainer.global_step, status=status)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """A second bar for the validation images."""
+        """Show a second bar for the validation images."""
         self.validation = self.bar.add_task("validate", total=sum(trainer.num_val_batches), status="")
 
     def on_validation_batch_end(
@@ -60,7 +60,7 @@ class ProgressBar(Callback):
         self.bar.advance(self.validation)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say where the run stands; validation is not training time."""
+        """Print the scores, and start the clock again: validation does not count as training time."""
         assert isinstance(pl_module, SegmentationModule)
         assert pl_module.scores is not None
         self.bar.remove_task(self.validation)
@@ -79,7 +79,7 @@ class ProgressBar(Callback):
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Leave the terminal as it was, after an error too."""
-        if hasattr(self, "bar"):  # it may have come before the start
+        if hasattr(self, "bar"):  # the error may have come before the bar was made
             self.bar.stop()
 
 
@@ -89,6 +89,6 @@ class ValidateAtEnd(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Lightning validates when a run is told to stop."""
+        """Stop the run after its last step: Lightning then validates."""
         if trainer.global_step >= trainer.max_steps:
             trainer.should_stop = True

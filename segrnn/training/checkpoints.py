@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there at all, and what a run comes back from."""
+"""Checkpoints, which a run goes on from. A checkpoint is either complete or not there at all."""
 
 import contextlib
 import os
@@ -18,23 +18,24 @@ from segrnn.training.interruption import Interruption
 from segrnn.training.module import SegmentationModule
 
 KEYS = ("segrnn", "global_step", "state_dict", "loops", "optimizer_states")
-"""Without which no run can go on from a checkpoint."""
+"""The keys of a checkpoint that a run needs to go on from it."""
 
 _AGREE_EVERY_N_STEPS = 5
-"""How often several processes ask each other whether to end."""
+"""Steps from one time that the processes ask each other whether to end to the next."""
 
 
 class WholeFiles(TorchCheckpointIO):
-    """Writes a checkpoint beside its place, to the disk, and then moves it there.
+    """Writes each checkpoint to a draft beside its place, waits for the disk, and then moves the draft there.
 
-    Lightning's own way collects the whole file in memory first, and doesn't wait for the disk.
+    Lightning's own class collects the whole file in memory first, and doesn't wait for the disk.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint.
 
         Raises:
-            OutputError: the disk is full, say; a file that was at `path` is still there.
+            OutputError: the file can't be written, for example because the disk is full. A file that was at `path`
+                before is still there.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -45,7 +46,7 @@ class WholeFiles(TorchCheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(draft, path)
-        except (OSError, RuntimeError) as error:  # torch's writer makes a RuntimeError of a full disk
+        except (OSError, RuntimeError) as error:  # torch raises a RuntimeError if the disk is full
             with contextlib.suppress(OSError):
                 draft.unlink()
             free, reason = shutil.disk_usage(path.parent).free / 2**20, str(error).partition("\n")[0]
@@ -56,17 +57,18 @@ class WholeFiles(TorchCheckpointIO):
 
 
 class Checkpoints(Callback):
-    """Saves the run: every so many steps, after each validation, and when it is told to end.
+    """Saves the run at regular steps, after each validation, and when it is told to end.
 
-    ``last.ckpt`` is the newest, ``previous.ckpt`` the one before, ``best.ckpt`` the one with the highest validation
-    mIoU. Which validations a run has had is part of its checkpoints, and a run that comes back makes up for one that
-    it lacks.
+    ``last.ckpt`` is the newest checkpoint, ``previous.ckpt`` the one before, and ``best.ckpt`` the one with the highest
+    validation mIoU. A checkpoint lists the validations that the run has had. If the validation of its step is missing,
+    a run that goes on from it makes up for it.
 
     Args:
-        folder: for the checkpoints.
+        folder: the folder of the checkpoints.
         every_n_steps: how often to save between validations.
         validate_every_n_steps: how often the run validates.
-        patience: after how many validations without a better mIoU to stop; None goes on to the end.
+        patience: the number of validations in a row without a better mIoU after which the run stops. With None it goes
+            on to the end.
         interruption: knows whether the run was told to end.
         on_validation: called with the step and the mIoU of each validation, in every process.
     """
@@ -85,7 +87,7 @@ class Checkpoints(Callback):
         self.validations: list[tuple[int, float]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Make up for a validation that the run ended in."""
+        """Make up for a validation that the run was interrupted in."""
         self._stop_without_progress(trainer)
         due = trainer.global_step > 0 and trainer.global_step % self.validate_every_n_steps == 0
         if due and trainer.global_step not in dict(self.validations):
@@ -96,7 +98,7 @@ class Checkpoints(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save, and end if told to."""
+        """Save the run at regular steps, and end it if it was told to."""
         step = trainer.global_step
         asks = trainer.world_size == 1 or step % _AGREE_EVERY_N_STEPS == 0
         interrupted = self.interruption.agreed(trainer) if asks else None
@@ -106,7 +108,7 @@ class Checkpoints(Callback):
             raise interrupted
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save, also as the best if it is; end if told to."""
+        """Save the run, also as the best if its mIoU is, and end it if it was told to."""
         assert isinstance(pl_module, SegmentationModule)
         if pl_module.scores is None:
             self._save(trainer)
@@ -137,20 +139,20 @@ class Checkpoints(Callback):
             os.replace(new, last)
 
     def state_dict(self) -> dict[str, Any]:
-        """Steps and mIoU of the validations so far."""
+        """Return the steps and mIoU of the validations so far."""
         return {"validations": [list(validation) for validation in self.validations]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Know of them again."""
+        """Take over the steps and mIoU of the validations from a checkpoint."""
         self.validations = [(step, miou) for step, miou in state_dict["validations"]]
 
 
 def find_newest(folder: Path, say: Callable[[str], None]) -> Path | None:
-    """The checkpoint of the most steps in a folder; damaged ones are passed over.
+    """Return the checkpoint of the latest step in a folder, or None. Damaged checkpoints are skipped.
 
     Args:
-        folder: where to look; it may be missing.
-        say: is told of what is damaged.
+        folder: the folder to look in. It may be missing.
+        say: called with a message for each damaged checkpoint.
     """
     found: list[tuple[int, float, Path]] = []
     for path in folder.glob("*.ckpt"):
@@ -162,7 +164,10 @@ def find_newest(folder: Path, say: Callable[[str], None]) -> Path | None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """A second name for a file that is never written to again, or a copy where the disk knows no second names."""
+    """Give a file a second name, or copy it where the disk does not support hard links.
+
+    The file must never be written to again.
+    """
     draft = target.with_name(f".{target.name}.part")
     draft.unlink(missing_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""What more than curves can be shown of a run while it goes on."""
+"""Dashboards, which show more of a run than its curves while it goes on."""
 
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -21,15 +21,15 @@ from segrnn.training.module import SegmentationModule
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a dashboard is told of a run.
+    """The facts about a run that a dashboard receives.
 
     Args:
-        name: of the run, for people.
-        group: of the sweep that it belongs to, or of what an interrupted run is in parts.
-        folder: of the run's files.
-        step: that this part of the run goes on from; 0 for a new run.
+        name: the run's name, for people.
+        group: a name that the runs of a sweep share, and the parts of an interrupted run.
+        folder: the folder of the run's files.
+        step: the step that this part of the run goes on from; 0 for a new run.
         labels: the classes.
-        config: the whole configuration.
+            config: the whole configuration.
         facts: what was found out about data, network and machine, as primitives.
     """
 
@@ -45,12 +45,12 @@ class RunInfo:
 class Dashboard(Logger):
     """A logger that shows more than curves.
 
-    Nothing about it may end, or hold up, the run that it shows: what goes wrong is said in one message, once.
+    A dashboard must not end or hold up the run that it shows. If something goes wrong, it prints one message, once.
     """
 
     @contextmanager
     def watch(self, run: RunInfo) -> Iterator[None]:
-        """Show a run from its beginning to its end, whichever that is."""
+        """Show a run from its beginning to its end, whether it succeeds or fails."""
         self.begin(run)
         try:
             yield
@@ -69,21 +69,21 @@ class Dashboard(Logger):
 
     @abstractmethod
     def end(self, error: BaseException | None) -> None:
-        """Add what the run has left in its folder, and say how it ended."""
+        """Add files from the run's folder, and show how the run ended."""
 
 
 class ShowValidations(Callback):
     """Hands each validation to the dashboards among a run's loggers.
 
     Args:
-        examples: has those of each validation.
+        examples: the callback that keeps the examples of each validation.
     """
 
     def __init__(self, examples: Examples) -> None:
         self.examples = examples
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Only whole validations come here: a run that was told to end in one has ended before."""
+        """Show the validation. It is complete: a run that was told to end during one has already ended."""
         assert isinstance(pl_module, SegmentationModule)
         assert pl_module.scores is not None
         for logger in trainer.loggers:

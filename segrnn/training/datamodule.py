@@ -14,20 +14,20 @@ from segrnn.errors import ConfigError
 
 
 class DataModule(pl.LightningDataModule):
-    """An endless stream of augmented training batches, and the validation images as they are.
+    """Loads an endless stream of augmented training batches, and the validation images unchanged.
 
     Args:
         train: the training images.
         val: the validation images.
-        augmentation: what makes crops of the training images.
-        batch_size: crops in the training batch of a step, over all processes.
-        eval_batch_size: validation images read at a time.
-        workers: loading processes; 0 loads in the training process.
-        seed: of the order of the training images.
+        augmentation: makes crops of the training images.
+        batch_size: the number of crops in a step's training batch, over all processes.
+        eval_batch_size: the number of validation images read at a time.
+        workers: the number of loading processes; 0 loads in the training process.
+        seed: the seed of the order of the training images.
         repeats: how often each training image is shown in a pass, on average; once by default.
     """
 
-    allow_zero_length_dataloader_with_multiple_devices = True  # fewer validation images than processes
+    allow_zero_length_dataloader_with_multiple_devices = True  # there may be fewer validation images than processes
 
     def __init__(
         self,
@@ -48,10 +48,14 @@ class DataModule(pl.LightningDataModule):
         self.drawn_before, self.steps_before = 0, 0
 
     def check_shares(self, processes: int, micro_batch_size: int | None) -> None:
-        """See whether the batch can be dealt out evenly.
+        """Check that the batch can be divided evenly among processes and into parts.
+
+        Args:
+            processes: the number of processes.
+            micro_batch_size: the number of images in a part; None takes all of a process's share at once.
 
         Raises:
-            ConfigError: it can't; the message names sizes that can.
+            ConfigError: the batch can't be divided evenly. The message names sizes that can.
         """
         share, rest = divmod(self.batch_size, processes)
         if rest:
@@ -69,9 +73,9 @@ class DataModule(pl.LightningDataModule):
             )
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """This process's share of each step's batch: images ``(B, 3, h, w)`` and train ids ``(B, h, w)``, without end.
+        """Return this process's share of each step's batch: images ``(B, 3, h, w)`` and train ids ``(B, h, w)``.
 
-        It goes on where the run has come to.
+        The stream never ends. It goes on after the samples that the run has already drawn.
         """
         rank, world_size = self._place()
         return DataLoader(
@@ -86,22 +90,25 @@ class DataModule(pl.LightningDataModule):
         return EndlessSampler(len(self.train.dataset), self.seed, rank, world_size, self.repeats, start)
 
     def next_names(self) -> list[str]:
-        """The images of the next step's batch, over all processes."""
+        """Return the names of the images in the next step's batch, over all processes."""
         order = self._order(rank=0, world_size=1, start=self.state_dict()["drawn"])
         return [self.train.dataset.pairs[index].name for _, index in itertools.islice(order, self.batch_size)]
 
     def val_dataloader(self) -> DataLoader[Sample]:
-        """Over all processes each image once: none is repeated to fill up a batch."""
+        """Return this process's share of the validation images.
+
+        All processes together see each image once: none is repeated to fill up a batch.
+        """
         rank, world_size = self._place()
         return sample_loader(self.val, self.eval_batch_size, self.workers, range(rank, len(self.val), world_size))
 
     def state_dict(self) -> dict[str, Any]:
-        """How many training samples the run has drawn, over all processes, and in how many steps."""
+        """Return how many training samples the run has drawn, over all processes, and in how many steps."""
         steps = self.trainer.global_step if self.trainer else 0
         return {"drawn": self.drawn_before + (steps - self.steps_before) * self.batch_size, "steps": steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on behind them, even with a batch of another size."""
+        """Go on after the samples that were already drawn, even with a batch of another size."""
         self.drawn_before, self.steps_before = state_dict["drawn"], state_dict["steps"]
 
     def _place(self) -> tuple[int, int]:

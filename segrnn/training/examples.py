@@ -12,15 +12,15 @@ from segrnn.reports import Gallery
 from segrnn.training.module import SegmentationModule
 
 _LONGEST = 512
-"""Pixels of the longest side: what a page of examples, or a dashboard, can show."""
+"""Pixels of an example's longest side. Pages of examples and dashboards can't show more."""
 
 
 class Examples(Callback):
-    """Keeps examples of the last validation, in each process those of all.
+    """Keeps examples of the last validation. In the end, each process has the examples of all processes.
 
     Args:
-        names: of the chosen images.
-        extremes: how many of the worst and of the best to keep.
+        names: the names of the chosen images.
+        extremes: how many of the worst images to keep, and how many of the best.
     """
 
     def __init__(self, names: Sequence[str], extremes: int) -> None:
@@ -28,13 +28,13 @@ class Examples(Callback):
         self.gallery = Gallery(names, extremes, _LONGEST)
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin anew."""
+        """Start with an empty gallery."""
         self.gallery = Gallery(self.names, self.extremes, _LONGEST)
 
     def on_validation_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int, *_: int
     ) -> None:
-        """Look at each image's scores; few are worth the way from the device."""
+        """Keep the images that belong in the gallery. Only their masks are copied from the device."""
         assert isinstance(pl_module, SegmentationModule)
         for sample, mask, counts in zip(batch, outputs["masks"], outputs["counts"], strict=False):
             miou = Scores(counts.numpy(), pl_module.class_names).miou
@@ -42,7 +42,7 @@ class Examples(Callback):
                 self.gallery.add(sample, mask.cpu().numpy(), miou)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Share them with all processes."""
+        """Share the examples with all processes."""
         if trainer.world_size > 1:
             galleries = [self.gallery] * trainer.world_size
             torch.distributed.all_gather_object(galleries, self.gallery)

@@ -1,4 +1,4 @@
-"""How a run ends before its time: when it suits it, and with everything saved."""
+"""Ending a run early, at a point where everything can be saved."""
 
 import signal
 import threading
@@ -12,23 +12,23 @@ import torch
 from segrnn.errors import Interrupted
 from segrnn.termination import end
 
-_NAMES = ("SIGTERM", "SIGUSR1", "SIGUSR2", "SIGINT")  # Windows lacks two of them
+_NAMES = ("SIGTERM", "SIGUSR1", "SIGUSR2", "SIGINT")  # Windows lacks SIGUSR1 and SIGUSR2
 _SIGNALS = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
-_TIME_IS_UP = 1000  # no signal has it: it stands for the time limit among the numbers that processes agree on
+_TIME_IS_UP = 1000  # stands for the time limit where processes share signal numbers; no signal has this number
 
 
 class Interruption:
-    """Notes that somebody wants the run to end; the run asks at the end of a step, or of an image in validation.
+    """Notes that the run should end. The run checks this after each step, and between the images of a validation.
 
-    SIGTERM (schedulers, Kubernetes), SIGUSR1 (SLURM), SIGUSR2 (submitit) and the first Ctrl-C are noted, and nothing
-    more: a handler that talks to other processes hangs where each of them gets the signal. A second Ctrl-C ends the
-    process at once.
+    The handlers only note the signal: SIGTERM (schedulers, Kubernetes), SIGUSR1 (SLURM), SIGUSR2 (submitit) and the
+    first Ctrl-C. A handler that talked to other processes would hang if each of them got the signal. A second Ctrl-C
+    ends the process at once.
 
-    As a context manager it puts its handlers in place, and the former ones back. Who handled a signal before gets it
-    once the run has ended: submitit, say, then queues the job anew.
+    Used as a context manager, it puts its handlers in place and later restores the former ones. A former handler gets
+    the signal once the run has ended: for example, submitit then queues the job again.
 
     Args:
-        max_minutes: after which the run ends by itself; None sets no limit.
+        max_minutes: minutes after which the run ends by itself; None sets no limit.
 
     Example:
         >>> with Interruption() as interruption:
@@ -43,7 +43,7 @@ class Interruption:
         self.former: dict[int, Any] = {}
 
     def __enter__(self) -> "Interruption":
-        if threading.current_thread() is threading.main_thread():  # no other one may
+        if threading.current_thread() is threading.main_thread():  # Python lets no other thread set handlers
             self.former = {number: signal.signal(number, self._note) for number in _SIGNALS}
         return self
 
@@ -59,11 +59,14 @@ class Interruption:
 
     @property
     def noted(self) -> bool:
-        """Whether this process knows of a wish to end."""
+        """Return whether this process got a signal to end, or the time is up."""
         return self.number != 0 or time.monotonic() > self.deadline
 
     def agreed(self, trainer: pl.Trainer) -> Interrupted | None:
-        """What to raise, the same in every process, if any of them knows of a wish. All must ask at the same time."""
+        """Return the exception to raise if any process was told to end, or None.
+
+        It is the same in every process. All processes must call this at the same time.
+        """
         own = self.number or (_TIME_IS_UP if self.noted else 0)
         shared = torch.tensor(own, device=trainer.strategy.root_device)
         number = int(trainer.strategy.reduce(shared, reduce_op="max"))

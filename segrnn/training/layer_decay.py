@@ -1,4 +1,4 @@
-"""The blocks of an encoder, from its image to its deepest features."""
+"""The blocks of an encoder in order, from the image to the deepest features."""
 
 from collections.abc import Iterator
 
@@ -13,12 +13,12 @@ Parts = list[tuple[str, nn.Module]]
 
 
 def ordered_blocks(encoder: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
-    """Name and trained parameters of each block of an encoder, in the order in which an image passes them.
+    """Return the name and the trained parameters of each block of an encoder, in the order of the forward pass.
 
-    A block is what is repeated inside a stage (a residual block, a transformer layer), or a layer outside of stages;
-    norms belong to the block before them. A parameter of none of them, such as the position embedding of a whole
-    transformer, belongs to the first block. A small black image tells the order, in which branches side by side
-    (HRNet's, Inception's) follow one another; running statistics and modes stay as they are.
+    A block is a repeated part of a stage (a residual block, a transformer layer), or a layer outside of stages. A norm
+    belongs to the block before it. A parameter outside all blocks belongs to the first block, for example the position
+    embedding of a whole transformer. The order is found by passing a small black image through the encoder. Parallel
+    branches (in HRNet, Inception) come one after the other. Running statistics and modes are not changed.
 
     Raises:
         ConfigError: the encoder can't take a small image.
@@ -43,7 +43,7 @@ def ordered_blocks(encoder: nn.Module) -> list[tuple[str, list[nn.Parameter]]]:
 
 
 def _split(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
-    """The parts of a module down to blocks, in the order in which they were defined."""
+    """Yield the blocks of a module, in the order in which they were defined."""
     for name, child in module.named_children():
         part = f"{path}.{name}" if path else name
         if any(_is_stage(inner) for inner in child.modules()) or _is_plain_chain(child):
@@ -53,7 +53,10 @@ def _split(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def _is_stage(module: nn.Module) -> bool:
-    """Whether all children are modules of several layers, in a container or of one class: then they are repeated."""
+    """Return whether a module repeats its children.
+
+    It does if all children have layers of their own, and are in a container or of one class.
+    """
     children = list(module.children())
     if not children or not all(any(True for _ in child.children()) for child in children):
         return False
@@ -62,13 +65,16 @@ def _is_stage(module: nn.Module) -> bool:
 
 
 def _is_plain_chain(module: nn.Module) -> bool:
-    """Whether it is nothing but several layers in a row, as VGG's features, not one layer with its norm."""
+    """Return whether a module is a plain row of several layers, as VGG's features are.
+
+    One layer with its norm does not count.
+    """
     layers = [child for child in module.children() if any(p.ndim > 1 for p in child.parameters())]
     return isinstance(module, nn.Sequential) and len(layers) > 1
 
 
 def _in_order(encoder: nn.Module, blocks: Parts) -> Parts:
-    """The blocks that a small image passes, in the order in which it first meets a layer of each."""
+    """Return the blocks that a small image passes, in the order in which it first reaches a layer of each."""
     met: dict[int, None] = {}
     hooks = [
         module.register_forward_pre_hook(lambda *_, block=i: met.setdefault(block))

@@ -1,4 +1,4 @@
-"""A network that trains in fewer passes over memory, on a CPU."""
+"""Changes to a network that let it train in fewer passes over memory on a CPU."""
 
 from functools import partial
 
@@ -10,17 +10,22 @@ from segrnn.models.padding import same_padding
 from segrnn.ops import convolve
 
 _KEEPS_ITS_INPUT = (nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.SiLU)
-"""Activations whose gradient needs their input: in place, torch copies it first. ReLU6 is a Hardtanh."""
+"""Activations whose gradient needs their input. If they work in place, torch copies the input first.
+
+ReLU6 is a subclass of Hardtanh.
+"""
 
 
 def make_lean(model: nn.Module) -> None:
     """Let a network train in fewer passes over memory, for channels_last maps on a CPU.
 
-    Values stay what they are, and gradients but for rounding: activations that torch copies the input of work out of
-    place, and those convolutions of TensorFlow and wide depthwise ones that have no bias compute by `convolve`.
+    Outputs stay the same. Gradients stay the same except for rounding. Activations no longer work in place if torch
+    would copy their input. TensorFlow's convolutions and wide depthwise convolutions use `convolve`, if they have no
+    bias.
 
     Args:
-        model: changed in place. Its modules, and so its weights, keep their names and classes.
+        model: the network, which is changed in place. Its modules and weights keep their names, its modules their
+            classes.
 
     Example:
         >>> from segrnn.models import FCN, Segmenter
@@ -33,7 +38,7 @@ def make_lean(model: nn.Module) -> None:
         if isinstance(part, _KEEPS_ITS_INPUT):
             part.inplace = False
         elif isinstance(part, nn.Conv2d) and _gains(part):
-            part.forward = partial(_convolve, part)  # type: ignore[method-assign]  # its class stays what it is
+            part.forward = partial(_convolve, part)  # type: ignore[method-assign]  # its class stays the same
 
 
 def _gains(convolution: nn.Conv2d) -> bool:
@@ -48,7 +53,7 @@ def _gains(convolution: nn.Conv2d) -> bool:
 
 
 def _convolve(convolution: nn.Conv2d, x: Tensor) -> Tensor:
-    """The forward pass of a convolution."""
+    """Compute the forward pass of a convolution."""
     if not torch.is_grad_enabled() or torch.is_autocast_enabled(x.device.type):
         return type(convolution).forward(convolution, x)
     if isinstance(convolution, Conv2dSame):

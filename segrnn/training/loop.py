@@ -1,4 +1,4 @@
-"""The training loop: Lightning's, with what every run of segrnn wants around it."""
+"""The training loop: Lightning's, with the callbacks and checks that every run of segrnn uses."""
 
 import json
 import os
@@ -47,25 +47,25 @@ def fit(
     resume: Path | None = None,
     on_validation: Callable[[int, float], None] | None = None,
 ) -> None:
-    """Train for a number of steps, validating on the way and at the end.
+    """Train for a number of steps, with validations on the way and at the end.
 
-    Leaves ``best.ckpt`` (by validation mIoU) and ``last.ckpt`` (after the last step) in ``<run_dir>/checkpoints``, the
-    last validation's scores in the module, and its examples.
+    The folder ``<run_dir>/checkpoints`` then holds ``best.ckpt`` (by validation mIoU) and ``last.ckpt`` (after the last
+    step). `module` holds the last validation's scores, and `examples` its examples.
 
     Args:
-        module: what to train.
-        data: on what.
-        loggers: where curves go, and whoever shows more.
+        module: the module to train.
+        data: the training and validation data.
+        loggers: the loggers that receive the curves. Dashboards among them show more.
         run_dir: the run's folder.
-        trainer: the configuration's group of that name.
+        trainer: the configuration's group ``trainer``.
         save_every_n_steps: how often to save between validations.
-        examples: collects those of each validation.
+        examples: collects the examples of each validation.
         resume: a checkpoint of the run to go on from.
         on_validation: called with the step and the mIoU of each validation, in every process.
 
     Raises:
         ConfigError: the devices, the precision, the sizes of batches or the size of crops do not work.
-        TrainingError: the loss is not finite, or the memory too small.
+        TrainingError: the loss is not finite, or the memory is too small.
         OutputError: a checkpoint can't be written.
         Interrupted: the run was told to end, and is saved.
     """
@@ -77,7 +77,7 @@ def fit(
         module.interruption,
         on_validation,
     )
-    # the average is taken before checkpoints see the step, and put in place for a validation before they see its score
+    # the average comes first: it is updated before checkpoints save the step, and is in place when they see a score
     average = _average(trainer.ema_decay)
     test = [LearningRateRange(run_dir / "lr_range.png")] if trainer.lr_range else []
     shown: list[Callback] = [examples, ShowValidations(examples), ProgressBar(), *test]
@@ -91,15 +91,15 @@ def fit(
         synchronize_batch_norm(module, on_gpu=lightning.strategy.root_device.type == "cuda")
     try:
         with warnings.catch_warnings():
-            # Lightning 2.6.6 asks for a class that torch 2.15 deprecates; nothing that a user could mend
+            # Lightning 2.6.6 asks for a class that torch 2.15 deprecates; a user can't mend that
             warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
-            # the data module starts the stream where the run has come to
+            # the data module itself starts the stream at the run's step
             warnings.filterwarnings("ignore", message=".*dataloader is not resumable")
-            # settings of a run may change where it goes on; the module sees to the weights
+            # a run that goes on may have other settings; the module takes care of the weights
             warnings.filterwarnings("ignore", message=".*not created with WeightAveraging")
             warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint")
             lightning.fit(module, data, ckpt_path=resume, weights_only=True)
-            if module.scores is None:  # the run had come to its end before, but not to its last validation's
+            if module.scores is None:  # the run had already made all steps, but not finished its last validation
                 lightning.validate(module, data, verbose=False)
     except BaseException as error:
         _end_children(lightning)
@@ -112,7 +112,7 @@ def fit(
 
 def _make_trainer(trainer: Trainer, loggers: Sequence[Logger], run_dir: Path, callbacks: list[Callback]) -> pl.Trainer:
     max_steps, devices = trainer.max_steps, trainer.devices
-    precision: Any = trainer.precision  # any text: Lightning says which ones there are
+    precision: Any = trainer.precision  # any text: Lightning checks it
     if not place().launcher and trainer.accelerator == "cpu" and devices > (os.cpu_count() or 1):
         raise ConfigError(f"trainer.devices={devices} is more than this machine's {os.cpu_count()} CPU cores")
     try:
@@ -140,13 +140,16 @@ def _make_trainer(trainer: Trainer, loggers: Sequence[Logger], run_dir: Path, ca
         )
     except (MisconfigurationException, ValueError) as error:
         raise ConfigError(f"trainer: {error}") from error
-    # Lightning's own handler for SIGTERM calls a collective; where each process gets the signal, that hangs
+    # Lightning's own handler for SIGTERM calls a collective, which hangs if each process gets the signal
     setattr(lightning._signal_connector, "register_signal_handlers", lambda: None)  # noqa: B010  # mypy minds the other way
     return lightning
 
 
 def _environment(devices: int, num_nodes: int) -> ClusterEnvironment:
-    """Return what tells Lightning which process this is: what `segrnn.processes` says, and no guess of Lightning's."""
+    """Return the environment that tells Lightning which process this is, as `segrnn.processes` has found it.
+
+    Lightning does not guess for itself.
+    """
     launcher = place().launcher
     if launcher == "torchrun":
         return TorchElasticEnvironment()
@@ -155,7 +158,10 @@ def _environment(devices: int, num_nodes: int) -> ClusterEnvironment:
 
 
 def _average(decay: float) -> list[Callback]:
-    """The exponential moving average of weights and batch statistics that validation and checkpoints use."""
+    """Return the callback for the exponential moving average of weights and batch statistics, if there is one.
+
+    Validation and checkpoints use the average.
+    """
     return [WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))] if decay else []
 
 
@@ -163,7 +169,7 @@ def _explain_memory(error: BaseException, module: SegmentationModule, data: Data
     share = module.micro_batch_size or data.batch_size // lightning.world_size
     crop = " x ".join(str(side) for side in data.train.augmentation.crop)
     half = share // 2
-    # one crop at a time is not enough for every batch norm; on a GPU that is full, it can't be tried
+    # one crop at a time is not enough for every batch norm, and on a full GPU that can't be tried
     alone = lightning.world_size == 1 and lightning.strategy.root_device.type == "cpu"
     possible = half > 1 or (half == 1 and alone and takes(module.model, 1, data.train.augmentation.crop))
     fewer = f"trainer.micro_batch_size={half}, " if possible and share % 2 == 0 else ""
@@ -175,7 +181,10 @@ def _explain_memory(error: BaseException, module: SegmentationModule, data: Data
 
 
 def _explain_failure(error: TrainingError, data: DataModule, lightning: pl.Trainer, run_dir: Path) -> str:
-    """Also notes which images the step that failed was made of; every process comes here, one writes."""
+    """Return the message for a step that failed, and write the names of its images to a file.
+
+    Every process calls this; one writes the file.
+    """
     path = run_dir / "failed_step.json"
     if lightning.is_global_zero:
         report = {"error": str(error), "step": lightning.global_step + 1, "images": data.next_names()}
@@ -187,8 +196,8 @@ def _explain_failure(error: TrainingError, data: DataModule, lightning: pl.Train
 
 
 def _end_children(lightning: pl.Trainer) -> None:
-    """Processes that Lightning itself started would wait for ever for the one that started them."""
+    """End the processes that Lightning itself started: they would wait for this one for ever."""
     launcher = lightning.strategy.launcher
     if isinstance(launcher, _SubprocessScriptLauncher):
         launcher.kill(signal.SIGKILL)
-        launcher.procs.clear()  # a thread of Lightning's kills this process too when it sees one of them dead
+        launcher.procs.clear()  # a thread of Lightning's would kill this process too when it sees a dead one

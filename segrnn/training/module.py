@@ -27,24 +27,24 @@ from segrnn.training.resuming import move_to, take_over
 
 
 class SegmentationModule(pl.LightningModule):
-    """Ties a network to its loss, its optimizer and its scores.
+    """Connects a network with its loss, its optimizer and its scores.
 
-    A step is one batch of the whole run: it goes through the network in parts, over the processes and in each of them
-    one part after the other, and every valid pixel counts the same, in whichever part it lies. So a step is the same
-    for any number of processes, as long as batch norms are synchronized, and for any size of the parts but for the
-    batches that batch norms see.
+    A step learns from one batch of the whole run. The batch is shared out among the processes. In each process it goes
+    through the network in parts, one after the other. Every valid pixel counts the same, whatever part it is in. So a
+    step does not depend on the number of processes, as long as batch norms are synchronized. It depends on the size of
+    the parts only because batch norms see one part at a time.
 
     Args:
         model: the network.
-        info: its classes and its preprocessing.
+        info: the network's classes and preprocessing.
         loss: maps logits ``(B, K, H, W)`` and train ids ``(B, H, W)`` to a mean over the valid pixels.
         optimizer: makes the optimizer from the model.
         schedule: makes the learning rate schedule from the optimizer and the number of steps.
-        seed: of the whole run.
+        seed: the seed of the whole run.
         micro_batch_size: how many images go through the network of one process at a time; None for all of its share.
         gradient_clip_val: the greatest norm of the whole gradient; 0 does not clip.
         interruption: knows whether the run was told to end; a validation is then cut short.
-        memory_format: of the images that the network is trained on.
+        memory_format: the memory format of the images that the network is trained on.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class SegmentationModule(pl.LightningModule):
         """Learn from a batch: images ``(B, 3, h, w)`` and train ids ``(B, h, w)``, both uint8.
 
         Raises:
-            TrainingError: the loss of the whole batch, over all processes, is not finite; the weights are as before.
+            TrainingError: the loss of the whole batch, over all processes, is not finite. The weights are unchanged.
         """
-        images, masks = batch  # bytes until here: a quarter of what floats would take on the way to the device
+        images, masks = batch  # still bytes: copying them to the device takes a quarter of the traffic of floats
         self._seed_step()
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
         assert isinstance(optimizer, LightningOptimizer)
@@ -90,7 +90,7 @@ class SegmentationModule(pl.LightningModule):
             with self._unsynchronized() if i < len(parts) - 1 else nullcontext():
                 share = (masks != IGNORE_INDEX).sum() / valid
                 loss = share * self._loss(images, masks)
-                self.manual_backward(loss * self.trainer.world_size)  # of which the processes take the mean
+                self.manual_backward(loss * self.trainer.world_size)  # the mean over the processes is then the sum
                 total += loss.detach()
         loss = self._sum(total)
         self._check(loss, "loss")
@@ -110,35 +110,41 @@ class SegmentationModule(pl.LightningModule):
         return loss
 
     def _seed_step(self) -> None:
-        """Dropout is a function of the seed and the step, so that a run that comes back draws what it would have."""
+        """Seed torch for this step from the run's seed, the step and the process.
+
+        So a resumed run draws the same dropout as one without a break.
+        """
         sequence = np.random.SeedSequence([self.seed, self.trainer.global_step, self.trainer.global_rank])
         seed = int(sequence.generate_state(1, np.uint64)[0])
         if self.device.type == "cpu":
-            torch.default_generator.manual_seed(seed)  # the line below takes a hundred times as long without a GPU
+            torch.default_generator.manual_seed(seed)  # without a GPU, the line below takes a hundred times as long
         else:
             torch.manual_seed(seed)
 
     def _step_is_logged(self) -> bool:
-        """Whether loggers write this step. To hand Lightning a value takes it about a millisecond."""
+        """Return whether loggers write this step. Lightning needs about a millisecond for each value handed to it."""
         return self.trainer._logger_connector.should_update_logs
 
     def _sum(self, value: Tensor) -> Tensor:
         return self.trainer.strategy.reduce(value, reduce_op="sum")
 
     def _unsynchronized(self) -> AbstractContextManager[None]:
-        """Processes need to share only the last part's gradient, which has all others' added."""
+        """Return a context in which processes do not share gradients.
+
+        It is enough to share them at the last part: by then the gradients of all parts are added up.
+        """
         model = self.trainer.strategy.model
         return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clip the gradient."""
+        """Clip the gradient, and check that its norm is finite."""
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, self.gradient_clip_val or math.inf)
         if self._step_is_logged():
             self.log("train/gradient_norm", norm)
             if self.device.type == "cuda":
                 self.log("train/gpu_memory_gib", torch.cuda.max_memory_allocated(self.device) / 2**30)
-        if self.trainer.precision != "16-mixed":  # whose scaler allows for infinite gradients and passes over the step
+        if self.trainer.precision != "16-mixed":  # with 16-mixed, the scaler skips steps with infinite gradients
             self._check(norm, "norm of the gradient")
 
     def _check(self, value: Tensor, what: str) -> None:
@@ -146,20 +152,20 @@ class SegmentationModule(pl.LightningModule):
             raise TrainingError(f"the {what} is {float(value)} in step {self.trainer.global_step + 1}")
 
     def on_validation_epoch_start(self) -> None:
-        """Count from zero, with the same running statistics in all processes."""
+        """Set the counts to zero, and give all processes the same running statistics."""
         self.confusion = ConfusionMatrix(len(self.class_names))
         if self.trainer.world_size > 1:
             for buffer in self.model.buffers():
                 torch.distributed.broadcast(buffer, src=0)
-        if self.device.type == "cpu":  # with the weights of this step, as the commands prepare those of a checkpoint
+        if self.device.type == "cpu":  # prepare this step's weights in the way that commands prepare a checkpoint's
             self._fusions = find_fusions(self.model) if self._fusions is None else self._fusions
             self.predictor = Predictor(prepare(self.model, self._fusions), self.info)
 
     def validation_step(self, samples: list[Sample]) -> dict[str, list[Tensor]]:
-        """Count each image at its label's own size.
+        """Compare the predicted mask of each image with its label, at the label's own size.
 
         Returns:
-            The mask and the counts of each image, fewer where the run was told to end.
+            The mask and the counts of each image. If the run was told to end, the remaining images are missing.
         """
         masks, counts = [], []
         for sample in samples:
@@ -170,7 +176,7 @@ class SegmentationModule(pl.LightningModule):
         return {"masks": masks, "counts": counts}
 
     def on_validation_epoch_end(self) -> None:
-        """Add up the counts of all processes, and divide. There are no scores if any of them was told to end."""
+        """Compute scores from the counts of all processes. If any process was told to end, the scores are None."""
         if self.interruption.agreed(self.trainer):
             self.scores = None
             return
@@ -187,12 +193,12 @@ class SegmentationModule(pl.LightningModule):
         )
 
     def configure_optimizers(self) -> Any:
-        """The optimizer, with a schedule that moves every step."""
+        """Return the optimizer and its schedule, which moves after every step."""
         optimizer = self.optimizer(self.model)
         return [optimizer], [self.schedule(optimizer, self.trainer.max_steps)]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the rates, the schedule and the loss of the configuration."""
+        """Change the checkpoint so that the run goes on with the configuration's rates, schedule and loss."""
         optimizer = self.optimizer(self.model)
         schedule = self.schedule(optimizer, self.trainer.max_steps)
         move_to(checkpoint["global_step"], optimizer, schedule)
@@ -200,5 +206,5 @@ class SegmentationModule(pl.LightningModule):
         take_over(checkpoint, optimizer, schedule, self.loss.state_dict(), averages)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what is needed to rebuild the model."""
+        """Add the information that is needed to rebuild the model."""
         checkpoint[KEY] = to_checkpoint(self.info)

@@ -1,4 +1,4 @@
-"""Parameter groups."""
+"""Optimizers with groups of parameters."""
 
 from collections.abc import Callable, Iterator
 
@@ -11,7 +11,7 @@ from segrnn.models import Segmenter
 from segrnn.training.layer_decay import ordered_blocks
 
 _POSITIONS = ("pos_embed", "rel_pos", "relative_position")
-"""What the names of position embeddings and of tables of relative positions contain."""
+"""Parts of the names of position embeddings and of tables of relative positions."""
 
 
 def grouped_optimizer(
@@ -23,24 +23,25 @@ def grouped_optimizer(
     weight_decay: float,
     encoder_layer_decay: float = 1.0,
 ) -> Optimizer:
-    """An optimizer with its own learning rates for the encoder, the recurrent layers and the rest.
+    """Make an optimizer with separate learning rates for the encoder, the recurrent layers and the rest.
 
-    Norms and biases, all one-dimensional parameters, are not decayed, and position embeddings neither, as in the
+    Weight decay leaves out all one-dimensional parameters (norms and biases) and position embeddings, as in the
     recipes of transformers.
 
     Args:
-        model: whose parameters are grouped.
-        optimizer: e.g. `torch.optim.AdamW`, or a partial of it.
-        lr: of what is neither encoder nor recurrent.
-        encoder_lr: of the encoder; of its deepest block, where the layers differ.
-        recurrent_lr: of the recurrent layers.
-        weight_decay: of matrices and kernels.
-        encoder_layer_decay: the learning rate of a block of the encoder over that of the next deeper one, above 0 and
-            at most 1; each block is then a group of its own, named after it. Bao et al. 2021, "BEiT", arXiv 2106.08254,
-            and Liu et al. 2022, "A ConvNet for the 2020s", arXiv 2201.03545, fine-tune with it.
+        model: the network. Its trained parameters are grouped.
+        optimizer: the optimizer's class, e.g. `torch.optim.AdamW`, or a partial of it.
+        lr: the learning rate of all layers that are neither in the encoder nor recurrent.
+        encoder_lr: the learning rate of the encoder. With `encoder_layer_decay` below 1, it is that of the encoder's
+            deepest block.
+        recurrent_lr: the learning rate of the recurrent layers.
+        weight_decay: the weight decay of matrices and kernels.
+        encoder_layer_decay: the learning rate of a block of the encoder divided by that of the next deeper block, above
+            0 and at most 1. Below 1, each block is a group of its own, named after the block. Bao et al. 2021, "BEiT",
+            arXiv 2106.08254, and Liu et al. 2022, "A ConvNet for the 2020s", arXiv 2201.03545, fine-tune with it.
 
     Raises:
-        ConfigError: a decay out of range, or arguments that the optimizer refuses.
+        ConfigError: `encoder_layer_decay` is out of range, or the optimizer refuses its arguments.
     """
     if not 0 < encoder_layer_decay <= 1:
         raise ConfigError(f"optimizer.encoder_layer_decay={encoder_layer_decay} must be above 0 and at most 1")
@@ -71,7 +72,7 @@ def grouped_optimizer(
 
 
 def _kinds(model: Segmenter) -> Iterator[tuple[str, str, nn.Parameter]]:
-    """Each trained parameter, with its kind and its name in its own module."""
+    """Yield each trained parameter with its kind and its name in its own module."""
     for path, module in model.named_modules():
         recurrent = isinstance(module, nn.RNNBase | GatedByInput | RecurrentOnly)
         kind = "encoder" if path.startswith("encoder") else "recurrent" if recurrent else "rest"

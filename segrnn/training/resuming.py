@@ -1,4 +1,4 @@
-"""What a run that goes on takes from its checkpoint, and what from its configuration."""
+"""Resuming a run: some of its state comes from the checkpoint, the rest from the configuration."""
 
 import copy
 import warnings
@@ -15,14 +15,15 @@ from segrnn.errors import CheckpointError
 
 
 def check_optimizer(saved: Mapping[str, Any], optimizer: Optimizer) -> None:
-    """See whether an optimizer can go on from the state of the one that a checkpoint was written with.
+    """Check that an optimizer can go on from the state of the optimizer in a checkpoint.
 
     Args:
         saved: the former optimizer's ``state_dict``.
-        optimizer: the new one, before its first step.
+        optimizer: the new optimizer, before its first step.
 
     Raises:
-        CheckpointError: the two have other groups of parameters, or keep other values for a parameter.
+        CheckpointError: the two optimizers have different groups of parameters, or keep different values for a
+            parameter.
     """
     before = [(group.get("name", "unnamed"), len(group["params"])) for group in saved["param_groups"]]
     now = [(group.get("name", "unnamed"), len(group["params"])) for group in optimizer.param_groups]
@@ -63,9 +64,10 @@ def _join(names: Any) -> str:
 
 
 def _kept_values(optimizer: Optimizer) -> dict[int, set[str]]:
-    """Return the names of what an optimizer keeps for a parameter, by its number of dimensions, from one small step.
+    """Return the names of the values that an optimizer keeps for a parameter, by the parameter's number of dimensions.
 
-    It is empty for an optimizer that can't make such a step, as one that works on GPUs only.
+    They are found by one step on small parameters. The result is empty for an optimizer that can't make this step, for
+    example because it works on GPUs only.
     """
     dimensions = {parameter.ndim for group in optimizer.param_groups for parameter in group["params"]}
     twin = copy.copy(optimizer)
@@ -83,7 +85,7 @@ def _kept_values(optimizer: Optimizer) -> dict[int, set[str]]:
 
 
 def move_to(step: int, optimizer: Optimizer, schedule: LRScheduler) -> None:
-    """Bring an optimizer's rates to where a schedule is after so many steps.
+    """Set an optimizer's learning rates to those of a schedule after `step` steps.
 
     Example:
         >>> optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
@@ -104,15 +106,15 @@ def take_over(
     loss: Mapping[str, Tensor],
     averages: bool,
 ) -> None:
-    """Change a checkpoint so that a run that is restored from it has the settings of its own configuration.
+    """Change a checkpoint so that a run restored from it has the settings of its own configuration.
 
-    Weights, the step and what the optimizer keeps for each parameter stay the checkpoint's.
+    The weights, the step and the values that the optimizer keeps for each parameter stay as they are in the checkpoint.
 
     Args:
-        checkpoint: of Lightning; changed in place.
-        optimizer: as configured, with its rates at the checkpoint's step.
-        schedule: as configured, at the checkpoint's step.
-        loss: the loss's own state.
+        checkpoint: Lightning's checkpoint, which is changed in place.
+        optimizer: the configured optimizer, with its learning rates at the checkpoint's step.
+        schedule: the configured schedule, at the checkpoint's step.
+        loss: the state of the configured loss.
         averages: whether the run keeps a moving average of the weights. If not, it goes on from the weights themselves.
     """
     (state,) = checkpoint["optimizer_states"]

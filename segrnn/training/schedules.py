@@ -1,6 +1,7 @@
 """Learning rates over the steps of a run.
 
-What is not of torch is a closed form of the step: a resumed run continues exactly, and the state holds primitives only.
+The schedules that are not torch's own compute each rate from the step alone. So a resumed run continues exactly, and
+the state holds primitives only.
 """
 
 from typing import Any
@@ -12,17 +13,22 @@ from segrnn.errors import ConfigError
 
 
 def constant(optimizer: Optimizer, total_steps: int) -> LRScheduler:
-    """Each group's own learning rate all the time, however many steps there are."""
+    """Keep each group's learning rate constant over all steps."""
     return LambdaLR(optimizer, lambda step: 1.0)
 
 
 def one_cycle(optimizer: Optimizer, total_steps: int, warmup: float) -> LRScheduler:
-    """Each group from a 25th of its learning rate up to it over a share of the steps, then down to nothing by a cosine.
+    """Raise each group's rate from a 25th of its learning rate to all of it, then lower it to nearly 0 by a cosine.
 
     Smith and Topin 2018, "Super-convergence", arXiv 1708.07120.
 
+    Args:
+        optimizer: the optimizer. Its learning rates and its momentum are moved.
+        total_steps: the number of steps of the run.
+        warmup: the share of the steps in which the rates rise.
+
     Raises:
-        ConfigError: a share out of range, or an optimizer without momentum, which the cycle moves too.
+        ConfigError: the share is out of range, or the optimizer has no momentum.
     """
     try:
         return OneCycleLR(optimizer, [_lr(group) for group in optimizer.param_groups], total_steps, pct_start=warmup)
@@ -38,18 +44,19 @@ def poly(
     warmup_start: float = 1e-6,
     final: float = 0.0,
 ) -> LRScheduler:
-    """``(lr - end) * (1 - t / T) ** power + end`` with ``end = final * lr``, after a linear warm-up.
+    """Lower rates by ``(lr - end) * (1 - t / T) ** power + end`` with ``end = final * lr``, after a linear warm-up.
 
     Chen et al. 2017, "DeepLab", arXiv 1606.00915, section 4.1. Step t and length T count from the end of the warm-up,
-    as in mmsegmentation's recipes, whose ``eta_min`` is a rate of all groups, where `final` is a share of each one's.
+    as in mmsegmentation's recipes. There, ``eta_min`` is one rate for all groups. Here, `final` is a share of each
+    group's own rate.
 
     Args:
-        optimizer: whose groups' rates are moved.
-        total_steps: of the run.
-        power: of the decay; 1 is linear, 0 constant.
-        warmup_steps: steps on the way up to each group's learning rate.
-        warmup_start: share of it in the first step of the warm-up.
-        final: share of it that the decay ends at.
+        optimizer: the optimizer. The learning rates of its groups are moved.
+        total_steps: the number of steps of the run.
+        power: the power of the decay; 1 is linear, 0 constant.
+        warmup_steps: the number of steps in which each group's rate rises to its learning rate.
+        warmup_start: the share of its learning rate that a group starts the warm-up with.
+        final: the share of its learning rate that a group's decay ends at.
 
     Raises:
         ConfigError: the warm-up leaves no step of the run, or a value is out of range.
@@ -81,16 +88,16 @@ def poly(
 
 
 def lr_range(optimizer: Optimizer, total_steps: int, start: float, end: float) -> LRScheduler:
-    """Each group's learning rate times what grows evenly, in the logarithm, from `start` to `end`.
+    """Multiply each group's learning rate by a factor that grows exponentially from `start` to `end`.
 
-    The range test of Smith 2015, "Cyclical learning rates", arXiv 1506.01186, section 3.3, there with linear steps:
-    where the loss falls fastest, and where it begins to rise, is what rates can be.
+    This is the range test of Smith 2015, "Cyclical learning rates", arXiv 1506.01186, section 3.3. There the rates grow
+    linearly. The rate where the loss falls fastest and the rate where it begins to rise show the range to choose from.
 
     Args:
-        optimizer: whose groups' rates are moved.
-        total_steps: of the run.
-        start: factor of the first step.
-        end: factor that the last step is just short of.
+        optimizer: the optimizer. The learning rates of its groups are moved.
+        total_steps: the number of steps of the run.
+        start: the factor of the first step.
+        end: the factor that the last step almost reaches.
 
     Raises:
         ConfigError: a factor is not above 0.

@@ -11,19 +11,26 @@ from segrnn.compat import timm
 def synchronize_batch_norm(module: nn.Module, on_gpu: bool) -> nn.Module:
     """Make every batch norm take its statistics over the batches of all processes.
 
-    torch's own conversion, which Lightning calls too, loses the activation inside timm's batch norms; timm's keeps it.
-    Both need a GPU.
+    Lightning uses torch's own conversion, which loses the activation inside timm's batch norms. timm's conversion keeps
+    it. Both need a GPU.
+
+    Args:
+        module: the network. Its batch norms are replaced.
+        on_gpu: whether the network runs on a GPU. If not, `CPUSyncBatchNorm` replaces the batch norms.
+
+    Returns:
+        The network with other batch norms.
     """
     return timm.layers.norm_act.convert_sync_batchnorm(module) if on_gpu else _convert(module)
 
 
 class CPUSyncBatchNorm(nn.BatchNorm2d):
-    """`torch.nn.SyncBatchNorm` for the CPU, where torch has none; slower, and exact.
+    """A batch norm like `torch.nn.SyncBatchNorm` for the CPU, where torch has none. It is slower, and exact.
 
-    The same number of images must be in each process.
+    Each process must have the same number of images.
 
     Args:
-        norm: the batch norm to replace; it gives its parameters and, if it is one of timm's, its activation.
+        norm: the batch norm to replace. Its parameters are taken over, and its activation if it is one of timm's.
     """
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
@@ -57,7 +64,7 @@ class CPUSyncBatchNorm(nn.BatchNorm2d):
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """The sum, which each process's value moves in all of them: gradients are summed as well."""
+    """Sums a value over all processes. Each value affects the sum in all processes, so gradients are summed as well."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The first step of a run, tried on a copy of the network before any data is read."""
+"""A trial of a run's first step, on a copy of the network and before any data is read."""
 
 import copy
 from collections.abc import Sequence
@@ -14,18 +14,19 @@ from segrnn.trouble import is_out_of_memory, reason_of
 
 
 def try_step(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
-    """See whether a network can be trained on so many crops of such a size at a time.
+    """Check that a network can be trained on a number of crops of a size at a time.
 
-    It is tried on tensors without data, which takes neither memory nor time. What fails there is tried with data: not
-    every encoder can do without.
+    The network is tried on tensors without data, which takes neither memory nor time. If that fails, it is tried with
+    data, because some encoders need it.
 
     Args:
-        model: stays as it is.
-        crops: that go through it at a time, over all processes whose batch norms share their statistics.
-        crop: height and width.
+        model: the network, which is not changed.
+        crops: how many crops go through the network at a time, over all processes whose batch norms share statistics.
+        crop: the height and width of a crop.
 
     Raises:
-        ConfigError: a batch norm would see one value of each channel, or the network can't take the size.
+        ConfigError: a batch norm would see only one value of each channel, or the network can't take crops of this
+            size.
     """
     try:
         _forward(model, torch.device("meta"), crops, crop)
@@ -34,7 +35,13 @@ def try_step(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
 
 
 def takes(model: Segmenter, crops: int, crop: Sequence[int]) -> bool:
-    """Return whether `try_step` has nothing against it."""
+    """Return whether `try_step` raises no error.
+
+    Args:
+        model: the network, which is not changed.
+        crops: how many crops go through the network at a time.
+        crop: the height and width of a crop.
+    """
     try:
         try_step(model, crops, crop)
     except ConfigError:
@@ -54,7 +61,7 @@ def _try_with_data(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
         ) from error
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
         if is_out_of_memory(error):
-            return  # the first step says what to do about it
+            return  # the first step of the run will explain what to do about it
         raise ConfigError(
             f"the network can't be trained on {size}: {reason_of(error)}. What may help is a larger data.crop, with "
             f"sides that are multiples of {model.encoder.output_stride}, or the size that the encoder was made for"
@@ -62,7 +69,7 @@ def _try_with_data(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
 
 
 class _OneValueError(ValueError):
-    """A batch norm has seen one value of each channel; the message is its name in the network."""
+    """A batch norm has seen only one value of each channel. The message is its name in the network."""
 
 
 def _forward(model: Segmenter, device: torch.device, crops: int, crop: Sequence[int]) -> None:

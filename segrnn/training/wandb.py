@@ -1,4 +1,4 @@
-"""Weights & Biases: a run's page there. With its media, the only place that knows wandb."""
+"""A run's page on Weights & Biases (W&B). Only this module and `wandb_media` use the package wandb."""
 
 import io
 import json
@@ -30,30 +30,31 @@ from segrnn.training.dashboard import Dashboard, RunInfo
 Mode = Literal["offline", "online", "disabled"]
 _STEP = "trainer/global_step"
 _PREEMPTED = 143
-"""The exit code of a run that was told to end, and is to go on later; Ctrl-C has another."""
+"""The exit code of a run that was told to end and will go on later. After Ctrl-C the code is another."""
 
 
 class WandbDashboard(Dashboard):
-    """A W&B run, in files for `wandb sync` or online.
+    """Shows a run as a W&B run, online or in files for `wandb sync`.
 
-    Curves are shown over ``trainer/global_step``. A run that comes back goes on in the W&B run that it was, if both are
-    online; else it is one more W&B run of the same group, as to sync a second offline part would erase the first.
+    Curves are shown over ``trainer/global_step``. A resumed run continues its former W&B run if both parts are online.
+    Else it becomes one more W&B run of the same group, because syncing a second offline part would erase the first.
 
-    A W&B service that can't start or dies is reported, and left alone; one that hangs without dying is waited for.
+    If the W&B service can't start or dies, a message says so, and the run goes on without it. If the service hangs
+    without dying, the run waits for it.
 
     Args:
         save_dir: where W&B makes its ``wandb`` folder.
         project: the W&B project.
         mode: ``offline`` writes files for `wandb sync`, ``online`` uploads, ``disabled`` does neither.
         entity: the W&B user or team; None is the default one.
-        tags: of the run.
-        examples_every_n_validations: how often examples are shown.
+        tags: the tags of the W&B run.
+        examples_every_n_validations: the number of validations from one with examples to the next.
         checkpoints: whether the best and the last checkpoint are uploaded when the run ends.
         init_timeout: seconds to wait for the server at the start, before the run is written to files instead.
-        finish_timeout: seconds to wait at the end for what is not uploaded yet.
+        finish_timeout: seconds to wait for uploads at the end.
 
     Raises:
-        ConfigError: an unknown mode, or a number out of range.
+        ConfigError: the mode is unknown, or a number is out of range.
     """
 
     def __init__(
@@ -85,21 +86,21 @@ class WandbDashboard(Dashboard):
 
     @property
     def name(self) -> str:
-        """The project."""
+        """Return the name of the W&B project."""
         return self.project
 
     @property
     def version(self) -> str:
-        """The W&B run's id; empty where there is none."""
+        """Return the W&B run's id, or an empty text if there is no W&B run."""
         return self.run.id if self.run else ""
 
     @property
     def save_dir(self) -> str:
-        """Where the ``wandb`` folder is."""
+        """Return the folder that holds the ``wandb`` folder."""
         return self._folder
 
     def begin(self, run: RunInfo) -> None:
-        """Start a W&B run: online if that is wanted and possible, else in files."""
+        """Start a W&B run: online if the user has asked for it and it is possible, else in files."""
         self.info = run
         if self.mode == "online":
             try:
@@ -161,10 +162,10 @@ class WandbDashboard(Dashboard):
         run.log_artifact(artifact)
 
     def log_hyperparams(self, params: Any, *args: Any) -> None:
-        """The configuration is told at the beginning."""
+        """Do nothing: `begin` hands over the configuration."""
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add to the curves; Lightning counts steps from 0."""
+        """Add a point to each curve. Lightning counts steps from 0."""
         self._safely(lambda run: run.log(dict(metrics) if step is None else {**metrics, _STEP: step + 1}))
 
     def show_validation(self, step: int, scores: Scores, gallery: Gallery) -> None:
@@ -186,7 +187,7 @@ class WandbDashboard(Dashboard):
             run.log(shown)
 
     def end(self, error: BaseException | None) -> None:
-        """Add scores and checkpoints; mark the run as finished, failed or preempted."""
+        """Add scores and checkpoints, and mark the run as finished, failed or preempted."""
         exit_code = 0 if error is None else error.exit_code if isinstance(error, SegrnnError) else 1
         if isinstance(error, Interrupted) and exit_code == _PREEMPTED:
             self._safely(lambda run: run.mark_preempting())  # first: there may be no time for the rest
@@ -197,7 +198,10 @@ class WandbDashboard(Dashboard):
         self.run = None
 
     def _add_scores(self, run: wandb.Run) -> None:
-        """What the last validation has shown in full: tables are files of their own, too many for each validation."""
+        """Add all scores of the last validation.
+
+        Each table is a file of its own, so there would be too many files if every validation added its tables.
+        """
         if self.last is None:
             return
         step, scores, gallery = self.last
@@ -228,7 +232,7 @@ class WandbDashboard(Dashboard):
                 "class_names": [printable(name) for name in self.info.labels.class_names],
             }
             artifact = wandb.Artifact(f"model-{run.id}", "model", metadata=metadata)
-            kept = Path(run.dir).parent / "checkpoints" / path.name  # as it is now, until it is uploaded
+            kept = Path(run.dir).parent / "checkpoints" / path.name  # stays as it is now until it is uploaded
             kept.parent.mkdir(exist_ok=True)
             link_or_copy(path, kept)
             artifact.add_file(str(kept), path.name, policy="immutable", skip_cache=True)
@@ -242,7 +246,7 @@ class WandbDashboard(Dashboard):
             tell(f"W&B run                   wandb sync {_sync_dir(run)}")
 
     def _safely(self, action: Callable[[wandb.Run], None]) -> None:
-        """Do something with the W&B run; if that fails, say so, and leave W&B alone from then on."""
+        """Do something with the W&B run. If that fails, print a message, and do not use W&B from then on."""
         run = self.run
         if run is None:
             return
@@ -256,13 +260,13 @@ class WandbDashboard(Dashboard):
             )
             with redirect_stderr(io.StringIO()):
                 with suppress(Exception):
-                    run.finish(1)  # or it would go on with copying what is printed
+                    run.finish(1)  # otherwise it would go on copying printed text
                 with suppress(Exception):
                     wandb.teardown(1)  # so that the next run of this process finds a new service
 
 
 def _read_parts(path: Path) -> list[dict[str, str]]:
-    """The W&B runs that a run has been so far; none where the list is missing or damaged."""
+    """Return the W&B runs of a run's earlier parts, or nothing if the list is missing or damaged."""
     try:
         return [{"id": part["id"], "mode": part["mode"]} for part in json.loads(path.read_text(encoding="utf-8"))]
     except (OSError, ValueError, KeyError, TypeError):
@@ -270,7 +274,7 @@ def _read_parts(path: Path) -> list[dict[str, str]]:
 
 
 def _describe(path: Path) -> dict[str, Any]:
-    """Step and mIoU of a checkpoint; the mIoU of the last validation before it."""
+    """Return a checkpoint's step, and the mIoU of the last validation before it."""
     checkpoint = read_checkpoint(path, KEYS)
     validations = checkpoint["callbacks"]["Checkpoints"]["validations"]
     return {"step": checkpoint["global_step"], "miou": validations[-1][1] if validations else None}
@@ -286,19 +290,19 @@ def _reason(error: BaseException) -> str:
 
 
 def _find_server() -> None:
-    """See at once what W&B's own client would try for a minute and a half."""
+    """Check that the server answers. W&B's own client would keep trying for a minute and a half."""
     url = wandb.setup().settings.base_url
     try:
         urllib.request.urlopen(url, timeout=10).close()
     except urllib.error.HTTPError:
-        pass  # somebody has answered
+        pass  # the server has answered
     except OSError as error:
         raise ConnectionError(f"{url}: {getattr(error, 'reason', error)}") from error
 
 
 @contextmanager
 def _no_questions() -> Iterator[None]:
-    """W&B asks for a key where there is a terminal, and a run would wait for the answer."""
+    """Keep W&B from asking for a key in a terminal: the run would wait for the answer."""
     stdin = sys.stdin
     with open(os.devnull) as nobody:
         sys.stdin = nobody

@@ -16,21 +16,21 @@ from segrnn.reports import OUTCOMES, Example, errors, outcomes
 from segrnn.text import printable
 
 _MOST_ROWS = 10_000
-"""Of a table or a chart; W&B drops what is beyond."""
+"""The most rows of a table or a chart. W&B drops the rest."""
 
 _PANEL_WIDTH = 320
-"""Pixels of each picture in the page of a dataset's own colours."""
+"""Width in pixels of each picture that `panels` shows."""
 
 
 def example_images(examples: Sequence[Example], labels: LabelSpace) -> list[wandb.Image]:
-    """Images with masks, filled up with void to one size: W&B shows the images of a list as large as the first."""
+    """Return images with masks, padded with void to one size. W&B shows all images of a list as large as the first."""
     height = max(len(example.truth) for example in examples)
     width = max(example.truth.shape[1] for example in examples)
     return [example_image(_fill_up(example, height, width), labels) for example in examples]
 
 
 def example_image(example: Example, labels: LabelSpace) -> wandb.Image:
-    """An image with its masks as layers, which can be shown and hidden. W&B chooses their colours."""
+    """Return an image with its masks as layers that can be shown and hidden. W&B chooses their colours."""
     names = {**dict(enumerate(map(printable, labels.class_names))), IGNORE_INDEX: "void"}
     return wandb.Image(
         Image.fromarray(example.image),
@@ -56,12 +56,18 @@ def _fill_up(example: Example, height: int, width: int) -> Example:
 
 
 def panels(examples: Sequence[Example], labels: LabelSpace, path: Path) -> wandb.Image:
-    """Image, truth, prediction and errors side by side, in the dataset's own colours; `path` is for the file."""
+    """Draw image, truth, prediction and errors side by side, in the dataset's own colours.
+
+    Args:
+        examples: the examples, one a row.
+        labels: the classes and their colours.
+        path: the file to write the picture to.
+    """
     rows = []
     for example in examples:
         image, truth, mask = (_fit(each) for each in (example.image, example.truth, example.prediction))
         rows.append(np.hstack([image, labels.colorize(truth), labels.colorize(mask), errors(mask, truth)]))
-    # a tenth of the time and of the size of a PNG; without subsampling, colours stay what they are
+    # this takes a tenth of the time and of the size of a PNG; without subsampling, colours stay exact
     Image.fromarray(np.vstack(rows)).save(path, quality=90, subsampling=0)
     return wandb.Image(str(path), caption="image, truth, prediction, errors")
 
@@ -72,13 +78,13 @@ def _fit(picture: ByteArray) -> ByteArray:
 
 
 def worst_table(examples: Sequence[Example], labels: LabelSpace) -> wandb.Table:
-    """The images with the lowest mIoU, worst first."""
+    """Return a table of the images with the lowest mIoU, worst first."""
     rows = [[printable(example.name), example.miou, example_image(example, labels)] for example in examples]
     return wandb.Table(["name", "mIoU", "image"], rows)
 
 
 def confusion_chart(scores: Scores) -> CustomChart | None:
-    """The confusion matrix, where it has not too many cells for a chart."""
+    """Return a chart of the confusion matrix, or None if it has too many cells for a chart."""
     names = [printable(name) for name in scores.class_names]
     if len(names) ** 2 > _MOST_ROWS:
         return None
@@ -89,13 +95,13 @@ def confusion_chart(scores: Scores) -> CustomChart | None:
 
 
 def confusion_table(scores: Scores) -> wandb.Table:
-    """The pairs of classes that are confused most."""
+    """Return a table of the pairs of classes that are confused most."""
     rows = [[printable(true), printable(predicted), *rest] for true, predicted, *rest in scores.confusions(count=100)]
     return wandb.Table(["true", "predicted", "pixels", "share of the true class"], rows)
 
 
 def iou_chart(scores: Scores) -> CustomChart:
-    """The IoU of each class that occurs, as bars."""
+    """Return a bar chart of the IoU of each class that occurs."""
     rows = [
         [printable(name), float(iou)]
         for name, iou in zip(scores.class_names, scores.iou, strict=True)

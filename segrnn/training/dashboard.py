@@ -29,7 +29,7 @@ class RunInfo:
         folder: the folder of the run's files.
         step: the step that this part of the run goes on from; 0 for a new run.
         labels: the classes.
-            config: the whole configuration.
+        config: the whole configuration.
         facts: what was found out about data, network and machine, as primitives.
     """
 

@@ -56,7 +56,7 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
     if fault := find_misplaced(arguments):
         _stop(fault)
     GlobalHydra.instance().clear()
-    store_defaults()
+    store_defaults(config_name)
     sys.argv[1:] = quote_texts(arguments, config_name, CONF)
     schema = schema_of(config_name)
     assert schema is not None

@@ -36,7 +36,7 @@ def compose(command: type[C], overrides: Sequence[str] = ()) -> C:
     """
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", command.__name__).lower()
     GlobalHydra.instance().clear()
-    store_defaults()
+    store_defaults(name)
     try:
         with initialize_config_module(CONF, version_base="1.3"):
             return command.parse(hydra.compose(name, quote_texts(list(overrides), name, CONF)))

@@ -8,28 +8,18 @@ from hydra.core.config_store import ConfigStore
 from segrnn.config.knobs import defaults
 from segrnn.config.schema import Data, schema_of
 
-COMMANDS = (
-    "benchmark_contexts",
-    "benchmark_inference",
-    "evaluate",
-    "export_model",
-    "predict",
-    "prepare_check",
-    "prepare_download",
-    "prepare_extract",
-    "prepare_pack",
-    "prepare_stats",
-    "search",
-    "train",
-)
-"""The files of ``conf/`` that commands start from."""
 
+def store_defaults(config_name: str) -> None:
+    """Store the defaults of a file of ``conf/``. Another call changes nothing.
 
-def store_defaults() -> None:
-    """Store the defaults. Another call changes nothing."""
+    Only these are stored, because Hydra copies the whole store for each group that ``--help`` lists.
+
+    Args:
+        config_name: the file that a command starts from. A search starts from ``train`` as well.
+    """
     store, provider = ConfigStore.instance(), "segrnn.config.schema"
     store.store("base", defaults(Data), group="data", provider=provider)
-    for name in COMMANDS:
+    for name in {config_name, "train"} if config_name == "search" else {config_name}:
         schema = schema_of(name)
         assert schema is not None
         own = {key: value for key, value in defaults(schema).items() if key != "data"}  # a file of conf/data/ has these

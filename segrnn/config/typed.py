@@ -172,7 +172,7 @@ def _compose(overrides: list[str], config_name: str, conf: str) -> dict[str, Any
     It is empty if an override is wrong. The error is reported later.
     """
     try:
-        with _hydra(conf):
+        with _hydra(conf, config_name):
             config = OmegaConf.to_container(compose(config_name, overrides))
     except (HydraException, OmegaConfBaseException):
         return {}
@@ -185,10 +185,10 @@ _SIGNED = ("segrnn.", "segmentation_models_pytorch.", *ALLOW_LIST)
 
 
 @contextmanager
-def _hydra(conf: str) -> Iterator[None]:
+def _hydra(conf: str, config_name: str) -> Iterator[None]:
     if GlobalHydra.instance().is_initialized():  # a command is running: a search composes its trials
         yield
         return
-    store_defaults()
+    store_defaults(config_name)
     with initialize_config_module(conf, version_base="1.3"):
         yield

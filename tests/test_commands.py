@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import segrnn.conf
 import torch
 from conftest import SMALL, Run, blocks, draw_camvid, write_pair
 from PIL import Image
 
 import segrnn
-import segrnn.conf
 from segrnn.__main__ import COMMANDS
 from segrnn.inference import KEY
 from segrnn.train import main

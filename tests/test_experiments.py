@@ -8,10 +8,9 @@ import math
 from pathlib import Path
 
 import pytest
+import segrnn.conf
 import torch
 from conftest import Run
-
-import segrnn.conf
 
 SHORT = [  # the recipe as it is, but for sizes, lengths and weights that would be downloaded
     "encoder.weights=null",

@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 import segrnn.conf
 
 CONF = Path(segrnn.conf.__file__).parent

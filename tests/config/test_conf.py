@@ -6,11 +6,11 @@ from typing import Any
 
 import conftest
 import pytest
+import segrnn.conf
 import torch
 import yaml
 from hydra.utils import get_method, get_object
 
-import segrnn.conf
 from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.contexts import find_contexts
 from segrnn.config.parsing import plain

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import segrnn.conf
 from conftest import blocks, write_pair, zipped
 from omegaconf import OmegaConf
 from PIL import Image
 
-import segrnn.conf
 from segrnn.datasets import CamVid, CamVidOriginal
 from segrnn.datasets.camvid import split_of
 from segrnn.errors import DataError

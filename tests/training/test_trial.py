@@ -4,11 +4,11 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+import segrnn.conf
 import torch
 from conftest import SMALL, Run, composed
 from torch import nn
 
-import segrnn.conf
 from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.model import build_model
 from segrnn.errors import ConfigError

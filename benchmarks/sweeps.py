@@ -10,6 +10,9 @@ single precision), the product of all inputs with their weights, and the rest: t
 - the steps, one after the other: the time that one step of a single sequence takes.
 
 Bandwidth, multiply-accumulates a second and the time of a step are measured in the same run.
+
+A second table has whole contexts of the same hidden size side by side. Their floor by bytes is what any context needs:
+forward, the map is read and another is written; training moves three times as much.
 """
 
 import argparse
@@ -27,6 +30,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from segrnn.config.composition import compose
+from segrnn.config.contexts import build_contexts
 from segrnn.config.model import build_untrained
 from segrnn.config.schema import Train
 from segrnn.context import Sweep
@@ -36,6 +40,17 @@ from segrnn.ops.precision import single
 from segrnn.reports import describe_machine
 
 PASSES = {"forward": run_forward, "training": run_training}
+CONTEXTS = [
+    "convolutions",
+    "axial_attention",
+    "axial_decay",
+    "decay_sweep",
+    "lateral_sweep",
+    "scnn",
+    "renet_gru",
+    "renet_lstm",
+    "renet_mingru",
+]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -79,6 +94,7 @@ def main() -> None:
     parser.add_argument("--batches", nargs="+", type=int, default=[2, 8], help="images in the map")
     parser.add_argument("--maps", nargs="+", type=_size, default=[(45, 60), (64, 128), (128, 256)], help="45x60 ...")
     parser.add_argument("--dtypes", nargs="+", choices=list(DTYPES), default=list(DTYPES), help="of the map")
+    parser.add_argument("--contexts", nargs="*", default=CONTEXTS, help="files of conf/context/, measured side by side")
     parser.add_argument("--repeats", type=int, default=10, help="rounds, whose medians count")
     parser.add_argument("--crop", type=_size, default=(512, 1024), help="of the training step")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
@@ -108,6 +124,15 @@ def main() -> None:
     ]
     for title, own in rows.items():
         lines += [f"{title}:", "", *_table(own), ""]
+    for dtype in arguments.dtypes if arguments.contexts else ():
+        lines += [f"Whole contexts, {dtype}:", ""]
+        shapes = list(itertools.product(arguments.batches, arguments.channels, arguments.maps))
+        rows_of = [
+            measure_contexts(arguments.contexts, hidden, (batch, channels, *size), dtype, limits)
+            for hidden in arguments.hidden
+            for batch, channels, size in shapes
+        ]
+        lines += [*_table(list(itertools.chain(*rows_of))), ""]
     lines += [
         f"A training step of ResNet-50 and FPN with ReNets (`context=renet_gru`) on crops of {arguments.crop[0]} x "
         f"{arguments.crop[1]}, two at a time, {arguments.dtypes[-1]}:",
@@ -159,6 +184,42 @@ def measure(setting: Setting, limits: "Limits", device: torch.device, repeats: i
             "MiB": f"{peak / 2**20:.0f}",
         }
     return lines
+
+
+def measure_contexts(
+    names: Sequence[str], hidden: int, shape: tuple[int, int, int, int], dtype: str, limits: "Limits"
+) -> list[dict[str, str]]:
+    """A line for each context, on a channels_last map. Half precision is autocast's, as in training."""
+    device, repeats = limits.device, limits.repeats
+    x = torch.randn(shape, device=device, dtype=DTYPES[dtype]).contiguous(memory_format=torch.channels_last)
+    modules = {name: module.to(device) for name, module in build_contexts(names, shape[1], hidden).items()}
+    floor = 2 * x.numel() * x.itemsize / limits.bandwidth
+
+    def in_precision(run: Callable[[nn.Module, Tensor], None], module: nn.Module) -> None:
+        with torch.autocast(device.type, DTYPES[dtype], enabled=dtype != "float32"):
+            run(module, x)
+
+    times = take_turns(
+        {
+            (name, kind): partial(in_precision, run, module)
+            for name, module in modules.items()
+            for kind, run in PASSES.items()
+        },
+        device,
+        repeats,
+    )
+    return [
+        {
+            "map": "x".join(map(str, shape)),
+            "context": f"{name} {hidden}",
+            "forward ms": f"{times[name, 'forward']:.2f}",
+            "/ floor by bytes": f"{times[name, 'forward'] / floor:.1f}",
+            "training ms": f"{times[name, 'training']:.2f}",
+            "/ floor by bytes ": f"{times[name, 'training'] / (3 * floor):.1f}",
+            "MiB": f"{peak_memory(partial(in_precision, run_training, module), device) / 2**20:.0f}",
+        }
+        for name, module in modules.items()
+    ]
 
 
 def split(sweep: Sweep, x: Tensor) -> dict[str, tuple[nn.Module, Tensor]]:

@@ -2,7 +2,9 @@
 
 from segrnn.context.attention import AxialAttention, CrissCrossAttention, SelfAttention
 from segrnn.context.convolution import Convolutions
+from segrnn.context.decay import AxialDecay, DecaySweep
 from segrnn.context.irnn import FourDirectionIRNN
+from segrnn.context.lateral import LateralSweep
 from segrnn.context.local_global import LocalGlobal
 from segrnn.context.lrnn import LRNN
 from segrnn.context.parallel import ParallelSweeps
@@ -18,9 +20,12 @@ __all__ = [
     "SCNN",
     "SPN",
     "AxialAttention",
+    "AxialDecay",
     "Convolutions",
     "CrissCrossAttention",
+    "DecaySweep",
     "FourDirectionIRNN",
+    "LateralSweep",
     "LocalGlobal",
     "ParallelSweeps",
     "PyramidPooling",

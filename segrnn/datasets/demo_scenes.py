@@ -173,7 +173,7 @@ def _develop(canvas: Canvas, rng: np.random.Generator) -> Scene:
     return Scene((image * light + noise).clip(0, 255).astype(np.uint8), label_ids, instance_ids)
 
 
-def write_demo(root: Path, train: int = 240, val: int = 40, seed: int = 0) -> None:
+def write_demo(root: Path, train: int = 240, val: int = 40, seed: int = 0, size: tuple[int, int] = (128, 256)) -> None:
     """Draw a demo dataset and write it below ``root``. After a failure, nothing is left there.
 
     A scene depends only on the seed, its split and its number. If another process wrote ``root`` meanwhile, that copy
@@ -195,7 +195,7 @@ def write_demo(root: Path, train: int = 240, val: int = 40, seed: int = 0) -> No
             draft = Path(scratch, "demo")
             for split, number in track(jobs, "drawing demo scenes", console=console):
                 rng = np.random.default_rng([seed, list(CITIES).index(split), number])
-                _write_scene(draft, split, number, draw_scene(rng))
+                _write_scene(draft, split, number, draw_scene(rng, size))
             _publish(draft, root)
     except OSError as error:
         raise OutputError(f"can't write the demo scenes to {root}: {error}") from error

@@ -15,8 +15,8 @@ from torch import nn
 import segrnn.context
 import segrnn.models
 from segrnn.compat import smp, timm
-from segrnn.datasets import Preprocessing
 from segrnn.errors import CheckpointError, ConfigError
+from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo, Predictor, load_trained
 from segrnn.inference.bundle import _digest_description
 from segrnn.labels import CAMVID

@@ -18,7 +18,7 @@ ROOMS = {
     **dict.fromkeys(("atomic", "context", "images", "losses", "metrics"), 2),
     **dict.fromkeys(("models", "datasets"), 3),
     **dict.fromkeys(("inference", "measure"), 4),
-    **dict.fromkeys(("export", "reports"), 5),
+    **dict.fromkeys(("export", "reports", "dataset_tools"), 5),
     "config": 6,
     "training": 7,
     "tasks": 8,
@@ -42,9 +42,9 @@ ONLY_IN = {
     "matplotlib": {"reports"},
     "cv2": {"datasets/stream.py", "inference/video.py"},
     "pillow_heif": {"images/reading.py"},
-    "requests": {"datasets/download.py", "datasets/cityscapes_download.py"},
+    "requests": {"dataset_tools/download.py", "dataset_tools/cityscapes_download.py"},
     "filelock": {"claims.py"},
-    "cityscapesscripts": {"datasets/cityscapes_download.py"},
+    "cityscapesscripts": {"dataset_tools/cityscapes_download.py"},
 }
 FILES = [path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"]
 

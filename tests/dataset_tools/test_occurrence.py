@@ -7,8 +7,8 @@ import pytest
 from conftest import SMALL, Run
 from PIL import Image
 
+from segrnn.dataset_tools.occurrence import describe_occurrence, look, look_at_some
 from segrnn.datasets import Folder
-from segrnn.datasets.occurrence import describe_occurrence, look, look_at_some
 
 IDS = "classes:\n  - {name: ground, color: [10, 20, 30]}\n  - {name: crack, color: [200, 0, 0]}\n"
 COLORS = f"{IDS}masks: colors\n"

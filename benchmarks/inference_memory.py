@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from segrnn.compat import smp
-from segrnn.datasets import Preprocessing
+from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo, Predictor
 from segrnn.labels import ADE20K
 from segrnn.measure import peak_memory

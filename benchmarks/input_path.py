@@ -23,8 +23,9 @@ from PIL import Image
 
 from segrnn.config.composition import compose
 from segrnn.config.schema import Train
-from segrnn.datasets import ADE20K, Augmentation, Augmented, Cityscapes, Folder, SegmentationDataset, read_image
-from segrnn.datasets.packing import Pack, new_pack
+from segrnn.dataset_tools.packing import Pack, new_pack
+from segrnn.datasets import ADE20K, Augmentation, Augmented, Cityscapes, Folder, SegmentationDataset
+from segrnn.images import read_image
 from segrnn.reports import describe_machine
 
 if TYPE_CHECKING:

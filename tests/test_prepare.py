@@ -76,7 +76,7 @@ def test_a_second_command_completes_the_first(
         (["download", "data=camvid", "download.files.tutorial.adress=x"], "there is no 'download.files.tutorial.adre"),
         (
             ["download", "data=camvid", "download.files.tutorial.name=../x"],
-            "download.files.tutorial (segrnn.datasets.",
+            "download.files.tutorial (segrnn.dataset_tools.",
         ),
         (["download", "data=camvid", "download.files.tutorial.checksum=sha1:0"], "checksum must be null or one of md5"),
         (["download", "data=camvid", "download._target_=os.remove"], "download._target_='os.remove' is not allowed"),
@@ -122,7 +122,7 @@ def test_every_download_can_be_built(leaf: str) -> None:
 
     assert callable(
         instantiate(
-            OmegaConf.to_container(OmegaConf.load(CONF / "download" / f"{leaf}.yaml")), leaf, ["segrnn.datasets."]
+            OmegaConf.to_container(OmegaConf.load(CONF / "download" / f"{leaf}.yaml")), leaf, ["segrnn.dataset_tools."]
         )
     )
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 import segrnn.tasks.search
 import segrnn.tasks.train
-from segrnn.config.space import read_space
+from segrnn.config.search_space import read_space
 from segrnn.errors import ConfigError, Interrupted, TrainingError
 from segrnn.tasks.train import TrainResult
 

@@ -139,7 +139,7 @@ def test_a_spreadsheet_computes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_model_card_holds_no_markup() -> None:
-    from segrnn.datasets import Preprocessing
+    from segrnn.images import Preprocessing
 
     info = ModelInfo({}, space(), Preprocessing((0.5,) * 3, (0.5,) * 3), {"mIoU on | <b>": 0.5})
     text = _card(info).content

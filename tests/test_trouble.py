@@ -13,7 +13,7 @@ import torch
 from conftest import SMALL, Run
 from torch.utils.data import get_worker_info
 
-import segrnn.datasets.packing
+import segrnn.dataset_tools.packing
 from segrnn.atomic import new_folder
 from segrnn.claims import claimed
 from segrnn.datasets import Augmented
@@ -207,7 +207,7 @@ def test_a_command_that_is_told_to_end_leaves_nothing(number: int, run: Run, cam
         signal.raise_signal(number)
         return 0
 
-    monkeypatch.setattr(segrnn.datasets.packing.Pack, "__call__", ended)
+    monkeypatch.setattr(segrnn.dataset_tools.packing.Pack, "__call__", ended)
     arguments = ["data=camvid", f"data.root={camvid}", "output=packed", "workers=0"]
     before = signal.signal(number, signal.SIG_DFL)  # under nohup, the tests themselves ignore one of them
     try:

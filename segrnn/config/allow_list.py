@@ -1,7 +1,7 @@
 """The import paths that the user's own configuration may name."""
 
 ALLOW_LIST = (
-    "segrnn.models.weights.",
+    "segrnn.models.pretrained_weights.",
     "segrnn.datasets.statistics.",
     "segrnn.losses.",
     "segrnn.training.",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.parsing import plain
 from segrnn.config.schema import BenchmarkInference, Data, Encoder, Train
-from segrnn.datasets import Preprocessing
+from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo
 from segrnn.instantiate import call, instantiate
 from segrnn.labels import Label, LabelSpace

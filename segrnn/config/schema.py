@@ -5,7 +5,7 @@ from typing import Any
 
 from segrnn.config.knobs import REQUIRED, Limits, knob
 from segrnn.config.parsing import Config
-from segrnn.config.space import read_space
+from segrnn.config.search_space import read_space
 
 _COUNT, _SHARE, _POSITIVE = Limits(at_least=1), Limits(share=True), Limits(above=0)
 _SEED, _SIDES, _THREE = Limits(at_least=0), Limits(above=0, length=2), Limits(length=3)

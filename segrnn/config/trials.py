@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from segrnn.config.command import CONF, explain
 from segrnn.config.schema import Train
-from segrnn.config.space import Choices, Range, Value
+from segrnn.config.search_space import Choices, Range, Value
 from segrnn.config.typed import quote_texts
 from segrnn.errors import ConfigError
 

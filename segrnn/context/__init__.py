@@ -1,17 +1,17 @@
 """Context modules: each maps ``(B, C, H, W)`` to ``(B, C, H, W)`` for any height and width."""
 
 from segrnn.context.attention import AxialAttention, CrissCrossAttention, SelfAttention
-from segrnn.context.convolution import Convolutions
+from segrnn.context.convolutions import Convolutions
 from segrnn.context.decay import AxialDecay, DecaySweep
 from segrnn.context.irnn import FourDirectionIRNN
 from segrnn.context.lateral import LateralSweep
 from segrnn.context.local_global import LocalGlobal
 from segrnn.context.lrnn import LRNN
-from segrnn.context.parallel import ParallelSweeps
+from segrnn.context.parallel_sweeps import ParallelSweeps
 from segrnn.context.pooling import ASPP, PyramidPooling, StripPooling
-from segrnn.context.propagation import SCNN, SPN
 from segrnn.context.renet import ReNet
 from segrnn.context.residual import Residual
+from segrnn.context.spatial_propagation import SCNN, SPN
 from segrnn.context.sweep import Sweep
 
 __all__ = [

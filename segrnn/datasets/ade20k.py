@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segrnn.datasets.files import Named, SegmentationDataset
-from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError
+from segrnn.images.storage import File, Tree
 from segrnn.labels import ADE20K as TABLE
 from segrnn.labels import ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from segrnn.datasets.files import Named, SegmentationDataset
-from segrnn.datasets.pictures import open_picture
-from segrnn.datasets.storage import File, Tree
 from segrnn.errors import ConfigError
+from segrnn.images.reading import open_picture
+from segrnn.images.storage import File, Tree
 from segrnn.labels import CITYSCAPES, IGNORE_INDEX, ForeignIdError, LabelSpace
 from segrnn.metrics import CityscapesScores, InstanceHits
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from segrnn.labels.cityscapes import CITYSCAPES
+from segrnn.labels.cityscapes_classes import CITYSCAPES
 
 HEIGHT = 128.0
 GRID = 8.0

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 from segrnn.datasets.files import SegmentationDataset
-from segrnn.datasets.storage import File
+from segrnn.images.storage import File
 
 
 def digest(*datasets: SegmentationDataset) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from segrnn.datasets.pictures import MAX_PIXELS, read_image, read_label
-from segrnn.datasets.storage import File, Member, Tree
 from segrnn.errors import DataError
+from segrnn.images.reading import MAX_PIXELS, read_image, read_label
+from segrnn.images.storage import File, Member, Tree
 from segrnn.labels import ColorCode, ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray
 from segrnn.metrics import InstanceHits

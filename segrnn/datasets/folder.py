@@ -7,10 +7,10 @@ from typing import Any
 import yaml
 
 from segrnn.datasets.files import Named, SegmentationDataset
-from segrnn.datasets.passed_over import describe_passed_over
-from segrnn.datasets.pictures import MAX_PIXELS, picture_suffixes, read_colors, read_mask
-from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError
+from segrnn.images.passed_over import describe_passed_over
+from segrnn.images.reading import MAX_PIXELS, picture_suffixes, read_colors, read_mask
+from segrnn.images.storage import File, Tree
 from segrnn.labels import IGNORE_INDEX, ColorCode, Label, LabelSpace
 from segrnn.labels.colors import Color
 from segrnn.labels.space import ByteArray

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from segrnn.datasets.augmentation import Augmentation
 from segrnn.datasets.files import Sample, SegmentationDataset
-from segrnn.datasets.transforms import Augmentation
 
 
 class EndlessSampler(Sampler[tuple[int, int]]):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from segrnn.datasets import Preprocessing
+from segrnn.images import Preprocessing
 
 Size = tuple[int, int]
 """Height and width."""

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from segrnn.datasets import Preprocessing
 from segrnn.export.runtime import OnnxModel
+from segrnn.images import Preprocessing
 from segrnn.labels.space import ByteArray
 
 

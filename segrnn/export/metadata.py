@@ -2,8 +2,8 @@
 
 import json
 
-from segrnn.datasets import Preprocessing
 from segrnn.export.graph import Exported, Size
+from segrnn.images import Preprocessing
 from segrnn.labels import LabelSpace
 
 

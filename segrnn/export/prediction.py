@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from segrnn.datasets import Preprocessing
 from segrnn.errors import ExportError, OutputError
 from segrnn.export.check import check
 from segrnn.export.graph import Exported
 from segrnn.export.onnx import export_onnx
 from segrnn.export.runtime import OnnxModel
+from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo, digest_weights
 from segrnn.labels import LabelSpace
 from segrnn.models import Segmenter

@@ -10,8 +10,8 @@ import torch
 from torch.export import Dim, ExportedProgram
 
 from segrnn.errors import ExportError
+from segrnn.export.fixed_padding import with_fixed_padding
 from segrnn.export.graph import Exported, Size
-from segrnn.export.padding import with_fixed_padding
 
 TRACED = (96, 160)
 """The height and width at which a graph for any size is traced. No map down to stride 32 then has a side of 1."""

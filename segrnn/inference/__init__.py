@@ -2,9 +2,8 @@
 
 from segrnn.inference.checkpoint import KEY, digest_weights, load_checkpoint, read_checkpoint, to_checkpoint
 from segrnn.inference.device import choose_device
-from segrnn.inference.folder import Job, find_images, plan, plan_frames, take_up
-from segrnn.inference.images import Picture, as_array
 from segrnn.inference.info import ModelInfo
+from segrnn.inference.jobs import Job, find_images, plan, plan_frames, take_up
 from segrnn.inference.large import LargeImages
 from segrnn.inference.masks import FORMATS, PICTURES, write_png
 from segrnn.inference.predictor import MOST_WHOLE, Network, Predictor
@@ -25,11 +24,9 @@ __all__ = [
     "LargeImages",
     "ModelInfo",
     "Network",
-    "Picture",
     "Predictor",
     "Video",
     "Windows",
-    "as_array",
     "choose_device",
     "digest_weights",
     "find_fusions",

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from segrnn import __version__
-from segrnn.datasets import Preprocessing
 from segrnn.errors import CheckpointError
 from segrnn.guard import no_side_effects
+from segrnn.images import Preprocessing
 from segrnn.inference.info import ModelInfo
 from segrnn.labels import LabelSpace
 from segrnn.models import Segmenter, load_weights

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segrnn.compat import Conv2dSame
-from segrnn.models.padding import same_padding
+from segrnn.models.same_padding import same_padding
 
 
 class FusedConvolution(nn.Module):

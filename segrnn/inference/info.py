@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from segrnn.datasets import Preprocessing
+from segrnn.images import Preprocessing
 from segrnn.labels import LabelSpace
 
 

@@ -12,8 +12,8 @@ from huggingface_hub import HfApi
 from torch import Tensor, nn
 
 from segrnn.atomic import new_folder
+from segrnn.images.conversion import Picture, as_array
 from segrnn.inference.bundle import download_bundle, write_bundle
-from segrnn.inference.images import Picture, as_array
 from segrnn.inference.info import ModelInfo
 from segrnn.inference.trained import load_trained
 from segrnn.inference.views import Part, View, average, winner
@@ -65,7 +65,7 @@ class Predictor:
         ValueError: there is no scale, or a scale is not above 0.
 
     Example:
-        >>> from segrnn.datasets import Preprocessing
+        >>> from segrnn.images import Preprocessing
         >>> from segrnn.labels import CAMVID
         >>> from segrnn.models import FCN
         >>> network = Segmenter(FCN("resnet18", classes=11, width=8))

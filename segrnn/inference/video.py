@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from segrnn.atomic import write_atomically
-from segrnn.datasets.pictures import MAX_PIXELS, picture_format
 from segrnn.errors import DataError, OutputError
+from segrnn.images.reading import MAX_PIXELS, picture_format
 from segrnn.labels.space import ByteArray
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")

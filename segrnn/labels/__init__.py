@@ -1,10 +1,10 @@
 """One label table for each dataset. Every look-up (ids, train ids, names, colours) is derived from it."""
 
-from segrnn.labels.ade20k import ADE20K
-from segrnn.labels.camvid import CAMVID, CAMVID_COLORS
-from segrnn.labels.cityscapes import CITYSCAPES
+from segrnn.labels.ade20k_classes import ADE20K
+from segrnn.labels.camvid_classes import CAMVID, CAMVID_COLORS
+from segrnn.labels.cityscapes_classes import CITYSCAPES
 from segrnn.labels.colors import ColorCode
-from segrnn.labels.demo import DEMO
+from segrnn.labels.demo_classes import DEMO
 from segrnn.labels.space import IGNORE_INDEX, ForeignIdError, Label, LabelSpace
 
 __all__ = [

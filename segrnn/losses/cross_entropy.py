@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segrnn.labels import IGNORE_INDEX
-from segrnn.losses.weights import fit_weights, weights_to_tensor
+from segrnn.losses.class_weights import fit_weights, weights_to_tensor
 from segrnn.ops.precision import single
 
 

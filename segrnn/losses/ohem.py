@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from segrnn.errors import ConfigError
 from segrnn.labels import IGNORE_INDEX
-from segrnn.losses.weights import fit_weights, weights_to_tensor
+from segrnn.losses.class_weights import fit_weights, weights_to_tensor
 from segrnn.ops.precision import single
 
 

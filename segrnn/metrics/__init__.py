@@ -1,9 +1,9 @@
 """Scores from integer counts. The counts are summed first, and divided once, at the end."""
 
-from segrnn.metrics.ade20k import ADE20KScores
+from segrnn.metrics.ade20k_scores import ADE20KScores
 from segrnn.metrics.boundary import BoundaryIoU
 from segrnn.metrics.calibration import Calibration
-from segrnn.metrics.cityscapes import CityscapesScores
+from segrnn.metrics.cityscapes_scores import CityscapesScores
 from segrnn.metrics.confusion import ConfusionMatrix
 from segrnn.metrics.instances import InstanceHits
 from segrnn.metrics.scores import Confusion, Scores

@@ -7,6 +7,7 @@ from segrnn.reports.machine import describe_machine, find_commit
 from segrnn.reports.pictures import OUTCOMES, draw_calibration, draw_lr_range, errors, outcomes, write_panels
 from segrnn.reports.report import Report, write_report
 from segrnn.reports.run_metadata import gather_metadata, list_versions
+from segrnn.reports.search_results import TrialResult, print_trials, rank_trials, write_trials
 from segrnn.reports.tables import (
     name_official,
     print_official,
@@ -17,7 +18,6 @@ from segrnn.reports.tables import (
     write_statistics,
 )
 from segrnn.reports.terminal import PlainConsole
-from segrnn.reports.trials import TrialResult, print_trials, rank_trials, write_trials
 
 __all__ = [
     "OUTCOMES",

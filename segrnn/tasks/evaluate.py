@@ -8,7 +8,7 @@ from rich.progress import track
 from segrnn.config.data import build_scored
 from segrnn.config.describe import describe_network, describe_views
 from segrnn.config.examples import choose_examples
-from segrnn.config.predictor import build_predictor
+from segrnn.config.predictor_builder import build_predictor
 from segrnn.config.schema import Evaluate
 from segrnn.datasets import sample_loader
 from segrnn.errors import CheckpointError, DataError

@@ -7,10 +7,10 @@ from typing import Any
 from rich.progress import track
 
 from segrnn.config.parsing import plain
-from segrnn.config.predictor import build_predictor
+from segrnn.config.predictor_builder import build_predictor
 from segrnn.config.schema import Predict
-from segrnn.datasets import read_image
 from segrnn.errors import ConfigError, DataError, OutputError
+from segrnn.images import read_image
 from segrnn.inference import (
     FORMATS,
     PICTURES,

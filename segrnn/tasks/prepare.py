@@ -7,11 +7,7 @@ from rich.progress import track
 
 from segrnn.config.data import build_dataset
 from segrnn.config.schema import PrepareCheck, PrepareDownload, PrepareExtract, PreparePack, PrepareStats
-from segrnn.datasets.checking import find_problems
-from segrnn.datasets.extract import extract_archive
-from segrnn.datasets.occurrence import describe_occurrence, look
-from segrnn.datasets.packing import Pack, new_pack
-from segrnn.datasets.parallel import for_each
+from segrnn.dataset_tools import Pack, describe_occurrence, extract_archive, find_problems, for_each, look, new_pack
 from segrnn.datasets.statistics import ClassStatistics, count_classes
 from segrnn.errors import DataError
 from segrnn.instantiate import call, instantiate
@@ -32,7 +28,7 @@ def download(config: PrepareDownload, run_dir: Path) -> list[Path]:
     Raises:
         SegrnnError: the configuration is at fault, or a file can't be downloaded, verified or written.
     """
-    fetch = instantiate(config.download, "download", ("segrnn.datasets.", *config.allow))
+    fetch = instantiate(config.download, "download", ("segrnn.dataset_tools.", *config.allow))
     archives: list[Path] = call(fetch, "download", Path(config.data.root))
     tell(f"{config.data.root}: {', '.join(path.name for path in archives) or 'there is nothing to download'}")
     return archives

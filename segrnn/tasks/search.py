@@ -11,7 +11,7 @@ from segrnn.claims import claimed
 from segrnn.config.differences import differences
 from segrnn.config.parsing import plain
 from segrnn.config.schema import Sampler, Search, Train
-from segrnn.config.space import Choices, Range, Value, read_space
+from segrnn.config.search_space import Choices, Range, Value, read_space
 from segrnn.config.trials import check_trials, compose_trial, train_overrides, write_overrides
 from segrnn.errors import ConfigError, Interrupted, Pruned, SegrnnError, TrainingError
 from segrnn.processes import world_size

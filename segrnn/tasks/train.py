@@ -23,8 +23,8 @@ from segrnn.config.model import build_model, load_pretrained
 from segrnn.config.parsing import plain
 from segrnn.config.run import check_launcher, check_sweep
 from segrnn.config.schema import Data, Train
+from segrnn.dataset_tools import describe_occurrence, look_at_some
 from segrnn.datasets import Augmentation, SegmentationDataset
-from segrnn.datasets.occurrence import describe_occurrence, look_at_some
 from segrnn.datasets.statistics import read_statistics_of
 from segrnn.errors import CheckpointError, ConfigError, OutputError
 from segrnn.inference import KEY, read_checkpoint

@@ -2,7 +2,7 @@
 
 from segrnn.training.dashboard import Dashboard, RunInfo
 from segrnn.training.datamodule import DataModule
-from segrnn.training.examples import Examples
+from segrnn.training.example_images import Examples
 from segrnn.training.interruption import Interruption
 from segrnn.training.lean import make_lean
 from segrnn.training.loop import fit

@@ -15,7 +15,7 @@ from segrnn.config.schema import Train
 from segrnn.labels import LabelSpace
 from segrnn.metrics import Scores
 from segrnn.reports import Gallery
-from segrnn.training.examples import Examples
+from segrnn.training.example_images import Examples
 from segrnn.training.module import SegmentationModule
 
 

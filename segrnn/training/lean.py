@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segrnn.compat import Conv2dSame
-from segrnn.models.padding import same_padding
+from segrnn.models.same_padding import same_padding
 from segrnn.ops import convolve
 
 _KEEPS_ITS_INPUT = (nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish, nn.SiLU)

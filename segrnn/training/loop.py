@@ -28,11 +28,11 @@ from segrnn.training.callbacks import ProgressBar, ValidateAtEnd
 from segrnn.training.checkpoints import Checkpoints, WholeFiles
 from segrnn.training.dashboard import ShowValidations
 from segrnn.training.datamodule import DataModule
-from segrnn.training.examples import Examples
+from segrnn.training.example_images import Examples
+from segrnn.training.first_step import takes, try_step
 from segrnn.training.lr_range import LearningRateRange
 from segrnn.training.module import SegmentationModule
 from segrnn.training.synchronize import synchronize_batch_norm
-from segrnn.training.trial import takes, try_step
 from segrnn.trouble import is_out_of_memory, reason_of
 
 

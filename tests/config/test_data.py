@@ -9,8 +9,8 @@ import pytest
 from conftest import composed
 
 from segrnn.config.data import build_dataset, build_scored, lay_over
-from segrnn.datasets import Preprocessing
 from segrnn.errors import ConfigError, DataError
+from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo
 from segrnn.labels import DEMO
 
@@ -67,14 +67,14 @@ def test_nothing_is_drawn_where_only_the_file_says_so(tmp_path: Path) -> None:
     "component",
     [
         {"_target_": "segrnn.datasets.demo_scenes.write_demo", "root": "new"},
-        {"_target_": "segrnn.datasets.extract.extract_archive", "archive": "x.zip", "output": "new"},
-        {"_target_": "segrnn.datasets.download.download_files", "folder": "new", "files": {}},
-        {"_target_": "segrnn.datasets.Tree", "root": "."},
+        {"_target_": "segrnn.dataset_tools.extract.extract_archive", "archive": "x.zip", "output": "new"},
+        {"_target_": "segrnn.dataset_tools.download.download_files", "folder": "new", "files": {}},
+        {"_target_": "segrnn.datasets.EndlessSampler", "length": 3},
         {"_target_": "os.mkdir", "path": "new"},
         {"_target_": "segrnn.datasets.Cityscapes", "annotations": {"_target_": "segrnn.datasets.Demo", "root": "new"}},
         {
             "_target_": "segrnn.datasets.Cityscapes",
-            "annotations": [{"_target_": "segrnn.datasets.extract.extract_archive", "archive": "x.zip"}],
+            "annotations": [{"_target_": "segrnn.dataset_tools.extract.extract_archive", "archive": "x.zip"}],
         },
         {"_target_": None},
         {},

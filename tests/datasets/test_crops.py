@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from segrnn.datasets import Augmentation, read_image, read_label
+from segrnn.datasets import Augmentation
 from segrnn.datasets.crops import Window, draw_window
+from segrnn.images import read_image, read_label
 
 
 def draw(mask: np.ndarray, crop: tuple[int, int], counter: int = 0, share: float = 1, scale: float = 1) -> Window:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segrnn.dataset_tools.parallel import for_each
 from segrnn.datasets import CamVid, Cityscapes, SegmentationDataset
-from segrnn.datasets.parallel import for_each
 from segrnn.datasets.statistics import (
     ClassStatistics,
     count_classes,

@@ -10,11 +10,11 @@ from export_networks import CONTEXTS, EACH, Factory, make, make_small, share_of_
 from torch import Tensor, nn
 
 from segrnn.context import SCNN, AxialAttention, FourDirectionIRNN, ReNet, Sweep
-from segrnn.datasets import Preprocessing, read_image
-from segrnn.datasets.transforms import to_tensor
 from segrnn.errors import ExportError, OutputError
 from segrnn.export import Exported, OnnxModel, describe, export_onnx
 from segrnn.export import onnx as module
+from segrnn.images import Preprocessing, read_image
+from segrnn.images.preprocessing import to_tensor
 from segrnn.labels import CAMVID
 
 SIZE = (40, 51)

@@ -11,8 +11,8 @@ from export_networks import CONTEXTS, make_small
 from PIL import Image
 from torch import Tensor
 
-from segrnn.datasets import Preprocessing
 from segrnn.export import Exported, describe, export_onnx
+from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo, Predictor
 from segrnn.labels import Label, LabelSpace
 from segrnn.models import Segmenter

@@ -10,9 +10,9 @@ import torch
 from export_networks import CONTEXTS, make_small
 
 from segrnn.context import SCNN
-from segrnn.datasets import Preprocessing
 from segrnn.errors import ExportError
 from segrnn.export import Exported, as_onnx, describe, export_onnx, load_onnx, prediction
+from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo, Predictor, Windows
 from segrnn.labels import Label, LabelSpace
 from segrnn.models import Segmenter

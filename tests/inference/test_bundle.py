@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 import segrnn
-from segrnn.datasets import Preprocessing
 from segrnn.errors import CheckpointError, OutputError
+from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo, Predictor
 from segrnn.labels import CAMVID
 from segrnn.models import FCN, Segmenter

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from segrnn.compat import smp
 from segrnn.context import ReNet
-from segrnn.datasets import Preprocessing
 from segrnn.errors import DataError
-from segrnn.inference import PICTURES, LargeImages, ModelInfo, Predictor, Windows, as_array
+from segrnn.images import Preprocessing, as_array
+from segrnn.inference import PICTURES, LargeImages, ModelInfo, Predictor, Windows
 from segrnn.inference import predictor as predictor_module
 from segrnn.inference import views as views_module
 from segrnn.inference.views import Part, View, winner

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from segrnn.compat import smp
 from segrnn.context import ReNet
-from segrnn.datasets import Preprocessing
+from segrnn.images import Preprocessing
 from segrnn.inference import Fusions, ModelInfo, Predictor, find_fusions, fused, prepare
 from segrnn.inference.fused import FusedConvolution
 from segrnn.labels import CAMVID

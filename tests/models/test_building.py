@@ -15,8 +15,8 @@ from torch import nn
 import segrnn.context
 import segrnn.models
 from segrnn.compat import smp, timm
-from segrnn.datasets import Preprocessing
 from segrnn.errors import CheckpointError, ConfigError
+from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo, Predictor, load_trained
 from segrnn.inference.bundle import _digest_description
 from segrnn.labels import CAMVID
@@ -174,8 +174,8 @@ def test_networks_are_built_without_their_weights(target: str, outside: Path, tm
         ("model", "segrnn.inference.bundle.write_bundle"),
         ("model", "segrnn.inference.Predictor.load"),
         ("model", "segrnn.load"),
-        ("model", "segrnn.models.weights.from_hub"),
-        ("model", "segrnn.models.weights.lite0_from_package"),
+        ("model", "segrnn.models.pretrained_weights.from_hub"),
+        ("model", "segrnn.models.pretrained_weights.lite0_from_package"),
         ("model", "segrnn.inference.read_checkpoint"),
         ("model", "segmentation_models_pytorch.from_pretrained"),
         ("model", "segmentation_models_pytorch.create_model"),

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from segrnn.datasets import read_image, to_rgb
 from segrnn.errors import DataError
+from segrnn.images.reading import read_image, to_rgb
 from segrnn.labels.space import ByteArray
 
 Picture: TypeAlias = str | Path | Image.Image | ByteArray | Tensor

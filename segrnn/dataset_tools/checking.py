@@ -1,9 +1,9 @@
 """Checking a dataset's files, each decoded in full."""
 
 from segrnn.datasets.files import SegmentationDataset
-from segrnn.datasets.pictures import is_dark, open_picture, read_depth
-from segrnn.datasets.storage import File
 from segrnn.errors import DataError
+from segrnn.images.reading import is_dark, open_picture, read_depth
+from segrnn.images.storage import File
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.space import ByteArray
 

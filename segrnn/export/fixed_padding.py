@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from segrnn.compat import Conv2dSame
 from segrnn.export.graph import Exported
-from segrnn.models.padding import same_padding
+from segrnn.models.same_padding import same_padding
 
 
 class FixedPadding(nn.Module):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from segrnn.dataset_tools.parallel import for_each
 from segrnn.datasets import CamVid, SegmentationDataset
-from segrnn.datasets.parallel import for_each
 from segrnn.errors import DataError, SegrnnError
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from segrnn.compat import Conv2dSame
+from segrnn.export.fixed_padding import FixedPadding, with_fixed_padding
 from segrnn.export.graph import Exported
-from segrnn.export.padding import FixedPadding, with_fixed_padding
 from segrnn.models import FCN, Segmenter
 
 

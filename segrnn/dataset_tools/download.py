@@ -18,7 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from segrnn.datasets.extract import check_zip, require_space
+from segrnn.dataset_tools.extract import check_zip, require_space
 from segrnn.errors import DataError, DownloadError, OutputError
 from segrnn.text import tell
 

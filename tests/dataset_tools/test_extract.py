@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from segrnn.datasets import extract
-from segrnn.datasets.extract import check_zip, extract_archive
+from segrnn.dataset_tools import extract
+from segrnn.dataset_tools.extract import check_zip, extract_archive
 from segrnn.errors import DataError, OutputError, SegrnnError
 
 TREE = {"README": b"read me", "gt/a/1.png": b"one", "gt/a/2.png": b"two", "gt/b/1.png": b"", "images/a/1.png": b"1"}

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from segrnn.datasets.files import SegmentationDataset
-from segrnn.datasets.pictures import is_dark, open_label, read_colors, read_depth
+from segrnn.images.reading import is_dark, open_label, read_colors, read_depth
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.colors import Color
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from segrnn.datasets.download import insist
-from segrnn.datasets.extract import check_zip, require_space
+from segrnn.dataset_tools.download import insist
+from segrnn.dataset_tools.extract import check_zip, require_space
 from segrnn.errors import DataError, DownloadError, SegrnnError
 
 if TYPE_CHECKING:

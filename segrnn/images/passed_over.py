@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Container, Iterable
 from pathlib import PurePosixPath
 
-from segrnn.datasets.pictures import HEIC_HINT, HEIC_SUFFIXES, picture_suffixes
-from segrnn.datasets.storage import Listing
+from segrnn.images.reading import HEIC_HINT, HEIC_SUFFIXES, picture_suffixes
+from segrnn.images.storage import Listing
 
 _KINDS = 6
 """The number of kinds that are named. They are the most frequent ones."""

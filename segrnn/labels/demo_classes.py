@@ -1,6 +1,6 @@
 """The label table of the demo scenes: the Cityscapes ids that the scenes show, with train ids of their own."""
 
-from segrnn.labels.cityscapes import CITYSCAPES
+from segrnn.labels.cityscapes_classes import CITYSCAPES
 
 DEMO = CITYSCAPES.subset(
     "demo",

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segrnn.datasets import CamVid, Cityscapes, Folder, SegmentationDataset, extract, read_image, read_label
-from segrnn.datasets.packing import Pack, new_pack
-from segrnn.datasets.parallel import for_each
+from segrnn.dataset_tools import extract
+from segrnn.dataset_tools.packing import Pack, new_pack
+from segrnn.dataset_tools.parallel import for_each
+from segrnn.datasets import CamVid, Cityscapes, Folder, SegmentationDataset
 from segrnn.errors import DataError, OutputError
+from segrnn.images import read_image, read_label
 
 
 def pack(root: Path, *datasets: SegmentationDataset, workers: int = 0) -> int:

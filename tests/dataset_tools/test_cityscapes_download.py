@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import requests
 
-from segrnn.datasets.cityscapes_download import download_packages
-from segrnn.datasets.download import TRIES
+from segrnn.dataset_tools.cityscapes_download import download_packages
+from segrnn.dataset_tools.download import TRIES
 from segrnn.errors import DownloadError, OutputError
 
 PACKAGE = "/file-handling/?packageID=1"
@@ -120,7 +120,7 @@ def test_a_package_that_the_account_has_not_is_named(site: list[str], tmp_path: 
 
 
 def test_a_full_disk_is_noticed_before(web, site: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("segrnn.datasets.extract.shutil.disk_usage", lambda _: SimpleNamespace(free=300_000))
+    monkeypatch.setattr("segrnn.dataset_tools.extract.shutil.disk_usage", lambda _: SimpleNamespace(free=300_000))
     with pytest.raises(OutputError, match="314572 bytes are needed"):
         download_packages(tmp_path / "data", ["gt.zip"])
     assert ranges(web) == []

@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from segrnn.atomic import new_folder
-from segrnn.datasets.extract import require_space
+from segrnn.dataset_tools.extract import require_space
 from segrnn.datasets.files import SegmentationDataset
 from segrnn.errors import DataError, OutputError
 from segrnn.labels import IGNORE_INDEX, LabelSpace

@@ -333,7 +333,7 @@ def test_unusable_checkpoints(trained: Path, run: Run, camvid: Path, command: st
         assert f"{name}.ckpt" in err
         assert reason in err
     assert run(command, *more) == 2
-    assert "ckpt is needed: add ckpt=<value>" in capsys.readouterr().err
+    assert "ckpt needs a value: add ckpt=<value>" in capsys.readouterr().err
     assert not Path("masks").exists()
 
 
@@ -343,7 +343,7 @@ def test_predict_refuses_and_reports(trained: Path, run: Run, camvid: Path, caps
     formats = "label_ids, train_ids, color, overlay, uncertainty, probabilities, submission"
     assert f"format=colour must be one of {formats} (did you mean color?)" in capsys.readouterr().err
     for wrong, message in {
-        "scales=[]": "scales=[] must hold at least one factor",
+        "scales=[]": "scales=[] must contain at least one factor",
         "scales=[1.0,0]": "scales=[1.0, 0.0] must be above 0",
         "windows.size=[64]": "windows.size=[64] must be 2 numbers",
         "windows.size=[0,4]": "windows.size=[0, 4] must be above 0",

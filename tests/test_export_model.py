@@ -81,7 +81,7 @@ def test_a_file_of_torch_export(run: Run, trained: str, capsys) -> None:
         (["output=x", "size=[40]"], "size=[40] must be 2 numbers"),
         (["output=here"], "here exists already and would be overwritten"),
         (["output=x", "ckpt=missing"], "missing does not exist"),
-        ([], "output is needed: add output=<value>"),
+        ([], "output needs a value: add output=<value>"),
     ],
 )
 def test_mistakes_end_in_one_message(run: Run, arguments: list[str], message: str, capsys) -> None:

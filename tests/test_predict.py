@@ -197,7 +197,7 @@ def test_onnx_runtime_labels_and_scores_as_torch_does(run: Run, bundle: Path, ca
     assert scores["file"] == pytest.approx(scores["torch"], abs=1e-3)
 
     for wrong, message in {
-        "device=cuda runtime=onnx": "ONNX Runtime runs on the CPU here",
+        "device=cuda runtime=onnx": "ONNX Runtime runs on the CPU only",
         "runtime=tensorrt": "runtime=tensorrt must be one of torch, onnx",
         "keep_memory=maybe": "keep_memory=maybe must be true or false",
     }.items():

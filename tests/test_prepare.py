@@ -80,7 +80,7 @@ def test_a_second_command_completes_the_first(
         ),
         (["download", "data=camvid", "download.files.tutorial.checksum=sha1:0"], "checksum must be null or one of md5"),
         (["download", "data=camvid", "download._target_=os.remove"], "download._target_='os.remove' is not allowed"),
-        (["extract", "output=x"], "archive is needed: add archive=<value>"),
+        (["extract", "output=x"], "archive needs a value: add archive=<value>"),
         (["extract", "archive=missing.zip", "output=x"], "missing.zip is not a file: a zip file was wanted"),
     ],
 )

@@ -50,19 +50,22 @@ RECIPE = ["encoder.weights=null", "data.crop=[128,128]", "data.batch_size=4", "d
 def main() -> None:
     """Measure in turn, write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--steps", type=int, default=60, help="of each measurement, on the clock")
-    parser.add_argument("--start", type=int, default=10, help="steps before them")
-    parser.add_argument("--pairs", type=int, default=5, help="of measurements, of which the medians count")
+    parser.add_argument("--steps", type=int, default=60, help="the number of steps in each measurement that are timed")
+    parser.add_argument("--start", type=int, default=10, help="the number of steps before them, which are not timed")
+    parser.add_argument(
+        "--pairs", type=int, default=5, help="the number of pairs of measurements; the table shows medians over them"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
-    parser.add_argument("--overrides", nargs="*", default=[], help="further Hydra overrides, the same for both")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="the folder for the table")
+    parser.add_argument("--overrides", nargs="*", default=[], help="more Hydra overrides, the same for both")
     arguments = parser.parse_args()
     if arguments.steps <= _STRETCH:
         parser.error(f"--steps must be more than {_STRETCH}, the steps over which a rate is taken")
     last, device = arguments.start + arguments.steps, torch.device(arguments.device)
     if last % _STRETCH:
         parser.error(
-            f"--start and --steps must add up to a multiple of {_STRETCH}, where curves have a loss to compare"
+            f"--start and --steps must add up to a multiple of {_STRETCH}, because the curves have a loss to compare "
+            "only there"
         )
     recipe = [*RECIPE, f"trainer={'gpu' if device.type == 'cuda' else 'cpu'}", f"trainer.max_steps={last}"]
     recipe += [f"trainer.validate_every_n_steps={last}", f"checkpoint.every_n_steps={last}", *arguments.overrides]
@@ -101,7 +104,7 @@ def measure(config: Train, runs: Path, pairs: int, start: int, device: torch.dev
                 losses[way] = train_segrnn(config, runs / str(pair)) if way == "segrnn" else train_plain(config, device)
             rate[way] = steps_per_second(times[start:])
         if not math.isclose(losses["segrnn"], losses["plain"], rel_tol=0.01):
-            sys.exit(f"error: the two don't take the same steps, their last losses are {losses}")
+            sys.exit(f"error: the two loops don't take the same steps: their last losses are {losses}")
         rates.append((rate["segrnn"], rate["plain"]))
     measured = rates[1:]  # the first pair warms up
     segrnn, plain = (statistics.median(own) for own in zip(*measured, strict=True))

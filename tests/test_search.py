@@ -87,10 +87,10 @@ def test_a_study_that_was_ended_three_times_is_the_study_that_was_not(
     assert [trial.state.name for trial in load().trials] == ["COMPLETE", "COMPLETE", "RUNNING"]
     assert run(*start) == 143
     out, err = capsys.readouterr()
-    assert "going on from runs/search/six/trial_2/checkpoints/last.ckpt, step 2 of 3" in out.replace("\n", "").replace(
-        str(Path.cwd()) + "/", ""
-    )
-    assert "the search ends within trial 3; the same command goes on with it" in out
+    assert "continuing from runs/search/six/trial_2/checkpoints/last.ckpt, step 2 of 3" in out.replace(
+        "\n", ""
+    ).replace(str(Path.cwd()) + "/", "")
+    assert "the search was ended within trial 3; the same command continues it" in out
     assert err == "error: the run was ended after step 2: SIGTERM\n"
     with pytest.raises(Killed):
         run(*start)
@@ -118,7 +118,7 @@ def test_a_study_that_was_ended_three_times_is_the_study_that_was_not(
     assert run(*start) == 0  # nothing is left to do
     assert "the study is finished: 6 complete" in capsys.readouterr().out
     assert run(*start, "trainer.max_steps=4") == 2
-    assert "was begun with other settings:\n  trainer.max_steps: 3 -> 4\n" in capsys.readouterr().err
+    assert "began with other settings:\n  trainer.max_steps: 3 -> 4\n" in capsys.readouterr().err
     assert run(*start, "study.space={optimizer.lr: {low: 1e-3, high: 1e-1, log: true}}") == 2
     assert "study.space.optimizer.lr.low: 0.0001 -> 0.001" in capsys.readouterr().err
     assert [trial.number for trial in load().trials] == list(range(6))
@@ -189,8 +189,8 @@ def test_time_is_up_for_all_trials_together(run: Run, arguments: list[str], caps
         (["study.space=???"], "study.space needs a value: add study.space=<value>. See --help"),
         (["study.name=???"], "study.name needs a value: add study.name=<value>. See --help"),
         (["study.trials=0"], "study.trials=0 must be at least 1"),
-        (["trainer.devices=2"], "are runs of one process: trainer.devices=2 and trainer.num_nodes=1 must be 1"),
-        (["ckpt=auto"], "ckpt=auto is of one run; a search goes on by itself"),
+        (["trainer.devices=2"], "runs in one process: trainer.devices=2 and trainer.num_nodes=1 must be 1"),
+        (["ckpt=auto"], "ckpt=auto is a checkpoint of one run, but a search continues by itself"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -185,8 +185,9 @@ def explain(error: Exception, config_name: str) -> str:
     text = str(error)
     if group := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
-        choices = ", ".join(options)
-        return f"the group {group[1]} has no option {group[2]!r}{nearest(group[2], options)}; it has {choices}"
+        return (
+            f"the group {group[1]} has no option {group[2]!r}{nearest(group[2], options)}; it has {', '.join(options)}"
+        )
     if key := re.search(r"Could not override '([^'@]+)", text):
         return _explain_key(key[1], config_name)
     if isinstance(error, OverrideParseException):

@@ -55,7 +55,7 @@ def test_every_target_takes_its_arguments(leaf: str) -> None:
 def test_a_planted_argument_is_caught() -> None:
     config = composed("+context.levl=3")
     with pytest.raises(
-        ConfigError, match=r"context\.levl=3 is no argument of an architecture\. ReNet takes cell, depth"
+        ConfigError, match=r"context\.levl=3 is not an argument of the architecture\. ReNet takes cell, depth"
     ):
         build_segmenter(config, 4)
 
@@ -143,7 +143,9 @@ def test_a_sum_of_losses_is_overridden_part_by_part() -> None:
     loss = instantiate(composed(*overrides)["loss"], "loss", ALLOW_LIST)
     assert loss.weights == {"cross_entropy": 1, "dice": 3}
     assert loss.losses["cross_entropy"].label_smoothing == 0.5
-    with pytest.raises(ConfigError, match=r"loss\.weights are 3 \(cross_entropy, lovasz, dice\) for 2 loss\.losses"):
+    with pytest.raises(
+        ConfigError, match=r"there are 3 loss\.weights \(cross_entropy, lovasz, dice\) for 2 loss\.losses"
+    ):
         instantiate(composed("loss=cross_entropy_lovasz", "+loss.weights.dice=1")["loss"], "loss", ALLOW_LIST)
 
 

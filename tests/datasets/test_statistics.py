@@ -135,7 +135,7 @@ def test_statistics_of_other_data_are_refused(camvid: Path, cityscapes: Path, tm
     ):
         read_statistics_of(val, path)
     with pytest.raises(
-        DataError, match=r"other classes .*: it has 11, and the split has 19. .* first differ sky and road\. "
+        DataError, match=r"other classes .*: it has 11, and the split has 19. .* first differ at sky and road\. "
     ):
         read_statistics_of(Cityscapes(str(cityscapes), "train"), path)
 

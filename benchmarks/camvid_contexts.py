@@ -40,13 +40,13 @@ SIZE = (360, 480)
 def main() -> None:
     """Train what is missing, then write the table of what is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--camvid", type=Path, required=True, help="folder of CamVid, see data/README.md")
-    parser.add_argument("--steps", type=int, default=160, help="optimizer steps of every run")
+    parser.add_argument("--camvid", type=Path, required=True, help="the folder of CamVid, see data/README.md")
+    parser.add_argument("--steps", type=int, default=160, help="the number of optimizer steps in every run")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--contexts", nargs="+", default=list(ROWS), choices=list(ROWS), metavar="CONTEXT")
-    parser.add_argument("--runs", type=Path, default=Path("runs/camvid_contexts"), help="where the runs go")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
-    parser.add_argument("--overrides", nargs="*", default=[], help="further Hydra overrides, the same for every run")
+    parser.add_argument("--runs", type=Path, default=Path("runs/camvid_contexts"), help="the folder for the runs")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="the folder for the table")
+    parser.add_argument("--overrides", nargs="*", default=[], help="more Hydra overrides, the same for every run")
     arguments = parser.parse_args()
 
     recipe = [*RECIPE, f"data.root={arguments.camvid.resolve()}", f"trainer.max_steps={arguments.steps}"]
@@ -65,7 +65,7 @@ def train(name: str, seed: int, recipe: list[str], runs: Path) -> None:
     if recorded.exists():  # written last
         if json.loads(recorded.read_text()) != overrides:
             sys.exit(f"error: {folder} was trained with other settings ({recorded}): choose another --runs")
-        print(f"{folder} is there")
+        print(f"{folder} exists already and is kept")
         return
     shutil.rmtree(folder, ignore_errors=True)  # a run that was cut off
     start = time.time()

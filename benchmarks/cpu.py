@@ -78,18 +78,28 @@ class Cost(NamedTuple):
 def main() -> None:
     """Measure in turn, write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="of which the medians count; one more warms up")
-    parser.add_argument("--threads", type=int, default=1, help="of each process")
-    parser.add_argument("--scale", type=float, default=1.0, help="of the sides of all images; below 1 is for a trial")
-    parser.add_argument("--only", nargs="*", default=None, help="words that the names of the works must hold")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=5,
+        help="the number of rounds; the table shows medians over them. One more round warms up",
+    )
+    parser.add_argument("--threads", type=int, default=1, help="the number of threads in each process")
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=1.0,
+        help="the factor for the sides of all images; use a factor below 1 for a trial",
+    )
+    parser.add_argument("--only", nargs="*", default=None, help="measure only tasks whose names contain these words")
     parser.add_argument(
         "--preload",
         nargs="*",
         default=[],
         metavar="LIBRARY",
-        help="memory allocators to compare with: files of jemalloc or tcmalloc, that Linux loads before all others",
+        help="memory allocators to compare with: files of jemalloc or tcmalloc, loaded before all other libraries",
     )
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="the folder for the table")
     arguments = parser.parse_args()
     side = lambda length: max(32, round(length * arguments.scale / 32) * 32)  # noqa: E731
     allocators = {

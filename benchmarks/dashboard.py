@@ -33,12 +33,12 @@ DEMO = ["data.workers=0"]
 def main() -> None:
     """Measure, write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--camvid", type=Path, required=True, help="folder of CamVid")
-    parser.add_argument("--validations", type=int, default=5, help="that are measured")
-    parser.add_argument("--pairs", type=int, default=3, help="of demo runs, without and with W&B")
-    parser.add_argument("--steps", type=int, default=250, help="of each demo run")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
-    parser.add_argument("--overrides", nargs="*", default=[], help="further Hydra overrides, for all runs")
+    parser.add_argument("--camvid", type=Path, required=True, help="the folder of CamVid")
+    parser.add_argument("--validations", type=int, default=5, help="the number of validations that are measured")
+    parser.add_argument("--pairs", type=int, default=3, help="the number of pairs of demo runs, without and with W&B")
+    parser.add_argument("--steps", type=int, default=250, help="the number of steps in each demo run")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="the folder for the table")
+    parser.add_argument("--overrides", nargs="*", default=[], help="more Hydra overrides, for all runs")
     arguments = parser.parse_args()
 
     with tempfile.TemporaryDirectory() as folder:

@@ -18,9 +18,11 @@ def main() -> None:
     """Score each way, write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--ckpt", required=True, help="a checkpoint, or the folder of a bundle")
-    parser.add_argument("--images", type=int, default=None, help="of the validation split; all by default")
-    parser.add_argument("--windows", type=int, nargs=2, default=[224, 320], help="height and width")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
+    parser.add_argument(
+        "--images", type=int, default=None, help="the number of images of the validation split; all by default"
+    )
+    parser.add_argument("--windows", type=int, nargs=2, default=[224, 320], help="height and width of the windows")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="the folder for the table")
     arguments = parser.parse_args()
     model, info = load_trained(arguments.ckpt)
     split, data = build_scored({}, info)

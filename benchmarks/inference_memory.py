@@ -31,9 +31,11 @@ NETWORKS: dict[str, Callable[[], Network]] = {
 def main() -> None:
     """Measure in turn, write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--size", type=int, nargs=2, default=[1200, 1600], help="height and width")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds, of which the medians count")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
+    parser.add_argument("--size", type=int, nargs=2, default=[1200, 1600], help="height and width of the image")
+    parser.add_argument(
+        "--repeats", type=int, default=5, help="the number of rounds; the table shows medians over them"
+    )
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="the folder for the table")
     arguments = parser.parse_args()
     torch.manual_seed(0)
     image = np.random.default_rng(0).integers(0, 256, (*arguments.size, 3), np.uint8)

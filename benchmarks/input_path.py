@@ -38,9 +38,14 @@ KINDS = {"cityscapes": (Cityscapes, (1024, 2048), 2.3), "ade20k": (ADE20K, (512,
 def main() -> None:
     """Draw, measure, write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--images", type=int, default=8, help="of each kind")
-    parser.add_argument("--rounds", type=int, default=9, help="over all images, of which the median counts")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
+    parser.add_argument("--images", type=int, default=8, help="the number of images of each kind")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=9,
+        help="the number of rounds over all images; the table shows the median over them",
+    )
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="the folder for the table")
     arguments = parser.parse_args()
     rows = []
     for name, (make, size, megabytes) in KINDS.items():

@@ -89,15 +89,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--cells", nargs="+", choices=["gru", "lstm"], default=["gru", "lstm"])
-    parser.add_argument("--hidden", nargs="+", type=int, default=[64, 128], help="units of each direction")
-    parser.add_argument("--channels", nargs="+", type=int, default=[128, 256], help="of the map")
-    parser.add_argument("--batches", nargs="+", type=int, default=[2, 8], help="images in the map")
-    parser.add_argument("--maps", nargs="+", type=_size, default=[(45, 60), (64, 128), (128, 256)], help="45x60 ...")
-    parser.add_argument("--dtypes", nargs="+", choices=list(DTYPES), default=list(DTYPES), help="of the map")
-    parser.add_argument("--contexts", nargs="*", default=CONTEXTS, help="files of conf/context/, measured side by side")
-    parser.add_argument("--repeats", type=int, default=10, help="rounds, whose medians count")
-    parser.add_argument("--crop", type=_size, default=(512, 1024), help="of the training step")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
+    parser.add_argument(
+        "--hidden", nargs="+", type=int, default=[64, 128], help="the number of units in each direction"
+    )
+    parser.add_argument("--channels", nargs="+", type=int, default=[128, 256], help="the number of channels of the map")
+    parser.add_argument("--batches", nargs="+", type=int, default=[2, 8], help="the number of images in the map")
+    parser.add_argument(
+        "--maps",
+        nargs="+",
+        type=_size,
+        default=[(45, 60), (64, 128), (128, 256)],
+        help="heights and widths of the maps, 45x60 ...",
+    )
+    parser.add_argument(
+        "--dtypes", nargs="+", choices=list(DTYPES), default=list(DTYPES), help="the data types of the map"
+    )
+    parser.add_argument(
+        "--contexts", nargs="*", default=CONTEXTS, help="files of conf/context/ that are measured side by side"
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=10, help="the number of rounds; the table shows medians over them"
+    )
+    parser.add_argument(
+        "--crop", type=_size, default=(512, 1024), help="height and width of the crops in the training step"
+    )
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="the folder for the table")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     torch.manual_seed(0)

@@ -62,20 +62,23 @@ CITYSCAPES_RECIPE = ["experiment=cityscapes_40k", "encoder.weights=null", "auxil
 def main() -> None:
     """Measure in turn, write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--steps", type=int, default=60, help="of each measurement, on the clock")
-    parser.add_argument("--start", type=int, default=10, help="steps before them")
-    parser.add_argument("--pairs", type=int, default=5, help="of measurements, of which the medians count")
+    parser.add_argument("--steps", type=int, default=60, help="the number of steps in each measurement that are timed")
+    parser.add_argument("--start", type=int, default=10, help="the number of steps before them, which are not timed")
+    parser.add_argument(
+        "--pairs", type=int, default=5, help="the number of pairs of measurements; the table shows medians over them"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--cityscapes", type=int, metavar="N", help="train cityscapes_40k on N generated frames")
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="where the table goes")
-    parser.add_argument("--overrides", nargs="*", default=[], help="further Hydra overrides, the same for both")
+    parser.add_argument("--cityscapes", type=int, metavar="N", help="train cityscapes_40k on N drawn frames")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="the folder for the table")
+    parser.add_argument("--overrides", nargs="*", default=[], help="more Hydra overrides, the same for both")
     arguments = parser.parse_args()
     if arguments.steps <= _STRETCH:
         parser.error(f"--steps must be more than {_STRETCH}, the steps over which a rate is taken")
     last, device = arguments.start + arguments.steps, torch.device(arguments.device)
     if last % _STRETCH:
         parser.error(
-            f"--start and --steps must add up to a multiple of {_STRETCH}, where curves have a loss to compare"
+            f"--start and --steps must add up to a multiple of {_STRETCH}, because the curves have a loss to compare "
+            "only there"
         )
     networks, recipe = (CITYSCAPES, CITYSCAPES_RECIPE) if arguments.cityscapes else (NETWORKS, RECIPE)
     recipe = [*recipe, f"trainer={'gpu' if device.type == 'cuda' else 'cpu'}", f"trainer.max_steps={last}"]
@@ -124,7 +127,7 @@ def measure(config: Train, runs: Path, pairs: int, start: int, device: torch.dev
                     waits.append(waiting / (times[-1] - times[0]))
             rate[way] = steps_per_second(times[start:])
         if not math.isclose(losses["segrnn"], losses["plain"], rel_tol=tolerance):
-            sys.exit(f"error: the two don't take the same steps, their last losses are {losses}")
+            sys.exit(f"error: the two loops don't take the same steps: their last losses are {losses}")
         rates.append((rate["segrnn"], rate["plain"]))
     measured = rates[1:]  # the first pair warms up
     segrnn, plain = (statistics.median(own) for own in zip(*measured, strict=True))

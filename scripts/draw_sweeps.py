@@ -49,11 +49,13 @@ def panel(axes: Axes, picture: np.ndarray, title: str) -> None:
 def main() -> None:
     """Draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ckpt", type=Path, required=True, help="a run of the demo with one ReNet at stride 8")
-    parser.add_argument("--data", default="data/demo", help="the demo's scenes")
-    parser.add_argument("--image", type=int, default=0, help="which of the validation scenes")
     parser.add_argument(
-        "--at", type=int, nargs=2, default=(8, 16), help="row and column of the ringed position, at stride 8"
+        "--ckpt", type=Path, required=True, help="a checkpoint of a demo run with one ReNet at stride 8"
+    )
+    parser.add_argument("--data", default="data/demo", help="the folder of the demo's scenes")
+    parser.add_argument("--image", type=int, default=0, help="the number of the validation scene")
+    parser.add_argument(
+        "--at", type=int, nargs=2, default=(8, 16), help="row and column of the marked position, at stride 8"
     )
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()

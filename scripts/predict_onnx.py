@@ -63,7 +63,9 @@ class Network:
             return self.run(image)
         (height, width), (side_y, side_x) = image.shape[2:], self.size
         if height < side_y or width < side_x:
-            sys.exit(f"the network takes images of {side_x} x {side_y} and larger, not of {width} x {height} pixels")
+            sys.exit(
+                f"the network takes images of at least {side_x} x {side_y} pixels, not of {width} x {height} pixels"
+            )
         out = (
             np.zeros((height, width), np.uint8)
             if self.gives_labels
@@ -94,7 +96,7 @@ def main() -> None:
     parser.add_argument("model", help="a file that segrnn exported to ONNX")
     parser.add_argument("image")
     parser.add_argument("mask", help="the PNG to write")
-    parser.add_argument("--color", action="store_true", help="the classes' colours in place of train ids")
+    parser.add_argument("--color", action="store_true", help="write the classes' colours instead of train ids")
     arguments = parser.parse_args()
     network = Network(arguments.model)
     mask = network.label(Image.open(arguments.image).convert("RGB"))

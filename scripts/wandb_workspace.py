@@ -43,7 +43,7 @@ def _curves(title: str, *keys: str) -> panels.LinePlot:
 def main() -> None:
     """Save the view, say where it is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--entity", required=True, help="W&B user or team")
+    parser.add_argument("--entity", required=True, help="the user or team on W&B")
     parser.add_argument("--project", default="segrnn", help="W&B project")
     arguments = parser.parse_args()
     print(build(arguments.entity, arguments.project).save().url)

@@ -25,7 +25,7 @@ def main() -> None:
     lines = "\n".join(f"  python -m segrnn.{name:14}{what}" for name, what in COMMANDS.items())
     text = f"segrnn {__version__}: semantic segmentation with recurrent context. Commands, each with --help:\n{lines}"
     if words and words[0] not in ("-h", "--help"):
-        print(f"error: python -m segrnn takes no {words[0]!r}. {text}", file=sys.stderr)
+        print(f"error: python -m segrnn has no command {words[0]!r}. {text}", file=sys.stderr)
         sys.exit(2)
     print(text)
 

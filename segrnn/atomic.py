@@ -93,7 +93,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         OutputError: the folder is not empty or can't be written, or another process is writing it.
     """
     if is_taken(folder):
-        raise OutputError(f"{folder} exists already and would be overwritten: remove it, or name another output")
+        raise OutputError(f"{folder} exists already and would be overwritten: remove it, or choose another output")
     scratch = folder.parent / f".{folder.name}.draft"
     draft = scratch / "draft"
     try:

@@ -63,7 +63,7 @@ def _acquire(lease: SoftFileLease, folder: Path, say: Callable[[str], None]) -> 
             pass
         else:
             if beat is not None:
-                say(f"{folder}: {holder} has ended and left its claim; this process takes over")
+                say(f"{folder}: {holder} has ended without removing its claim; this process takes the folder over")
             return
         if beat is None:
             continue  # another process was faster, or the holder has just ended
@@ -72,11 +72,11 @@ def _acquire(lease: SoftFileLease, folder: Path, say: Callable[[str], None]) -> 
         if seen != first or waited > _LEASE + 2 * _BEAT:
             raise OutputError(
                 f"{folder} belongs to {holder}, which wrote there at {time.strftime('%F %T', time.localtime(beat))}: "
-                "wait for its end, or choose another folder (run_id, study.name or hydra.run.dir). If it can't be "
-                f"running any more, remove {folder / FILE}"
+                "wait until it ends, or choose another folder (run_id, study.name or hydra.run.dir). If that process "
+                f"can't be running any more, remove {folder / FILE}"
             )
         if waited > 2 * _BEAT and not told:
-            say(f"{folder} belongs to {holder}; waiting up to {_LEASE:.0f} s for a sign of life")
+            say(f"{folder} belongs to {holder}; waiting up to {_LEASE:.0f} s for a sign that it still runs")
             told = True
         time.sleep(0.2)
 

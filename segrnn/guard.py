@@ -79,7 +79,7 @@ def no_side_effects(what: str) -> Iterator[None]:
         sys.dont_write_bytecode = writes_bytecode
         _attempts.reset(token)
         if attempts:
-            raise CheckpointError(f"{what} has tried to {attempts[0]}, which is not allowed")
+            raise CheckpointError(f"{what} tried to {attempts[0]}, which is not allowed")
 
 
 def _install() -> None:

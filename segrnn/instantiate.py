@@ -104,7 +104,7 @@ def check_plain(value: Any, path: str) -> None:
     """
     if isinstance(value, Mapping):
         if "_target_" in value:
-            raise ConfigError(f"{path} holds a component ({value['_target_']!r}), where a number or a text is wanted")
+            raise ConfigError(f"{path} holds a component ({value['_target_']!r}), but it must be a number or a text")
         for key, inner in value.items():
             check_plain(inner, f"{path}.{key}")
     elif isinstance(value, Sequence) and not isinstance(value, str):
@@ -157,14 +157,18 @@ def find(target: Any, path: str, allow: Sequence[str]) -> Any:
     """
     allowed = ", ".join(allow)
     if not isinstance(target, str) or not matches(target, allow):
-        raise ConfigError(f"{path}._target_={target!r} is not allowed; allowed are {allowed} and what allow=[...] adds")
+        raise ConfigError(
+            f"{path}._target_={target!r} is not allowed. Allowed are {allowed} and the prefixes in allow=[...]"
+        )
     module_name, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{path}._target_={target!r} can't be imported: {error}") from error
     if target not in allow and not matches(f"{getattr(found, '__module__', '')}.", allow):
-        raise ConfigError(f"{path}._target_={target!r} leads outside of what is allowed: {allowed}")
+        raise ConfigError(
+            f"{path}._target_={target!r} names an object that is defined outside of the allowed modules: {allowed}"
+        )
     return found
 
 

@@ -26,7 +26,7 @@ def safe_path(name: str) -> PurePosixPath:
     steps = name.replace("\\", "/").split("/")
     parts = [part for step in steps if (part := _safe_part(step))]
     if not parts:
-        raise ValueError(f"{name!r} names no file")
+        raise ValueError(f"{name!r} is not the name of a file")
     return PurePosixPath(*parts)
 
 

@@ -3,7 +3,7 @@
 import errno
 from collections.abc import Iterator
 
-_FEWER = "lower data.workers, or load in the process itself with data.workers=0"
+_FEWER = "lower data.workers, or load in the main process with data.workers=0"
 
 
 def explain_trouble(error: BaseException) -> str | None:
@@ -17,14 +17,16 @@ def explain_trouble(error: BaseException) -> str | None:
         if _is_memory(each):
             reason = reason_of(each)
             return (
-                f"the memory is too small{f' ({reason})' if reason else ''}. Take smaller parts: a smaller "
-                "data.batch_size or data.crop in training, windows.size=[512,512] in prediction, fewer data.workers"
+                f"the memory is too small{f' ({reason})' if reason else ''}. Use less of it: a smaller data.batch_size "
+                "or data.crop in training, windows.size=[512,512] in prediction, or fewer data.workers"
             )
         text = str(each)
         if "unable to mmap" in text or "Bus error" in text or "unable to write to file </torch" in text:
             return f"shared memory is full (/dev/shm): enlarge it (docker --shm-size=8g), {_FEWER}"
         if isinstance(each, RuntimeError) and "DataLoader worker" in text:
-            return f"a process that loads data was killed, probably as the memory is full ({reason_of(each)}): {_FEWER}"
+            return (
+                f"a process that loads data was killed, as the memory was probably full ({reason_of(each)}): {_FEWER}"
+            )
         if getattr(each, "errno", None) in (errno.EMFILE, errno.ENFILE) or any(word in text for word in _FILES):
             return f"too many files are open at once: allow more (ulimit -n 4096), {_FEWER}"
         if type(each).__name__ in _COMPILER:
@@ -38,7 +40,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 _FILES = ("Too many open files", "received 0 items of ancdata")
-COMPILER = "Compiling needs a C++ compiler (apt-get install g++); trainer.compile=false does without"
+COMPILER = "Compiling needs a C++ compiler (apt-get install g++); trainer.compile=false works without one"
 """The way out if there is no compiler."""
 
 _COMPILER = ("InvalidCxxCompiler", "CppCompileError", "TritonMissing", "InductorError")

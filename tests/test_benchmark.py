@@ -59,7 +59,7 @@ def test_inference(run, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["context"], "benchmark has no 'context' (did you mean contexts?); it has contexts, inf"),
+        (["context"], "benchmark has no command 'context' (did you mean contexts?); it has contexts, inf"),
         (["contexts", "contexts=[renet_gro]"], "context has no option 'renet_gro' (did you mean renet_gru?)"),
         (["contexts", "sizes=[[0,3]]"], "sizes=[[0, 3]] must be a list of [height, width], each at least 1"),
         (["contexts", "sizes=[]"], "sizes=[] must be a list of [height, width]"),

@@ -62,7 +62,7 @@ def test_a_claim_ends_with_its_block(tmp_path: Path) -> None:
 def test_a_second_writer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segrnn.claims, "_BEAT", 0.3)
     with holder(tmp_path) as process:
-        message = f"belongs to process {process.pid} on .*wait for its end, or choose another"
+        message = f"belongs to process {process.pid} on .*wait until it ends, or choose another"
         with pytest.raises(OutputError, match=message), claimed(tmp_path, print):
             pass
         assert (tmp_path / FILE).exists()
@@ -78,7 +78,7 @@ def test_the_claim_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> 
         pass
     assert time.monotonic() - start < 2
     assert f"process {process.pid} on " in said[0]
-    assert "has ended and left its claim; this process takes over" in said[0]
+    assert "has ended without removing its claim; this process takes the folder over" in said[0]
 
 
 def test_the_number_of_a_killed_process_may_be_used_again(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_writer_on_another_machine_is_watched(tmp_path: Path, monkeypatch: pyt
         process.wait()
         with claimed(tmp_path, said.append):
             pass
-    assert ["sign of life" in line for line in said] == [True, False]
+    assert ["sign that it still runs" in line for line in said] == [True, False]
     assert "on elsewhere has ended" in said[1]
 
 

@@ -221,7 +221,7 @@ def test_the_package_lists_its_commands(run: Run, capsys: pytest.CaptureFixture[
     assert run("__main__", "--version") == 0
     assert capsys.readouterr().out == f"{segrnn.__version__}\n"
     assert run("__main__", "trian") == 2
-    assert "takes no 'trian'" in capsys.readouterr().err
+    assert "has no command 'trian'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_the_package_lists_its_commands(run: Run, capsys: pytest.CaptureFixture[
         (["optimizer.lr=0.1 (1)"], "optimizer.lr=0.1 (1) can't be read: put quotes around"),
         (["data=camvid", "data.root=/nowhere"], "{train,val,test}annot"),
         (["data=as_trained"], "data.name"),
-        (["context.stride=16"], "no features at stride 16 to put a context on; the decoder reads [8]"),
+        (["context.stride=16"], "there are no features at stride 16 for a context; the decoder reads the strides [8]"),
         (["context.order=diagonal"], "order must be one of columns_rows, rows_columns; got 'diagonal'"),
         (["context.cell=gnu"], "cell must be one of rnn, irnn, gru, lstm, mingru, minlstm; got 'gnu'"),
         (["context.hidden=0"], "hidden must be a whole number of at least 1, got 0"),
@@ -253,11 +253,17 @@ def test_the_package_lists_its_commands(run: Run, capsys: pytest.CaptureFixture[
         (["optimizer.optimizer.lr=3"], "lr"),
         (["+optimizer.optimizer.momentumm=0.9"], "got an unexpected keyword argument 'momentumm'"),
         (["optimizer.encoder_layer_decay=2"], "optimizer.encoder_layer_decay=2 must be above 0 and at most 1"),
-        (["schedule=warmup_poly"], "schedule.warmup_steps=1500 must be from 0 to less than the 3 steps of the run: "),
-        (["loss.class_weights=[1,2]"], "loss.class_weights has 2 weights for 11 classes"),
-        (["loss=cross_entropy_dice", "+loss.weights.lovasz=1"], "loss.weights are 3 (cross_entropy, dice, lovasz)"),
-        (["data.base_size=[2048,512]"], "base_size must be two sides above 0, the short one first, got [2048, 512]"),
-        (["data.scale=[2,1]"], "the lesser first"),
+        (
+            ["schedule=warmup_poly"],
+            "schedule.warmup_steps=1500 must be at least 0 and less than the 3 steps of the run: ",
+        ),
+        (["loss.class_weights=[1,2]"], "loss.class_weights has 2 weights, but there are 11 classes"),
+        (
+            ["loss=cross_entropy_dice", "+loss.weights.lovasz=1"],
+            "there are 3 loss.weights (cross_entropy, dice, lovasz)",
+        ),
+        (["data.base_size=[2048,512]"], "base_size must be two sides above 0, the shorter one first, got [2048, 512]"),
+        (["data.scale=[2,1]"], "the smaller one first"),
         (["-m", "context=renet_gru,renet_gr"], "context has no option 'renet_gr'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -333,7 +339,7 @@ def test_unusable_checkpoints(trained: Path, run: Run, camvid: Path, command: st
         assert f"{name}.ckpt" in err
         assert reason in err
     assert run(command, *more) == 2
-    assert "ckpt is needed: add ckpt=<value>" in capsys.readouterr().err
+    assert "ckpt needs a value: add ckpt=<value>" in capsys.readouterr().err
     assert not Path("masks").exists()
 
 
@@ -343,9 +349,9 @@ def test_predict_refuses_and_reports(trained: Path, run: Run, camvid: Path, caps
     formats = "label_ids, train_ids, color, overlay, uncertainty, probabilities, submission"
     assert f"format=colour must be one of {formats} (did you mean color?)" in capsys.readouterr().err
     for wrong, message in {
-        "scales=[]": "scales=[] must hold at least one factor",
+        "scales=[]": "scales=[] must contain at least one factor",
         "scales=[1.0,0]": "scales=[1.0, 0.0] must be above 0",
-        "windows.size=[64]": "windows.size=[64] must be 2 numbers",
+        "windows.size=[64]": "windows.size=[64] must be a list of 2 numbers",
         "windows.size=[0,4]": "windows.size=[0, 4] must be above 0",
         "flip=often": "flip=often must be true or false",
     }.items():

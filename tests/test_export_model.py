@@ -75,13 +75,13 @@ def test_a_file_of_torch_export(run: Run, trained: str, capsys) -> None:
     ("arguments", "message"),
     [
         (["output=x", "format=onxx"], "format=onxx must be one of bundle, onnx, torch_export (did you mean onnx?)"),
-        (["output=x", "format=onnx"], "output=x: for format=onnx, a file that ends in .onnx is wanted"),
-        (["output=x.onnx", "format=torch_export"], "a file that ends in .pt2 is wanted"),
-        (["output=x", "int8=true"], "int8=true is for format=onnx, not for bundle"),
-        (["output=x", "size=[40]"], "size=[40] must be 2 numbers"),
+        (["output=x", "format=onnx"], "output=x: format=onnx needs a file name that ends in .onnx"),
+        (["output=x.onnx", "format=torch_export"], "needs a file name that ends in .pt2"),
+        (["output=x", "int8=true"], "int8=true works with format=onnx only, not with bundle"),
+        (["output=x", "size=[40]"], "size=[40] must be a list of 2 numbers"),
         (["output=here"], "here exists already and would be overwritten"),
         (["output=x", "ckpt=missing"], "missing does not exist"),
-        ([], "output is needed: add output=<value>"),
+        ([], "output needs a value: add output=<value>"),
     ],
 )
 def test_mistakes_end_in_one_message(run: Run, arguments: list[str], message: str, capsys) -> None:

@@ -46,7 +46,7 @@ def test_what_reaches_out_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("old").write_text("as it was")
-    message = f"^the test has tried to {what}, which is not allowed$"
+    message = f"^the test tried to {what}, which is not allowed$"
     with pytest.raises(CheckpointError, match=message), no_side_effects("the test"):
         act()
     with pytest.raises(CheckpointError, match=message), no_side_effects("the test"), suppress(OSError):  # as a library

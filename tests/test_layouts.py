@@ -60,7 +60,7 @@ def test_from_published_files_to_a_submission(
     code = run("predict", *inputs, "output=submission.zip", "format=submission")
     if data == "cityscapes":  # whose server wants 2048 x 1024; frames of that size are submitted in test_official.py
         assert code == 2
-        assert "is 52 x 36; Cityscapes wants masks of 2048 x 1024" in capsys.readouterr().err
+        assert "is 52 x 36; Cityscapes needs masks of 2048 x 1024" in capsys.readouterr().err
         assert not Path("submission.zip").exists()
         return
     assert code == 0

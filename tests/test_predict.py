@@ -98,13 +98,13 @@ def test_a_folder_of_all_kinds_of_images(bundle: Path, run: Run, capsys) -> None
     content = lost.read_bytes()
     lost.unlink()
     assert run(*ask) == 2
-    assert "15 of 17 masks are in masks already, from an earlier start" in capsys.readouterr().out
+    assert "15 of 17 masks are already in masks from an earlier start" in capsys.readouterr().out
     assert lost.read_bytes() == content
     assert {path: path.stat().st_mtime_ns for path in Path("masks").rglob("*.png") if path != lost} == {
         path: when for path, when in written.items() if path != lost
     }
     assert run(*ask, "flip=true") == 2
-    assert "16 of 17 masks exist already, e.g. " in capsys.readouterr().err
+    assert "16 of 17 masks exist already and were made with other settings, e.g. " in capsys.readouterr().err
     assert run(*ask, "flip=true", "overwrite=true") == 2
     assert json.loads(Path("masks/predict.json").read_text())["flip"] is True
     check_masks(Path("masks"), sizes)
@@ -127,7 +127,7 @@ def test_two_hundred_images_and_a_kill_in_the_middle(bundle: Path) -> None:
     Path("masks/.rgb0-abcd.part").write_bytes(b"what a kill in the midst of writing leaves")
     done = subprocess.run(ask, capture_output=True, text=True)
     assert done.returncode == 2
-    assert f"{len(kept)} of 200 masks are in masks already" in done.stdout
+    assert f"{len(kept)} of 200 masks are already in masks" in done.stdout
     assert f"{199 - len(kept)} masks (label_ids) in masks" in done.stdout
     assert "1 of 200 images have no mask:\nphotos/zz.jpg (" in done.stderr
     assert all(path.read_bytes() == content for path, content in kept.items())
@@ -190,14 +190,16 @@ def test_onnx_runtime_labels_and_scores_as_torch_does(run: Run, bundle: Path, ca
     assert (masks["onnx"] == masks["torch"]).mean() > 0.999  # but for ties
     assert (masks["file"] == masks["torch"]).mean() > 0.999
     said = capsys.readouterr().out
-    assert said.count("exporting the network for ONNX Runtime, once: ") == 1  # evaluate takes up what predict wrote
+    assert (
+        said.count("exporting the network for ONNX Runtime; the file is kept for the next time: ") == 1
+    )  # evaluate takes up what predict wrote
     assert len(list(bundle.parent.glob("bundle.*.onnx"))) == 1
     scores = {name: json.loads(Path(f"scores/{name}/metrics.json").read_text())["miou"] for name in ways}
     assert scores["onnx"] == pytest.approx(scores["torch"], abs=1e-3)
     assert scores["file"] == pytest.approx(scores["torch"], abs=1e-3)
 
     for wrong, message in {
-        "device=cuda runtime=onnx": "ONNX Runtime runs on the CPU here",
+        "device=cuda runtime=onnx": "ONNX Runtime runs on the CPU only",
         "runtime=tensorrt": "runtime=tensorrt must be one of torch, onnx",
         "keep_memory=maybe": "keep_memory=maybe must be true or false",
     }.items():
@@ -240,13 +242,15 @@ def test_videos_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_bytes(b"no video")
     with pytest.raises(DataError, match=r"\(8 bytes\) can't be decoded as a video"):
         Video(tmp_path / "text.mp4")
-    with pytest.raises(OutputError, match="a video without a frame"):
+    with pytest.raises(OutputError, match="the video would have no frames"):
         write_video(tmp_path / "empty.mp4", 25, iter([]))
     save(tmp_path / "picture.mp4", Image.new("RGB", (9, 9)), format="PNG")
     with pytest.raises(DataError, match=r"picture\.mp4 is a picture \(PNG\), not a video"):
         Video(tmp_path / "picture.mp4")
     draw_video(tmp_path / "small.mp4", 3)
-    with pytest.raises(DataError, match=r"claims frames of 64 x 48, which are more than max_pixels=3071"):
+    with pytest.raises(
+        DataError, match=r"claims to have frames of 64 x 48, which have more pixels than max_pixels=3071"
+    ):
         Video(tmp_path / "small.mp4", max_pixels=3071)
     assert [path.name for path in tmp_path.glob(".*")] == []
 
@@ -286,7 +290,7 @@ def test_a_video_that_promises_more_frames_keeps_what_was_decoded(bundle: Path, 
         mask.unlink()
     Path("masks/.000004-abcd.part").write_bytes(b"what a kill in the midst of writing leaves")
     assert run(*ask, "output=masks") == 0
-    assert f"3 of {promised} masks are in masks already" in capsys.readouterr().out
+    assert f"3 of {promised} masks are already in masks" in capsys.readouterr().out
     assert sorted(path.name for path in Path("masks").iterdir()) == [*(path.name for path in masks), "predict.json"]
     assert run(*ask, "output=masks", "flip=true") == 2
     assert "made with other settings" in capsys.readouterr().err
@@ -294,7 +298,7 @@ def test_a_video_that_promises_more_frames_keeps_what_was_decoded(bundle: Path, 
 
 @pytest.mark.parametrize(
     ("scale", "rate", "remark"),
-    [(1, 10, ""), (1, 10**9, "1e+09 frames a second: 25 are taken"), (1, 0, "")],
+    [(1, 10, ""), (1, 10**9, "1e+09 frames a second: 25 are assumed"), (1, 0, "")],
     ids=["frames", "frames and rate", "frames and no rate"],
 )
 def test_what_a_header_claims_is_not_planned_for(scale: int, rate: int, remark: str, tmp_path: Path) -> None:
@@ -308,7 +312,7 @@ def test_what_a_header_claims_is_not_planned_for(scale: int, rate: int, remark: 
     video = Video(path)
     assert video.promised is None
     assert 0 < video.rate <= 1000
-    assert video.remarks[-1] == f"{path} says that it has 2147483648 frames: those that can be decoded are taken"
+    assert video.remarks[-1] == f"{path} claims to have 2147483648 frames: those that can be decoded are read"
     assert remark in video.remarks[0]
     assert len(list(video)) == 6
 
@@ -336,7 +340,7 @@ def test_a_video_becomes_a_video_or_masks(bundle: Path, run: Run, capsys) -> Non
     Path("masks/000007.png").unlink()
     assert run(*ask, "output=masks", "format=train_ids") == 0
     assert Path("masks/000007.png").read_bytes() == content
-    assert "11 of 12 masks are in masks already" in capsys.readouterr().out
+    assert "11 of 12 masks are already in masks" in capsys.readouterr().out
     assert run(*ask, "output=painted.mp4", "format=overlay") == 0
     painted = Video(Path("painted.mp4"))
     assert (painted.promised, painted.rate) == (12, 25)
@@ -344,7 +348,7 @@ def test_a_video_becomes_a_video_or_masks(bundle: Path, run: Run, capsys) -> Non
     assert run(*ask, "output=painted.mp4", "format=overlay") == 2
     assert "painted.mp4 exists already" in capsys.readouterr().err
     assert run(*ask, "output=ids.mp4", "format=train_ids") == 2
-    assert "a video's compression changes ids" in capsys.readouterr().err
+    assert "a video's compression would change ids" in capsys.readouterr().err
 
 
 @pytest.mark.slow

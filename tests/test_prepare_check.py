@@ -162,4 +162,4 @@ def test_what_is_passed_over_is_told_and_is_no_problem(run: Run, own_folder: Pat
 
 def test_a_split_is_needed(run: Run, tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("prepare", "check", "data=cityscapes", f"data.root={tree}", "splits=[]") == 2
-    assert "splits=[] must hold at least one split" in capsys.readouterr().err
+    assert "splits=[] must contain at least one split" in capsys.readouterr().err

@@ -114,8 +114,14 @@ def test_statistics_of_other_data_are_one_message(
     run: Run, camvid: Path, cityscapes: Path, stats: str, use: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     others = {
-        "data=camvid": ([f"data.root={camvid}", "data.train_split=val"], "other images than the training split has: 6"),
-        "data=cityscapes": ([f"data.root={cityscapes}"], "other classes than the training split has: 11 and 19"),
+        "data=camvid": (
+            [f"data.root={camvid}", "data.train_split=val"],
+            "other images than the training split: it has 6",
+        ),
+        "data=cityscapes": (
+            [f"data.root={cityscapes}"],
+            "other classes than the training split: it has 11, and the split has 19",
+        ),
     }
     for data, (overrides, message) in others.items():
         assert run("train", *SMALL, data, *overrides, stats, use, "hydra.run.dir=run") == 2

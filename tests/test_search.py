@@ -87,10 +87,10 @@ def test_a_study_that_was_ended_three_times_is_the_study_that_was_not(
     assert [trial.state.name for trial in load().trials] == ["COMPLETE", "COMPLETE", "RUNNING"]
     assert run(*start) == 143
     out, err = capsys.readouterr()
-    assert "going on from runs/search/six/trial_2/checkpoints/last.ckpt, step 2 of 3" in out.replace("\n", "").replace(
-        str(Path.cwd()) + "/", ""
-    )
-    assert "the search ends within trial 3; the same command goes on with it" in out
+    assert "continuing from runs/search/six/trial_2/checkpoints/last.ckpt, step 2 of 3" in out.replace(
+        "\n", ""
+    ).replace(str(Path.cwd()) + "/", "")
+    assert "the search was ended within trial 3; the same command continues it" in out
     assert err == "error: the run was ended after step 2: SIGTERM\n"
     with pytest.raises(Killed):
         run(*start)
@@ -118,7 +118,7 @@ def test_a_study_that_was_ended_three_times_is_the_study_that_was_not(
     assert run(*start) == 0  # nothing is left to do
     assert "the study is finished: 6 complete" in capsys.readouterr().out
     assert run(*start, "trainer.max_steps=4") == 2
-    assert "was begun with other settings:\n  trainer.max_steps: 3 -> 4\n" in capsys.readouterr().err
+    assert "began with other settings:\n  trainer.max_steps: 3 -> 4\n" in capsys.readouterr().err
     assert run(*start, "study.space={optimizer.lr: {low: 1e-3, high: 1e-1, log: true}}") == 2
     assert "study.space.optimizer.lr.low: 0.0001 -> 0.001" in capsys.readouterr().err
     assert [trial.number for trial in load().trials] == list(range(6))
@@ -185,12 +185,12 @@ def test_time_is_up_for_all_trials_together(run: Run, arguments: list[str], caps
         (["study.space={trainer.max_steps: {low: 0.5, high: 2}}"], "trainer.max_steps=0.5 must be a whole number"),
         (["study.space={data.flip: {low: 0.5, high: 2.0}}"], "data.flip=2.0 must be between 0 and 1"),
         (["study.space={optimizer.lr: {low: 2, high: 1}}"], "goes from low=2 to high=1: low must be below high"),
-        (["study.space=[1,2]"], "study.space=[1, 2] must say for at least one override what to try"),
-        (["study.space=???"], "study.space is needed: add study.space=<value>. See --help"),
-        (["study.name=???"], "study.name is needed: add study.name=<value>. See --help"),
+        (["study.space=[1,2]"], "study.space=[1, 2] must give a range for at least one override"),
+        (["study.space=???"], "study.space needs a value: add study.space=<value>. See --help"),
+        (["study.name=???"], "study.name needs a value: add study.name=<value>. See --help"),
         (["study.trials=0"], "study.trials=0 must be at least 1"),
-        (["trainer.devices=2"], "are runs of one process: trainer.devices=2 and trainer.num_nodes=1 must be 1"),
-        (["ckpt=auto"], "ckpt=auto is of one run; a search goes on by itself"),
+        (["trainer.devices=2"], "runs in one process: trainer.devices=2 and trainer.num_nodes=1 must be 1"),
+        (["ckpt=auto"], "ckpt=auto is a checkpoint of one run, but a search continues by itself"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -213,10 +213,10 @@ def test_without_optuna(run: Run, arguments: list[str], monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "must say for at least one override"),
-        ({"a": 3}, "study.space: a=3 is no range; write"),
-        ({"a": {"low": 1}}, "is no range"),
-        ({"a": {"low": 1, "high": 2, "lag": True}}, "is no range"),
+        ({}, "must give a range for at least one override"),
+        ({"a": 3}, "study.space: a=3 is not a range; write"),
+        ({"a": {"low": 1}}, "is not a range"),
+        ({"a": {"low": 1, "high": 2, "lag": True}}, "is not a range"),
         ({"a": {"low": 1, "high": "x"}}, "must have numbers for low, high and step"),
         ({"a": {"low": 0, "high": 2, "log": True}}, "low must be above 0, not 0"),
         ({"a": {"low": 1, "high": 2, "log": 3}}, "log=3: it must be true or false"),
@@ -224,8 +224,8 @@ def test_without_optuna(run: Run, arguments: list[str], monkeypatch: pytest.Monk
         ({"a": {"low": 8, "high": 9, "step": 2}}, "take high=10"),
         ({"a": {"low": 8, "high": 9, "step": -1}}, "step=-1: it must be above 0"),
         ({"a": {"choices": [1]}}, "a list of at least two"),
-        ({"a": {"choices": [[1], [2]]}}, "put quotes around each"),
-        ({"a": {"choices": [1, 1]}}, "each must be there once"),
+        ({"a": {"choices": [[1], [2]]}}, "put quotes around those"),
+        ({"a": {"choices": [1, 1]}}, "each value must occur only once"),
     ],
 )
 def test_ranges_that_cannot_be(given: dict, message: str) -> None:

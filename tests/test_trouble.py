@@ -43,7 +43,7 @@ def caused(error: Exception) -> Exception:
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (MemoryError(), "the memory is too small. Take smaller"),
+        (MemoryError(), "the memory is too small. Use less of it"),
         (MemoryError("Unable to allocate 9.31 GiB for an array"), "(Unable to allocate 9.31 GiB for an array)"),
         (
             RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
@@ -53,7 +53,7 @@ def caused(error: Exception) -> Exception:
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "the memory is too small"),
         (
             RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"),
-            "was killed, probably as the memory is full",
+            "was killed, as the memory was probably full",
         ),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "data.workers=0"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is"), "/dev/shm"),
@@ -137,7 +137,7 @@ def test_a_killed_loading_process(run: Run, arguments: list[str], monkeypatch, c
     monkeypatch.setattr(Augmented, "__getitem__", killed)
     assert run("train", *arguments, "data.workers=1") == 2
     error = capsys.readouterr().err
-    assert "a process that loads data was killed, probably as the memory is full" in error
+    assert "a process that loads data was killed, as the memory was probably full" in error
     assert "data.workers=0" in error
     assert "Traceback" not in error
 

@@ -77,9 +77,9 @@ print(rank(), world_size())
     ("variables", "overrides", "message"),
     [
         (SRUN, ["trainer=cpu"], "srun started 3 processes here and 3 in all, but trainer.devices=1"),
-        (SRUN | {"SLURM_NTASKS_PER_NODE": "3", "SLURM_PROCID": "0"}, ["trainer=cpu"], "or have one process started"),
+        (SRUN | {"SLURM_NTASKS_PER_NODE": "3", "SLURM_PROCID": "0"}, ["trainer=cpu"], "or let srun start one process"),
         (SRUN, ["trainer=ddp_cpu", "trainer.devices=2"], "leave both out with trainer=ddp, ddp_cpu or fsdp"),
-        ({"SLURM_PROCID": "1", "SLURM_NTASKS": "2"}, ["trainer=ddp_cpu"], "--ntasks-per-node, in place of --ntasks"),
+        ({"SLURM_PROCID": "1", "SLURM_NTASKS": "2"}, ["trainer=ddp_cpu"], "--ntasks-per-node instead of --ntasks"),
         (TORCHRUN, ["trainer=cpu"], "torchrun started 2 processes here and 6 in all"),
         ({"PMI_RANK": "1", "PMI_SIZE": "2"}, ["trainer=ddp_cpu"], "mpirun has started 2 processes"),
         ({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}, ["trainer=cpu"], "torchrun --nproc-per-node 2"),
@@ -113,7 +113,7 @@ def test_one_process_is_enough_for_other_commands(
         monkeypatch.setenv(name, value)
     assert run(*command, "nonsense=1") == 0
     captured = capsys.readouterr()
-    assert captured.err == "process 2 of 3 has nothing to do here: the first one does it all\n"
+    assert captured.err == "process 2 of 3 has nothing to do here: the first process does the work\n"
     assert captured.out == ""
     monkeypatch.setenv("SLURM_PROCID", "0")
     assert run(*command, "nonsense=1") == 2

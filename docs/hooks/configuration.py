@@ -28,20 +28,20 @@ COMMANDS = {
 }
 GROUPS = {
     "auxiliary": "A second classifier on a middle map, in training only.",
-    "context": "What looks along the rows and columns of a map, and its rivals. [What they compute](../contexts.md).",
-    "data": "Which images, how they are cropped and augmented. [Their trees](../datasets.md).",
-    "debug": "Short runs that answer a question; chosen beside everything else.",
-    "download": "Where archives come from, for `python -m segrnn.prepare download`; follows `data=`.",
-    "encoder": "The convolutional network in front, and its pretrained weights.",
-    "experiment": "Whole recipes: what differs from the defaults, and the score it aims at.",
-    "hydra/launcher": "Where the runs of a sweep (`-m`) are executed.",
+    "context": "Modules that look along rows and columns, and their rivals. [What they compute](../contexts.md).",
+    "data": "The images, and how they are cropped and augmented. [Their trees](../datasets.md).",
+    "debug": "Short runs that answer a question. They can be combined with every other choice.",
+    "download": "The addresses of archives for `python -m segrnn.prepare download`. The choice follows `data=`.",
+    "encoder": "The first part of the network, and its pretrained weights.",
+    "experiment": "Whole recipes. Each file holds what differs from the defaults, and the score it aims at.",
+    "hydra/launcher": "The place where the runs of a sweep (`-m`) are executed.",
     "logger": "Dashboards, beside the CSV file that every run writes. [What they show](../dashboards.md).",
-    "loss": "All count valid pixels only.",
+    "loss": "Losses. All of them count valid pixels only.",
     "model": "The decoder that paints the mask.",
-    "optimizer": "How weights are stepped, with learning rates of their own for encoder and recurrences.",
+    "optimizer": "Optimizers, with learning rates of their own for the encoder and the recurrences.",
     "schedule": "How the learning rates change over a run.",
-    "trainer": "On what a run is computed. How long, how exactly and in what memory: "
-    "[the command's own keys](index.md#python-m-segrnntrain).",
+    "trainer": "The devices and processes of a run. [The command's own keys](index.md#python-m-segrnntrain) set "
+    "its length, its precision and its use of memory.",
 }
 
 
@@ -95,7 +95,7 @@ def _group(group: str) -> str:
     """A group's files: the comment at their top, and what they hold."""
     parts = [f"# {group}\n\n{GROUPS[group]}\n"]
     if group == "data":
-        parts.append(f"What the files leave out:\n\n{_table(describe_knobs(Data, 'data.'))}\n")
+        parts.append(f"The defaults of the keys that a file leaves out:\n\n{_table(describe_knobs(Data, 'data.'))}\n")
     for leaf in sorted((CONF / group).glob("*.yaml")):
         lines = leaf.read_text().strip().splitlines()
         top = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))

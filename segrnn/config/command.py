@@ -47,7 +47,7 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
             process does the task and the others end.
     """
     if rank() > 0 and not parallel:
-        tell(f"process {rank()} of {world_size()} has nothing to do here: the first one does it all", error=True)
+        tell(f"process {rank()} of {world_size()} has nothing to do here: the first process does the work", error=True)
         return
     _use_utf8()
     _answer_version()
@@ -145,10 +145,10 @@ def run_subcommand(command: str, tasks: Mapping[str, str]) -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     options = ", ".join(tasks)
     if name in ("-h", "--help"):
-        tell(f"usage: python -m segrnn.{command} NAME [key=value ...]\nNAME is one of: {options}; each has a --help")
+        tell(f"usage: python -m segrnn.{command} NAME [key=value ...]\nNAME is one of: {options}. Each has --help")
         sys.exit(0)
     if name not in tasks:
-        _stop(f"{command} has no {name!r}{nearest(name, tasks)}; it has {options}")
+        _stop(f"{command} has no command {name!r}{nearest(name, tasks)}; it has {options}")
     del sys.argv[1]
     run_command(tasks[name], f"{command}_{name}")
 
@@ -185,18 +185,23 @@ def explain(error: Exception, config_name: str) -> str:
     text = str(error)
     if group := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
-        return f"{group[1]} has no option {group[2]!r}{nearest(group[2], options)}; it has {', '.join(options)}"
+        return (
+            f"the group {group[1]} has no option {group[2]!r}{nearest(group[2], options)}; it has {', '.join(options)}"
+        )
     if key := re.search(r"Could not override '([^'@]+)", text):
         return _explain_key(key[1], config_name)
     if isinstance(error, OverrideParseException):
-        return f"{error.override} can't be read: put quotes around values with special characters, 'key=\"value\"'"
+        return f"{error.override} can't be read: put quotes around a value with special characters, 'key=\"value\"'"
     if override := re.search(r"Error merging override (.*)", text):
-        return f"{override[1]} has another form than what it replaces: a list stands for a list, keys stand for keys"
+        return (
+            f"{override[1]} has another form than what it replaces: only a list can replace a list, and only keys can "
+            "replace keys"
+        )
     missing = re.search(r"Missing mandatory value: (\S+)", str(cause))
     if missing:
-        return f"{missing[1]} is needed: add {missing[1]}=<value>. See --help"
+        return f"{missing[1]} needs a value: add {missing[1]}=<value>. See --help"
     if isinstance(cause, InterpolationResolutionError):
-        return f"{cause.full_key}: {text.splitlines()[0]}; write '\\${{...}}' for these characters themselves"
+        return f"{cause.full_key}: {text.splitlines()[0]}; write '\\${{...}}' if these characters are part of a text"
     return text
 
 
@@ -211,7 +216,7 @@ def _explain_key(key: str, config_name: str) -> str:
     siblings = [k for k in keys if k.rpartition(".")[0] == parent] or [k for k in keys if "." not in k]
     return (
         f"there is no {key!r} in the configuration{nearest(key, keys)}; {parent or 'it'} has {', '.join(siblings)}.\n"
-        f"To add a key that an option of your choice accepts: +{key}=<value>"
+        f"Write +{key}=<value> to add a key that the chosen options don't list but accept"
     )
 
 

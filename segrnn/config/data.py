@@ -36,7 +36,7 @@ def lay_over(chosen: Mapping[str, Any], info: ModelInfo) -> Data:
     told = {key: value for key, value in chosen.items() if value is not None}
     if not {"dataset"} & (trained_on.keys() | told.keys()):
         raise ConfigError(
-            "the network's file does not say what data it was trained on: choose data=<dataset> and data.root=<folder>"
+            "the network's file does not say which data it was trained on: choose data=<dataset> and data.root=<folder>"
         )
     texts: list[str] = []
     data = _replace_texts({**chosen, **trained_on, **told}, lambda text: _stand_in(text, texts))
@@ -92,8 +92,8 @@ def build_scored(
     data = lay_over(chosen, info)
     if chosen.get("root") is None and not Path(data.root).exists():
         raise DataError(
-            f"{data.root}, where the data was in training, does not exist here: say where it is with "
-            "data.root=<folder>. The scenes of the demo are drawn there if it does not exist"
+            f"the data was in {data.root} during training, and this folder does not exist here: say where the data is "
+            "with data.root=<folder>. If the data is the demo, its scenes are drawn into that folder when it is missing"
         )
     return build_dataset(data, data.split, allow), data
 
@@ -115,7 +115,7 @@ def build_dataset(data: Data, split: str, allow: Sequence[str] = (), strict: boo
     target = find(component.get("_target_"), path, (*_DATASETS, *allow))
     if not matches(component["_target_"], allow):  # other objects in the package may write files
         if not (isinstance(target, type) and issubclass(target, SegmentationDataset)):
-            raise ConfigError(f"{path}._target_={component['_target_']!r} is no dataset")
+            raise ConfigError(f"{path}._target_={component['_target_']!r} is not a dataset")
         check_plain({key: value for key, value in component.items() if key != "_target_"}, path)
     make = instantiate({**component, "_partial_": True}, path, (*_DATASETS, *allow))
     dataset: SegmentationDataset = call(make, path, root=data.root, split=split, strict=strict)

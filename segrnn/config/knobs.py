@@ -46,16 +46,16 @@ class Limits:
         if self.options and str(value).lower() not in self.options:
             raise ConfigError(f"{key}={value} must be one of {', '.join(self.options)}")
         if self.filled and not value:
-            raise ConfigError(f"{key}=[] must hold at least one {self.filled}")
+            raise ConfigError(f"{key}=[] must contain at least one {self.filled}")
         if value is None or not all(isinstance(number, int | float) for number in numbers):
             return
         if self.or_all and value == -1:
             return
         if self.at_least is not None and min(numbers) < self.at_least:
-            unless = ", or -1 for all that there are" if self.or_all else ""
+            unless = ", or -1 for all that exist" if self.or_all else ""
             raise ConfigError(f"{key}={value} must be at least {self.at_least}{unless}")
         if self.length is not None and len(numbers) != self.length:
-            raise ConfigError(f"{key}={value} must be {self.length} numbers")
+            raise ConfigError(f"{key}={value} must be a list of {self.length} numbers")
         if self.above is not None and min(numbers) <= self.above:
             raise ConfigError(f"{key}={value} must be above {self.above}")
         if self.share and not 0 <= value <= 1:

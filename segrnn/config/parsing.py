@@ -30,7 +30,7 @@ class Config:
         except OmegaConfBaseException as error:
             key = getattr(error, "full_key", None)
             if "missing mandatory value" in str(error).lower():
-                raise ConfigError(f"{key} is needed: add {key}=<value>. See --help") from error
+                raise ConfigError(f"{key} needs a value: add {key}=<value>. See --help") from error
             if explanation := explain_type(_resolved(config), cls):
                 raise ConfigError(explanation) from error
             raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error

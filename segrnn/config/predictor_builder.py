@@ -32,7 +32,7 @@ def _load(config: Inference) -> tuple[Network, ModelInfo]:
     path, device = Path(config.ckpt), config.device
     runs_onnx = path.suffix == ".onnx" or config.runtime == "onnx"
     if runs_onnx and device not in ("auto", "cpu"):
-        raise ConfigError(f"device={device}: ONNX Runtime runs on the CPU here: device=cpu, or runtime=torch")
+        raise ConfigError(f"device={device}: ONNX Runtime runs on the CPU only: choose device=cpu, or runtime=torch")
     place = choose_device("cpu" if runs_onnx else device)
     if place.type == "cpu":
         tell(share_cores(processes=1))

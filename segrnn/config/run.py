@@ -42,7 +42,7 @@ def find_misplaced(arguments: Sequence[str]) -> str:
 
     Example:
         >>> find_misplaced(["run_id=../elsewhere"])
-        'run_id=../elsewhere must be the name of a folder below that of all runs: hydra.run.dir= takes any folder'
+        'run_id=../elsewhere must name a folder below the folder of all runs; hydra.run.dir= takes any other folder'
         >>> find_misplaced(["run_id=first", "study.name=lr/wide"])
         ''
     """
@@ -52,7 +52,7 @@ def find_misplaced(arguments: Sequence[str]) -> str:
             path = PurePath(value.strip("'\""))
             if not path.name or path.anchor or ".." in path.parts:
                 return (
-                    f"{argument} must be the name of a folder below that of all runs: hydra.run.dir= takes any folder"
+                    f"{argument} must name a folder below the folder of all runs; hydra.run.dir= takes any other folder"
                 )
     return ""
 
@@ -93,8 +93,8 @@ def check_sweep(devices: int, num_nodes: int) -> None:
     here = str(HydraConfig.get().launcher["_target_"]).endswith("BasicLauncher")
     if here and (devices != 1 or num_nodes != 1 or world_size() > 1):
         raise ConfigError(
-            "-m runs one process after the other, and these runs have several each. Start each by its own command, "
-            "or as a job: -m hydra/launcher=segrnn_slurm (pip install segrnn[slurm])"
+            "-m starts one process after the other, and each of these runs needs several processes. Start each run by "
+            "its own command, or as a job: -m hydra/launcher=segrnn_slurm (pip install segrnn[slurm])"
         )
 
 
@@ -107,21 +107,21 @@ def check_launcher(devices: int, num_nodes: int) -> None:
     here = place()
     if here.launcher == "mpirun":
         raise ConfigError(
-            f"mpirun has started {here.size} processes, and training follows torchrun and srun: start it by "
+            f"mpirun has started {here.size} processes, but training supports only torchrun and srun: start it by "
             f"torchrun --nproc-per-node {here.size} -m segrnn.train trainer=ddp, or by srun"
         )
     if here.launcher not in ("torchrun", "srun") or (_is_batch_script() and devices == num_nodes == 1):
         return
     if here.local_size is None:
         raise ConfigError(
-            f"srun has started {here.size} processes and does not say how many there are on each machine: "
-            "name them by --ntasks-per-node, in place of --ntasks"
+            f"srun has started {here.size} processes and does not say how many run on each machine: give srun "
+            "--ntasks-per-node instead of --ntasks"
         )
     if here.local_size != devices or here.size != devices * num_nodes:
         raise ConfigError(
             f"{here.launcher} started {here.local_size} processes here and {here.size} in all, but trainer.devices="
             f"{devices} and trainer.num_nodes={num_nodes}: leave both out with trainer=ddp, ddp_cpu or fsdp, which "
-            f"follow {here.launcher}; or have one process started"
+            f"follow {here.launcher}; or let {here.launcher} start one process"
         )
 
 

@@ -10,11 +10,11 @@ from segrnn.config.search_space import read_space
 _COUNT, _SHARE, _POSITIVE = Limits(at_least=1), Limits(share=True), Limits(above=0)
 _SEED, _SIDES, _THREE = Limits(at_least=0), Limits(above=0, length=2), Limits(length=3)
 
-_CKPT = "a checkpoint of a run, or the folder of a bundle"
-_ALLOW = "import prefixes of your own code that may be named, e.g. allow=[my_package.]"
-_KEEP = "keep freed memory for the next image or step, which saves time; false gives it back to the system at once"
-_DEVICE = "auto, cpu, cuda, mps, ..."
-_WORKERS = "processes, all cores by default; 0 does it all in one"
+_CKPT = "the path of a run's checkpoint, or of a bundle's folder"
+_ALLOW = "import prefixes of your own code that a configuration may name, e.g. allow=[my_package.]"
+_KEEP = "keep freed memory for the next image or step, which saves time; false returns it to the system at once"
+_DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
+_WORKERS = "the number of processes; null starts one for each core, 0 works in the main process"
 _SPLITS = Limits(filled="split")
 
 
@@ -22,96 +22,140 @@ _SPLITS = Limits(filled="split")
 class Trainer:
     """The settings of the trainer: how long, how and on which devices to train."""
 
-    max_steps: int = knob("steps of the optimizer", 250, _COUNT)
-    validate_every_n_steps: int = knob("how often the run validates", 50, _COUNT)
+    max_steps: int = knob("the number of optimizer steps", 250, _COUNT)
+    validate_every_n_steps: int = knob("the number of steps between two validations", 50, _COUNT)
     micro_batch_size: int | None = knob(
-        "images that one process takes at a time, adding up gradients; null takes its whole share", None, _COUNT
+        "the number of crops that a process computes at a time; their gradients are added up; null computes its whole "
+        "share at once",
+        None,
+        _COUNT,
     )
-    gradient_clip_val: float = knob("norm of the whole gradient; 0 does not clip", 1.0, Limits(at_least=0))
-    precision: str = knob("32-true, bf16-mixed, 16-mixed or 64-true", "32-true")
-    ema_decay: float = knob("e.g. 0.999: validate and save a moving average of the weights; 0 does not", 0.0, _SHARE)
-    patience: int | None = knob("stop after so many validations without a better mIoU", None, _COUNT)
+    gradient_clip_val: float = knob(
+        "the largest norm of the whole gradient; a larger gradient is scaled down to it; 0 does not clip",
+        1.0,
+        Limits(at_least=0),
+    )
+    precision: str = knob("the precision of numbers: 32-true, bf16-mixed, 16-mixed or 64-true", "32-true")
+    ema_decay: float = knob(
+        "the decay of a moving average of the weights, which is validated and saved, e.g. 0.999; 0 keeps no average",
+        0.0,
+        _SHARE,
+    )
+    patience: int | None = knob(
+        "the number of validations without a better mIoU after which training stops; null never stops early",
+        None,
+        _COUNT,
+    )
     max_minutes: float | None = knob(
-        "save and end after them, with exit code 143; ckpt=auto goes on", None, Limits(above=0)
+        "the minutes after which the run saves a checkpoint and ends with exit code 143; ckpt=auto continues it",
+        None,
+        Limits(above=0),
     )
-    sync_batch_norm: bool = knob("compute the statistics of batch norms over all processes", True)
-    compile: bool = knob("compile encoder and decoder by torch.compile; recurrent contexts stay as they are", False)
+    sync_batch_norm: bool = knob("compute the statistics of batch norms over all processes together", True)
+    compile: bool = knob(
+        "compile the encoder and the decoder with torch.compile; recurrent contexts are not compiled", False
+    )
     channels_last: str = knob(
-        "memory format: true, false, or auto, which is true on a CPU, where it is faster. On GPUs, try true with "
-        "bf16-mixed",
+        "use the channels_last memory format: true, false or auto; auto uses it on a CPU, where it is faster; on GPUs, "
+        "try true with bf16-mixed",
         "auto",
         Limits(options=("auto", "true", "false")),
     )
-    checkpoint_encoder: bool = knob("compute the encoder's activations twice instead of keeping them", False)
-    max_train_images: int | None = knob("of the split, the first so many; null takes all", None, _COUNT)
-    max_val_images: int | None = knob("of the split, the first so many; null takes all", None, _COUNT)
-    profile: bool = knob("say where the time went, in <run>/fit-profile.txt", False)
-    lr_range: bool = knob("draw the loss over learning rates; for schedule=lr_range", False)
-    accelerator: str = knob("auto, cpu, gpu or mps; chosen by the group trainer")
-    devices: int = knob(
-        "how many of this machine, -1 for all; chosen by the group trainer", limits=Limits(at_least=1, or_all=True)
+    checkpoint_encoder: bool = knob(
+        "compute the encoder's activations twice instead of keeping them, which saves memory and costs time", False
     )
-    num_nodes: int = knob("how many machines; chosen by the group trainer", limits=_COUNT)
-    strategy: str = knob("auto, ddp or fsdp; chosen by the group trainer")
+    max_train_images: int | None = knob("train on the first so many images of the split; null uses all", None, _COUNT)
+    max_val_images: int | None = knob("validate on the first so many images of the split; null uses all", None, _COUNT)
+    profile: bool = knob("write how long each part of training took to <run>/fit-profile.txt", False)
+    lr_range: bool = knob("draw the loss over the learning rate; it needs schedule=lr_range", False)
+    accelerator: str = knob("the kind of device: auto, cpu, gpu or mps; the group trainer sets it")
+    devices: int = knob(
+        "the number of devices on each machine, or -1 for all of them; the group trainer sets it",
+        limits=Limits(at_least=1, or_all=True),
+    )
+    num_nodes: int = knob("the number of machines; the group trainer sets it", limits=_COUNT)
+    strategy: str = knob("how processes share the work: auto, ddp or fsdp; the group trainer sets it")
 
 
 @dataclass(kw_only=True)
 class Checkpoint:
     """The settings of checkpoints."""
 
-    every_n_steps: int = knob("how often checkpoints/last.ckpt is renewed between validations", 100, _COUNT)
+    every_n_steps: int = knob(
+        "the number of steps after which checkpoints/last.ckpt is written again between validations", 100, _COUNT
+    )
 
 
 @dataclass(kw_only=True)
 class Data:
     """The settings that all datasets have in common. A file of ``conf/data/`` sets those that differ."""
 
-    name: str = knob("of the dataset, for titles and files")
-    root: str = knob("the folder, or the zip archive, that holds it")
-    train_split: str = knob("what training sees", "train")
-    split: str = knob("what validation and evaluation score", "val")
-    batch_size: int = knob("crops of a step, over all processes", 16, _COUNT)
+    name: str = knob("the name of the dataset in titles and file names")
+    root: str = knob("the folder or the zip archive that holds the dataset")
+    train_split: str = knob("the split for training", "train")
+    split: str = knob("the split for validation and evaluation", "val")
+    batch_size: int = knob("the number of crops in a step, over all processes together", 16, _COUNT)
     eval_batch_size: int = knob(
-        "images read at a time; each goes through the network alone, so it can't change a score", 8, _COUNT
+        "the number of images read at a time; each image goes through the network alone, so scores do not depend on it",
+        8,
+        _COUNT,
     )
-    workers: int = knob("processes that load data", 2, Limits(at_least=0))
-    crop: list[int] = knob("height and width of what training sees", limits=_SIDES)
+    workers: int = knob("the number of processes that load data; 0 loads in the main process", 2, Limits(at_least=0))
+    crop: list[int] = knob("height and width of a training crop", limits=_SIDES)
     base_size: list[int] | None = knob(
-        "[short, long]: sides that every image is brought within first, its ratio kept; null keeps the file's",
+        "[short, long]: each image is first resized to the largest size within these sides, its ratio kept; null keeps "
+        "the file's size",
         None,
         _SIDES,
     )
-    scale: list[float] = knob("training scales, relative to the base size, or else to the file's", [0.5, 2.0], _SIDES)
+    scale: list[float] = knob(
+        "the least and the largest scale of training images, relative to the base size or, without one, to the file's "
+        "size",
+        [0.5, 2.0],
+        _SIDES,
+    )
     eval_scale: float = knob(
-        "the size at which validation, evaluation and prediction see an image, relative to the same", 1.0, _POSITIVE
+        "the scale of images in validation, evaluation and prediction, relative to the same size", 1.0, _POSITIVE
     )
-    max_class_share: float = knob("a crop of which one class covers more is drawn again", 1.0, _SHARE)
-    flip: float = knob("share of crops that are mirrored", 0.5, _SHARE)
-    color: float = knob("how much brightness, contrast and saturation change", 0.3, _SHARE)
-    stats: str | None = knob("what prepare stats wrote about the training split; repeat_threshold needs it", None)
+    max_class_share: float = knob(
+        "the largest share of a crop that one class may cover; otherwise another crop is drawn, at most ten in all; 1 "
+        "takes every crop",
+        1.0,
+        _SHARE,
+    )
+    flip: float = knob("the probability that a crop is mirrored", 0.5, _SHARE)
+    color: float = knob("how much brightness, contrast and saturation may change, from 0 to 1", 0.3, _SHARE)
+    stats: str | None = knob(
+        "the file that prepare stats wrote about the training split; repeat_threshold needs it", None
+    )
     repeat_threshold: float = knob(
-        "images with a class that fewer images than this share hold are shown more often", 0.0, _SHARE
+        "a share of the images; a class in fewer images is rare, and images with rare classes are shown more often; 0 "
+        "repeats none",
+        0.0,
+        _SHARE,
     )
-    dataset: dict[str, Any] = knob("the class that reads it, and its arguments")
+    dataset: dict[str, Any] = knob("the class that reads the dataset, and its arguments")
 
 
 @dataclass(kw_only=True)
 class Encoder:
     """The choice of an encoder, and the normalisation of its images."""
 
-    name: str = knob("of segmentation_models_pytorch; tu-... of timm")
-    mean: list[float] = knob("of red, green and blue in 0 to 1", limits=_THREE)
-    std: list[float] = knob("of red, green and blue", limits=Limits(above=0, length=3))
-    weights: dict[str, Any] | None = knob("what loads trained weights; null trains from scratch")
+    name: str = knob("an encoder of segmentation_models_pytorch, or tu-<name> for one of timm")
+    mean: list[float] = knob("the mean of red, green and blue, for values from 0 to 1", limits=_THREE)
+    std: list[float] = knob("the standard deviation of red, green and blue", limits=Limits(above=0, length=3))
+    weights: dict[str, Any] | None = knob("the function that loads trained weights; null trains from scratch")
 
 
 @dataclass(kw_only=True)
 class Examples:
     """The choice of images that are shown after a validation, in panels.png, report.html and on dashboards."""
 
-    count: int = knob("images, spread over the split", 8, _COUNT)
-    names: list[str] = knob("these instead", [])
-    extremes: int = knob("and so many of the worst and of the best ones", 8, Limits(at_least=0))
+    count: int = knob("the number of images that are shown, spread evenly over the split", 8, _COUNT)
+    names: list[str] = knob("the names of images to show instead of these", [])
+    extremes: int = knob(
+        "the number of the worst images, and of the best ones, that are shown as well", 8, Limits(at_least=0)
+    )
 
 
 @dataclass(kw_only=True)
@@ -123,20 +167,23 @@ class Train(Config):
     trainer: Trainer
     checkpoint: Checkpoint
     examples: Examples
-    seed: int = knob("of weights, data and dropout", 0, _SEED)
+    seed: int = knob("the seed of all random numbers: weights, data and dropout", 0, _SEED)
     run_id: str = knob(
-        "names the folder; by default the SLURM job, or else the time", "${oc.env:SEGRNN_RUN_ID,unnamed}"
+        "the name of the run's folder; by default, the id of the SLURM job or, without one, the time",
+        "${oc.env:SEGRNN_RUN_ID,unnamed}",
     )
-    ckpt: str | None = knob("go on from a checkpoint, or from the newest of this run's folder: ckpt=auto", None)
-    weights: str | None = knob("start a new run from the weights of a checkpoint", None)
-    load_head: bool = knob("whether weights= takes the head too; false for weights of other classes", True)
-    model: dict[str, Any] = knob("decoder and head")
-    context: dict[str, Any] = knob("what looks along rows and columns")
-    auxiliary: dict[str, Any] = knob("a second classifier, in training only")
-    loss: dict[str, Any] = knob("what training minimises")
-    optimizer: dict[str, Any] = knob("how weights are stepped")
-    schedule: dict[str, Any] = knob("how learning rates change")
-    logger: dict[str, Any] = knob("where curves go, beside the CSV file")
+    ckpt: str | None = knob(
+        "the checkpoint that the run continues from; ckpt=auto takes the newest one in the run's folder", None
+    )
+    weights: str | None = knob("the checkpoint whose weights a new run starts from", None)
+    load_head: bool = knob("whether weights= loads the head too; use false if the weights are for other classes", True)
+    model: dict[str, Any] = knob("the decoder and the head")
+    context: dict[str, Any] = knob("the context module, which looks along rows and columns")
+    auxiliary: dict[str, Any] = knob("a second classifier, which is used in training only")
+    loss: dict[str, Any] = knob("the loss that training minimises")
+    optimizer: dict[str, Any] = knob("the optimizer, which changes the weights")
+    schedule: dict[str, Any] = knob("the schedule of the learning rates")
+    logger: dict[str, Any] = knob("where curves are written, beside the CSV file")
     keep_memory: bool = knob(_KEEP, True)
     allow: list[str] = knob(_ALLOW, [])
 
@@ -145,25 +192,33 @@ class Train(Config):
 class Sampler:
     """The way in which a search chooses values."""
 
-    seed: int = knob("of its random numbers", 0, _SEED)
-    startup_trials: int = knob("drawn at random, before what has been seen guides the choice", 10, Limits(at_least=0))
+    seed: int = knob("the seed of its random numbers", 0, _SEED)
+    startup_trials: int = knob(
+        "the number of trials with random values before the results of earlier trials guide the choice",
+        10,
+        Limits(at_least=0),
+    )
 
 
 @dataclass(kw_only=True)
 class Pruner:
     """The pruning of trials: a search ends a trial whose best mIoU is below the others' median at the same step."""
 
-    startup_trials: int = knob("come to their end first; as many as study.trials prunes nothing", 5, Limits(at_least=0))
-    warmup_steps: int = knob("no trial is pruned before", 0, Limits(at_least=0))
+    startup_trials: int = knob(
+        "the number of trials that must finish before any is pruned; a number from study.trials up prunes none",
+        5,
+        Limits(at_least=0),
+    )
+    warmup_steps: int = knob("the training step before which no trial is pruned", 0, Limits(at_least=0))
 
 
 @dataclass(kw_only=True)
 class Study:
     """The settings of a search: its name, its number of trials, and what it varies."""
 
-    name: str = knob("names the folder; the same command again goes on with the study in it", REQUIRED)
-    trials: int = knob("in all, over all starts", 20, _COUNT)
-    space: Any = knob("by override: {low, high} with log or step, or {choices}; see --help", REQUIRED)
+    name: str = knob("the name of the search's folder; the same command continues the study in it", REQUIRED)
+    trials: int = knob("the number of trials, over all starts together", 20, _COUNT)
+    space: Any = knob("the range of each override: {low, high} with log or step, or {choices}; see --help", REQUIRED)
     sampler: Sampler
     pruner: Pruner
 
@@ -183,13 +238,17 @@ class Windows:
     """The settings of sliding windows. Without a size, no windows are used."""
 
     size: list[int] | None = knob(
-        "height and width of sliding windows, in pixels of the image; null sees the whole image, up to 16 million "
-        "pixels",
+        "height and width of sliding windows, in pixels of the image; with null, the network sees the whole image if "
+        "it has at most 16 million pixels",
         None,
         _SIDES,
     )
-    stride: list[int] | None = knob("rows and columns from one window to the next; null is half the size", None, _SIDES)
-    gaussian: bool = knob("a pixel counts less towards its window's border; false counts all alike", True)
+    stride: list[int] | None = knob(
+        "the rows and columns from one window to the next; null takes half of the size", None, _SIDES
+    )
+    gaussian: bool = knob(
+        "give pixels near the border of a window less weight; false gives all pixels the same weight", True
+    )
 
 
 @dataclass(kw_only=True)
@@ -199,16 +258,16 @@ class Inference(Config):
     ckpt: str = knob(f"{_CKPT}, or an ONNX file of export_model", REQUIRED)
     device: str = knob(_DEVICE, "auto")
     runtime: str = knob(
-        "torch, or onnx: ONNX Runtime on the CPU, by a file that is exported once and kept beside the checkpoint",
+        "torch, or onnx for ONNX Runtime on the CPU; its file is exported once and kept beside the checkpoint",
         "torch",
         Limits(options=("torch", "onnx")),
     )
     scales: list[float] = knob(
-        "sizes at which the network sees an image, whose probabilities are averaged, e.g. [0.75,1.0,1.25]",
+        "the scales at which the network sees an image; probabilities are averaged over them, e.g. [0.75,1.0,1.25]",
         [1.0],
-        Limits(above=0, filled="factor; [1.0] sees it once"),
+        Limits(above=0, filled="factor; with [1.0], the network sees the image once"),
     )
-    flip: bool = knob("whether it sees the mirrored image, too", False)
+    flip: bool = knob("average the probabilities with those of the mirrored image, too", False)
     windows: Windows
     keep_memory: bool = knob(_KEEP, True)
     allow: list[str] = knob(_ALLOW, [])
@@ -218,7 +277,7 @@ class Inference(Config):
 class Evaluate(Inference):
     """The configuration `conf/evaluate.yaml`."""
 
-    data: dict[str, Any] = knob("what differs from the data that the checkpoint was trained on")
+    data: dict[str, Any] = knob("the settings that differ from the data that the checkpoint was trained on")
     examples: Examples
 
 
@@ -233,15 +292,18 @@ class Scored(Config):
 class Predict(Inference):
     """The configuration `conf/predict.yaml`."""
 
-    input: str = knob("an image, a folder that is searched with its subfolders, a zip archive or a video", REQUIRED)
-    inside: str = knob("the folder of the input that is searched; empty takes all", "")
+    input: str = knob("an image, a folder (it is searched with its subfolders), a zip archive or a video", REQUIRED)
+    inside: str = knob("the folder inside the input that is searched; an empty text searches all of it", "")
     output: str = knob(
-        "the folder for the masks, which mirrors the input's subfolders; for a submission, a zip archive", REQUIRED
+        "the folder for the masks, with the same subfolders as the input; for a submission, the zip archive to write",
+        REQUIRED,
     )
-    format: str = knob("label_ids, train_ids, color, overlay, uncertainty, probabilities or submission", "label_ids")
-    overwrite: bool = knob("whether what is there is replaced", False)
+    format: str = knob(
+        "what to write: label_ids, train_ids, color, overlay, uncertainty, probabilities or submission", "label_ids"
+    )
+    overwrite: bool = knob("replace masks that exist already", False)
     max_pixels: int = knob(
-        "an image that claims to have more is refused, as it may fill the memory", 300_000_000, _COUNT
+        "an image that claims to have more pixels is refused, because it may fill the memory", 300_000_000, _COUNT
     )
 
 
@@ -250,14 +312,20 @@ class ExportModel(Config):
     """The configuration `conf/export_model.yaml`."""
 
     ckpt: str = knob(_CKPT, REQUIRED)
-    format: str = knob("bundle, onnx or torch_export", "bundle")
-    output: str = knob("the bundle's folder; a file that ends in .onnx or .pt2", REQUIRED)
-    size: list[int] | None = knob("height and width that the file takes; null takes any", None, _SIDES)
-    normalize: bool = knob("the file takes pixels, and normalises them itself; false takes normalised values", True)
-    argmax: bool = knob("the file gives train ids; false gives logits", False)
-    int8: bool = knob("beside an ONNX file, another with 8-bit weights, and the mIoU of both", False)
-    max_images: int | None = knob("of the split, for these mIoUs; null takes all", None, _COUNT)
-    data: dict[str, Any] = knob("the data for these mIoUs")
+    format: str = knob("the format of the export: bundle, onnx or torch_export", "bundle")
+    output: str = knob("the folder of the bundle, or the file, which ends in .onnx or .pt2", REQUIRED)
+    size: list[int] | None = knob(
+        "height and width of the images that the file takes; null takes images of any size", None, _SIDES
+    )
+    normalize: bool = knob(
+        "the file takes pixels and normalises them itself; with false, it takes normalised values", True
+    )
+    argmax: bool = knob("the file returns train ids; with false, it returns logits", False)
+    int8: bool = knob("write a second ONNX file with 8-bit weights, and measure the mIoU of both files", False)
+    max_images: int | None = knob(
+        "the number of images for these mIoUs, from the start of the split; null takes all", None, _COUNT
+    )
+    data: dict[str, Any] = knob("the data on which these mIoUs are measured")
     allow: list[str] = knob(_ALLOW, [])
 
 
@@ -265,17 +333,20 @@ class ExportModel(Config):
 class BenchmarkInference(Config):
     """The configuration `conf/benchmark_inference.yaml`."""
 
-    ckpt: str | None = knob("a checkpoint or a bundle; null measures an untrained network of the groups", None)
-    model: dict[str, Any] = knob("of an untrained network")
-    context: dict[str, Any] = knob("of an untrained network")
-    encoder: Encoder
-    classes: int = knob("of an untrained network", 19, _COUNT)
-    sizes: list[list[int]] = knob("height and width of the image", [[360, 480], [1024, 2048]])
-    runtimes: list[str] = knob(
-        "eager, prepared as for predict, compiled, onnx, onnx_int8", ["eager", "prepared", "compiled", "onnx"]
+    ckpt: str | None = knob(
+        "a checkpoint or a bundle; null measures an untrained network, which model, context and encoder describe", None
     )
-    repeats: int = knob("rounds, of which the medians count", 5, _COUNT)
-    seed: int = knob("of weights", 0, _SEED)
+    model: dict[str, Any] = knob("the decoder and the head of an untrained network")
+    context: dict[str, Any] = knob("the context module of an untrained network")
+    encoder: Encoder
+    classes: int = knob("the number of classes of an untrained network", 19, _COUNT)
+    sizes: list[list[int]] = knob("height and width of each image", [[360, 480], [1024, 2048]])
+    runtimes: list[str] = knob(
+        "the ways to run it: eager, prepared (as predict does it), compiled, onnx, onnx_int8",
+        ["eager", "prepared", "compiled", "onnx"],
+    )
+    repeats: int = knob("the number of rounds; the table shows medians over them", 5, _COUNT)
+    seed: int = knob("the seed of the weights", 0, _SEED)
     allow: list[str] = knob(_ALLOW, [])
 
 
@@ -283,15 +354,21 @@ class BenchmarkInference(Config):
 class BenchmarkContexts(Config):
     """The configuration `conf/benchmark_contexts.yaml`."""
 
-    contexts: list[str] = knob("files of conf/context/; empty measures all of them", [])
-    hidden: int | None = knob("for all of them; null takes each file's own", 64, _COUNT)
-    channels: int = knob("of the map", 128, _COUNT)
-    batch: int = knob("maps at a time", 1, _COUNT)
-    sizes: list[list[int]] = knob("height and width of the map, not of the image", [[32, 64], [64, 128], [128, 256]])
-    field_size: list[int] = knob("of the map whose centre's receptive field is drawn", [64, 128], _SIDES)
-    repeats: int = knob("rounds, of which the medians count", 5, _COUNT)
+    contexts: list[str] = knob("the names of files in conf/context/; an empty list measures all of them", [])
+    hidden: int | None = knob("the hidden size of all contexts; null takes the size in each file", 64, _COUNT)
+    channels: int = knob("the number of channels of the map", 128, _COUNT)
+    batch: int = knob("the number of maps in a batch", 1, _COUNT)
+    sizes: list[list[int]] = knob(
+        "height and width of each map; a map is smaller than its image", [[32, 64], [64, 128], [128, 256]]
+    )
+    field_size: list[int] = knob(
+        "height and width of the map for the picture of receptive fields, which shows what the map's centre sees",
+        [64, 128],
+        _SIDES,
+    )
+    repeats: int = knob("the number of rounds; the table shows medians over them", 5, _COUNT)
     device: str = knob(_DEVICE, "auto")
-    seed: int = knob("of weights", 0, _SEED)
+    seed: int = knob("the seed of the weights", 0, _SEED)
     allow: list[str] = knob(_ALLOW, [])
 
 
@@ -300,7 +377,7 @@ class PrepareDownload(Config):
     """The configuration `conf/prepare_download.yaml`."""
 
     data: Data
-    download: dict[str, Any] = knob("what fetches it, of conf/download/")
+    download: dict[str, Any] = knob("the download, from a file in conf/download/")
     allow: list[str] = knob(_ALLOW, [])
 
 
@@ -309,8 +386,8 @@ class PrepareExtract(Config):
     """The configuration `conf/prepare_extract.yaml`."""
 
     archive: str = knob("a zip file", REQUIRED)
-    output: str = knob("the folder to make; if it exists, it must be empty", REQUIRED)
-    inside: str = knob("the folder of the archive that becomes the output; empty takes all", "")
+    output: str = knob("the folder to write to; if it exists, it must be empty", REQUIRED)
+    inside: str = knob("the folder inside the archive to extract; an empty text extracts all of it", "")
 
 
 @dataclass(kw_only=True)
@@ -318,7 +395,7 @@ class PrepareCheck(Config):
     """The configuration `conf/prepare_check.yaml`."""
 
     data: Data
-    splits: list[str] = knob("which parts of it", ["train", "val"], _SPLITS)
+    splits: list[str] = knob("the splits to check", ["train", "val"], _SPLITS)
     workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
     allow: list[str] = knob(_ALLOW, [])
 
@@ -328,7 +405,7 @@ class PrepareStats(Config):
     """The configuration `conf/prepare_stats.yaml`."""
 
     data: Data
-    output: str = knob("the file", "runs/stats/${data.name}_${data.train_split}.json")
+    output: str = knob("the file to write", "runs/stats/${data.name}_${data.train_split}.json")
     workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
     allow: list[str] = knob(_ALLOW, [])
 
@@ -338,8 +415,8 @@ class PreparePack(Config):
     """The configuration `conf/prepare_pack.yaml`."""
 
     data: Data
-    output: str = knob("a folder that is new or empty", REQUIRED)
-    splits: list[str] = knob("which parts of it", ["train", "val"], _SPLITS)
+    output: str = knob("the folder to write to; it must be new or empty", REQUIRED)
+    splits: list[str] = knob("the splits to copy", ["train", "val"], _SPLITS)
     workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
     allow: list[str] = knob(_ALLOW, [])
 

@@ -11,7 +11,7 @@ Value = bool | int | float | str | None
 """A value of an override."""
 
 _FORMS = (
-    "{low: 1e-4, high: 1e-1}, with log: true or step: 0.1 if wanted, or {choices: [none, renet_gru]}; "
+    "{low: 1e-4, high: 1e-1}, optionally with log: true or step: 0.1, or {choices: [none, renet_gru]}; "
     "see python -m segrnn.search --help"
 )
 
@@ -63,7 +63,7 @@ def read_space(space: Any) -> dict[str, Range | Choices]:
     """
     if not isinstance(space, Mapping) or not space:
         raise ConfigError(
-            f"study.space={space!r} must say for at least one override what to try: {{KEY: RANGE}}, "
+            f"study.space={space!r} must give a range for at least one override: {{KEY: RANGE}}, "
             f"where RANGE is {_FORMS}"
         )
     return {str(key): _read(str(key), given) for key, given in space.items()}
@@ -75,7 +75,7 @@ def _read(key: str, given: Any) -> Range | Choices:
     if keys == {"choices"}:
         return _read_choices(name, given["choices"])
     if not {"low", "high"} <= keys <= {"low", "high", "step", "log"}:
-        raise ConfigError(f"{name}={given!r} is no range; write {_FORMS}")
+        raise ConfigError(f"{name}={given!r} is not a range; write {_FORMS}")
     numbers = [given[each] for each in ("low", "high", "step") if given.get(each) is not None]
     if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
         raise ConfigError(f"{name}={given!r} must have numbers for low, high and step")
@@ -86,11 +86,11 @@ def _read(key: str, given: Any) -> Range | Choices:
 
 def _read_choices(name: str, values: Any) -> Choices:
     if not isinstance(values, list) or len(values) < 2:
-        raise ConfigError(f"{name} has choices={values!r}: there must be a list of at least two")
+        raise ConfigError(f"{name} has choices={values!r}: they must be a list of at least two values")
     if not all(value is None or isinstance(value, bool | int | float | str) for value in values):
-        raise ConfigError(f'{name} has choices={values!r}: put quotes around each that is a list or a mapping, "[1,2]"')
+        raise ConfigError(f'{name} has choices={values!r}: put quotes around those that are lists or mappings, "[1,2]"')
     if len({repr(value) for value in values}) < len(values):
-        raise ConfigError(f"{name} has choices={values!r}: each must be there once")
+        raise ConfigError(f"{name} has choices={values!r}: each value must occur only once")
     return Choices(tuple(values))
 
 

@@ -92,7 +92,7 @@ def _explain_value(key: str, value: Any, annotation: Any, length: int | None) ->
         return f"{wanted}: {key}=[{','.join([_show(one)] * (length or 1))}]"
     if isinstance(value, list) and get_origin(of) is list and all(_fits(each, get_args(of)[0]) for each in value):
         return f"{wanted}: {key}=[{_show(value)}]"
-    return f"{wanted}, in brackets and with commas between"
+    return f"{wanted}, in brackets and separated by commas"
 
 
 def _describe(annotation: Any, length: int | None = None) -> str:

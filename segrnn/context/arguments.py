@@ -40,4 +40,4 @@ def check_map(x: Tensor, channels: int) -> None:
         ShapeError: the shape is not ``(B, C, H, W)`` with the expected C, and B, H and W of at least 1.
     """
     if x.ndim != 4 or x.shape[1] != channels or x.numel() == 0:
-        raise ShapeError(f"expected a map (B, {channels}, H, W), each at least 1, got {tuple(x.shape)}")
+        raise ShapeError(f"a context needs a map (B, {channels}, H, W) with no side of 0, got {tuple(x.shape)}")

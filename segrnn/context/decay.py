@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from segrnn.context.arguments import check_map, choose, positive

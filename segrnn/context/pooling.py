@@ -34,7 +34,9 @@ class PyramidPooling(nn.Module):
         super().__init__()
         self.channels = positive("channels", channels)
         if not sizes or channels < len(sizes):
-            raise ValueError(f"sizes={list(sizes)} must be at least one, and at most as many as channels={channels}")
+            raise ValueError(
+                f"sizes={list(sizes)} must hold at least one size, and at most as many as channels={channels}"
+            )
         bins = tuple(positive("sizes", size) for size in sizes)
         self.pyramid = smp.decoders.pspnet.decoder.PSPModule(channels, bins)
         width = channels + channels // len(bins) * len(bins)

@@ -37,7 +37,7 @@ def _find_depth(file: File, image: ByteArray) -> list[str]:
     if file.suffix.lower() == ".npy" or read_depth(file) <= 8:
         return []
     dark = f", and the largest value of these is {image.max()}: scale the image to 8 bits" if is_dark(image) else ""
-    return [f"{file} has 16 bits in each channel; 8 are read{dark}"]
+    return [f"{file} has 16 bits in each channel; only 8 of them are read{dark}"]
 
 
 def _find_palette(file: File, max_pixels: int) -> list[str]:

@@ -40,7 +40,7 @@ def download_packages(folder: Path, packages: Sequence[str]) -> list[Path]:
         try:
             check_zip(path)
         except DataError as error:
-            raise DownloadError(f"{error}\n{path} was there already: remove it to download it again") from error
+            raise DownloadError(f"{error}\n{path} existed already: remove it to download it again") from error
     if missing := [path for path in paths if not path.exists()]:
         _download(folder, missing)
     return paths

@@ -33,7 +33,7 @@ PAUSE = 1.0
 
 _PARTIAL, _NO_SUCH_RANGE = 206, 416
 _BUSY = (408, 429, 500, 502, 503, 504)
-_MIRROR = "download.files.<key>.url=<address> names a mirror"
+_MIRROR = "download.files.<key>.url=<address> sets the address of a mirror"
 _TIMEOUT = 30
 _CHUNK = 1 << 14  # small, because an unfinished chunk is lost if the connection is cut
 
@@ -57,7 +57,7 @@ class WebFile:
 
     def __post_init__(self) -> None:
         if self.name in ("", "..") or PurePath(self.name).name != self.name:
-            raise ValueError(f"name must be that of a file, without folders; got {self.name!r}")
+            raise ValueError(f"name must be the name of a file without folders, got {self.name!r}")
         if self.checksum is not None:
             algorithm, _, digits = self.checksum.partition(":")
             if len(digits) != DIGITS.get(algorithm) or not re.fullmatch("[0-9a-fA-F]+", digits):
@@ -95,7 +95,7 @@ def _ensure(session: requests.Session, folder: Path, file: WebFile) -> Path:
         try:
             _verify(path, file)
         except (DataError, DownloadError) as error:
-            raise DownloadError(f"{error}\n{path} was there already: remove it to download it again") from error
+            raise DownloadError(f"{error}\n{path} existed already: remove it to download it again") from error
         return path
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{file.name}.part"
@@ -104,7 +104,7 @@ def _ensure(session: requests.Session, folder: Path, file: WebFile) -> Path:
         _verify(part, file)
     except (DataError, DownloadError) as error:
         _drop(part)
-        raise DownloadError(f"{error}\nIt came from {file.url} and was removed") from error
+        raise DownloadError(f"{error}\nThe file came from {file.url} and was removed") from error
     part.replace(path)
     _drop(part)
     return path
@@ -120,7 +120,7 @@ def _verify(path: Path, file: WebFile) -> None:
     if file.checksum is None:
         tell(f"{file.name}: no checksum is published; this one has sha256:{found}")
     elif found != wanted.lower():
-        raise DownloadError(f"{path} has {algorithm}:{found}, but {file.checksum} was wanted")
+        raise DownloadError(f"{path} has {algorithm}:{found}, but the checksum must be {file.checksum}")
 
 
 def _fetch(session: requests.Session, file: WebFile, part: Path) -> None:
@@ -150,10 +150,11 @@ def insist(attempt: Callable[[], None], part: Path, source: str) -> None:
             failures = 0 if _size(part) > before else failures + 1
             if failures == TRIES:
                 raise DownloadError(
-                    f"{source} can't be had: {error}\n{_size(part)} bytes have come; the same command continues"
+                    f"{source} can't be downloaded: {error}\n{_size(part)} bytes have arrived; the same command "
+                    "continues the download"
                 ) from error
         except requests.RequestException as error:
-            raise DownloadError(f"{source} can't be had: {error}") from error
+            raise DownloadError(f"{source} can't be downloaded: {error}") from error
         time.sleep(PAUSE * 2**failures)
 
 
@@ -171,7 +172,7 @@ def _request(session: requests.Session, file: WebFile, part: Path, progress: Pro
         rest = re.fullmatch(rf"bytes {start}-\d+/(\d+)", content_range)
         if response.status_code in (_PARTIAL, _NO_SUCH_RANGE) and not (rest and _version(response) in ("", version)):
             _drop(part)
-            raise requests.ConnectionError("the server sent another part than the one that is missing")
+            raise requests.ConnectionError("the server did not send the part that is missing")
         _check(response, file)
         if rest:
             total = int(rest[1])
@@ -199,7 +200,7 @@ def _check(response: requests.Response, file: WebFile) -> None:
         raise requests.ConnectionError(f"the server answers {status} {response.reason}")
     if not response.ok:
         raise DownloadError(
-            f"{file.url} can't be had: the server answers {status} {response.reason}. Has it moved? {_MIRROR}"
+            f"{file.url} can't be downloaded: the server answers {status} {response.reason}. Has it moved? {_MIRROR}"
         )
     if response.headers.get("Content-Type", "").startswith("text/html"):
         raise DownloadError(f"{response.url} is a web page, not the file {file.name}. Has it moved? {_MIRROR}")

@@ -60,14 +60,14 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
         DataError: the file is missing, not a zip file, cut short or damaged.
     """
     if not path.is_file():
-        raise DataError(f"{path} is not a file: a zip file was wanted")
+        raise DataError(f"{path} is not a file: archive= needs a zip file")
     try:
         with zipfile.ZipFile(path) as file:
             yield file
     # zipfile and its decoders raise these; RuntimeError means that a password or a decoder is missing
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError) as error:
         raise DataError(
-            f"{path} ({path.stat().st_size} bytes) is not a whole zip file: {error}. Get it anew"
+            f"{path} ({path.stat().st_size} bytes) is not a complete zip file: {error}. Download it again"
         ) from error
 
 
@@ -79,7 +79,7 @@ def check_zip(path: Path) -> None:
     """
     with open_zip(path) as file:
         if (damaged := file.testzip()) is not None:
-            raise DataError(f"{path} is not a whole zip file: {damaged!r} is damaged. Get it anew")
+            raise DataError(f"{path} is not a complete zip file: {damaged!r} is damaged. Download it again")
 
 
 def check_members(members: Sequence[zipfile.ZipInfo], archive: Path) -> None:
@@ -100,16 +100,16 @@ def check_members(members: Sequence[zipfile.ZipInfo], archive: Path) -> None:
         if _is_folder(member):
             folders.add(_place(path))
         elif first := seen.get(_place(path)):
-            raise _refusal(archive, member, f"falls on the same place as {first!r}")
+            raise _refusal(archive, member, f"would be written to the same place as {first!r}")
         else:
             seen[_place(path)] = member.filename
     for place in seen.keys() & folders:
-        raise DataError(f"{archive}: {seen[place]!r} is a file and a folder; nothing was extracted")
+        raise DataError(f"{archive}: {seen[place]!r} is both a file and a folder; nothing was extracted")
     size, packed = sum(member.file_size for member in members), archive.stat().st_size
     if size > MAX_RATIO * packed:
         raise DataError(
-            f"{archive} has {packed} bytes and would extract to {size}, more than {MAX_RATIO} times as many: "
-            "nothing was extracted"
+            f"{archive} has {packed} bytes and would extract to {size} bytes, which is more than {MAX_RATIO} times as "
+            "many: nothing was extracted"
         )
 
 
@@ -121,7 +121,9 @@ def require_space(folder: Path, size: int) -> None:
     """
     free = shutil.disk_usage(folder).free
     if size > free:
-        raise OutputError(f"{size} bytes are needed in {folder}, where {free} are free: make room, or choose another")
+        raise OutputError(
+            f"{size} bytes are needed in {folder}, but only {free} are free: make room, or choose another folder"
+        )
 
 
 def _fault(member: zipfile.ZipInfo) -> str:

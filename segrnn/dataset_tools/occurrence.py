@@ -108,8 +108,8 @@ def describe_occurrence(dataset: SegmentationDataset, found: Sequence[Held]) -> 
     lines += _contradictions(dataset, found)
     if dark := [held.name for held in found if held.dark]:
         lines.append(
-            f"{len(dark)} of the images have 16 bits, of which the upper 8 are read and are nearly empty: {dark[0]}. "
-            "Scale them to 8 bits"
+            f"{len(dark)} of the images have 16 bits, e.g. {dark[0]}. Only the upper 8 bits are read, and these are "
+            "nearly empty: scale the images to 8 bits"
         )
     return lines
 
@@ -143,8 +143,8 @@ def _unknown_colors(dataset: SegmentationDataset, found: Sequence[Held], labels:
     named = [f"{color} {_nearest_class(dataset, color)}({count})" for color, count in unknown.most_common(_NAMED)]
     more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
     return [
-        f"{100 * sum(unknown.values()) / pixels:.1f} % of the pixels of the {labels} have a colour of no class and are "
-        f"ignored: {', '.join(named)}{more}"
+        f"{100 * sum(unknown.values()) / pixels:.1f} % of the pixels of the {labels} have a colour that no class has, "
+        f"and are ignored: {', '.join(named)}{more}"
     ]
 
 
@@ -170,7 +170,7 @@ def _contradictions(dataset: SegmentationDataset, found: Sequence[Held]) -> list
             if other is not None and other.id != id and any(each.id == id for each in dataset.labels.classes):
                 lines[
                     f"the palette of {held.name} shows {id} in the colour of class {other.name}, whose id is "
-                    f"{other.id}: are the ids numbered in another way there?"
+                    f"{other.id}: are the classes numbered in another way there?"
                 ] = None
     more = [f"and {len(lines) - _NAMED} more such lines about palettes"] if len(lines) > _NAMED else []
     return [*list(lines)[:_NAMED], *more]

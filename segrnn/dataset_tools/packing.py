@@ -38,7 +38,8 @@ class Pack:
         path = PurePosixPath(f"{pair.name}.npy")
         if safe_path(str(path)) != path:
             raise DataError(
-                f"{pair.image}: its name in the copy would be {pair.name!r}, which is not portable: rename it"
+                f"{pair.image}: its name in the copy would be {pair.name!r}, which not every system allows: rename the "
+                "image"
             )
         image, ids = dataset.read_pixels(pair.image), dataset.read_ids(pair.label)
         dataset.sample(pair, image, ids)  # raises an error for a sample that can't be trained on

@@ -51,7 +51,8 @@ def _results(pool: ProcessPoolExecutor, results: Iterator[T]) -> Iterator[T]:
             yield from results
         except BrokenProcessPool as error:
             raise SegrnnError(
-                "a process was killed, probably as the memory is full: use fewer with workers=1, or none with workers=0"
+                "a process was killed, probably because the memory is full: use one process with workers=1, or none "
+                "with workers=0"
             ) from error
 
 

@@ -45,7 +45,9 @@ class ADE20K(SegmentationDataset):
     def diagnose(self, tree: Tree) -> str:
         """Recognise other publications of ADE20K, which have other trees and other classes."""
         if any(name.endswith(("_seg.png", "index_ade20k.pkl", "index_ade20k.mat")) for name in tree.files()):
-            return "This is the full ADE20K, with some 3,000 classes; the challenge's is ADEChallengeData2016.zip"
+            return (
+                "This is the full ADE20K with about 3,000 classes; the challenge's archive is ADEChallengeData2016.zip"
+            )
         return ""
 
     def read_ids(self, file: File) -> ByteArray:
@@ -54,7 +56,9 @@ class ADE20K(SegmentationDataset):
             return super().read_ids(file)
         except DataError as error:
             if "mode RGB" in str(error):
-                raise DataError(f"{error}; the full ADE20K has such labels, the challenge's do not") from None
+                raise DataError(
+                    f"{error}; the full ADE20K has such labels, but the challenge's dataset does not"
+                ) from None
             raise
 
     def official_scores(self, counts: npt.NDArray[np.int64], instances: InstanceHits | None) -> dict[str, Any]:
@@ -68,7 +72,9 @@ class ADE20K(SegmentationDataset):
 
     def explain_foreign(self, error: ForeignIdError) -> str:
         """Explain foreign ids: they come from a shift by one, or from another dataset."""
-        return "the challenge has ids 0 to 150, with 0 for everything else; were they shifted by one (0 becomes 255)?"
+        return (
+            "the challenge has the ids 0 to 150, with 0 for everything else; were they shifted by one (0 becomes 255)?"
+        )
 
 
 def _stems(files: dict[str, File], suffix: str) -> list[Named]:

@@ -50,9 +50,9 @@ class Augmentation:
     ) -> None:
         low, high = scale
         if not 0 < low <= high:
-            raise ValueError(f"scale must be two factors above 0, the lesser first, got {list(scale)}")
+            raise ValueError(f"scale must be two factors above 0, the smaller one first, got {list(scale)}")
         if base_size and not 0 < base_size[0] <= base_size[1]:
-            raise ValueError(f"base_size must be two sides above 0, the short one first, got {list(base_size)}")
+            raise ValueError(f"base_size must be two sides above 0, the shorter one first, got {list(base_size)}")
         self.crop, self.scale, self.max_class_share, self.seed = crop, scale, max_class_share, seed
         self.base_size = base_size
         height, width = crop

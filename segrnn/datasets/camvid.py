@@ -53,7 +53,7 @@ class CamVid(SegmentationDataset):
             for folder in (split, f"{split}annot")
         )
         if missing := sorted(stems - {name for name, _ in images}):
-            raise DataError(f"frame {missing[0]} of {frames} has no image in {split}/")
+            raise DataError(f"the frame {missing[0]} in {frames} has no image in {split}/")
         return images, labels
 
     def diagnose(self, tree: Tree) -> str:
@@ -122,7 +122,7 @@ class CamVidOriginal(SegmentationDataset):
         if 2 * unknown > ids.size:
             raise DataError(f"{file}: {unknown} of {ids.size} pixels have none of the 32 colours of CamVid's labels")
         if unknown:
-            warnings.warn(f"{file}: {unknown} pixels have a colour of no class and count as void", stacklevel=2)
+            warnings.warn(f"{file}: {unknown} pixels have a colour that no class has, and count as void", stacklevel=2)
         return ids
 
 

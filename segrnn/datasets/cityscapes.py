@@ -60,13 +60,15 @@ class Cityscapes(SegmentationDataset):
         if not tree.files("leftImg8bit/train_extra" if extra else "leftImg8bit"):
             return f"There are no images: is leftImg8bit_{'trainextra' if extra else 'trainvaltest'}.zip missing?"
         if extra and self.annotations == "gtFine":
-            return "train_extra has coarse labels alone: remove data.dataset.annotations=gtFine"
+            return "train_extra has only coarse labels: remove data.dataset.annotations=gtFine"
         labels = tree.files(self.annotations)
         if not labels:
             archive = "gtCoarse.zip" if self.annotations == "gtCoarse" else "gtFine_trainvaltest.zip"
             return f"There is no {self.annotations}: is {archive} missing?"
         if not _ending(labels, "_labelIds.png"):
-            return f"{self.annotations} holds no *_labelIds.png: colour pictures and train ids can't replace them"
+            return (
+                f"{self.annotations} holds no *_labelIds.png: colour pictures and train ids can't replace these files"
+            )
         return ""
 
     def read_instances(self, index: int) -> npt.NDArray[np.int64] | None:
@@ -89,7 +91,7 @@ class Cityscapes(SegmentationDataset):
     def explain_foreign(self, error: ForeignIdError) -> str:
         """Explain foreign ids: they may come from another kind of label file."""
         if set(error.present) <= {*range(self.table.num_classes), IGNORE_INDEX}:
-            return "these look like train ids: point to the original *_labelIds.png, which are mapped on reading"
+            return "these look like train ids: use the original *_labelIds.png; their ids are mapped when they are read"
         return super().explain_foreign(error)
 
 

@@ -186,7 +186,7 @@ def write_demo(root: Path, train: int = 240, val: int = 40, seed: int = 0, size:
     if min(train, val) < 1:
         raise ValueError(f"each split needs a scene, got train={train}, val={val}")
     if is_taken(root):
-        raise OutputError(f"{root} exists already and would be overwritten: remove it, or name another folder")
+        raise OutputError(f"{root} exists already and would be overwritten: remove it, or choose another folder")
     jobs = [(split, number) for split, count in zip(CITIES, (train, val), strict=True) for number in range(count)]
     console = Console(stderr=True)
     try:

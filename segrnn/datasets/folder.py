@@ -17,12 +17,12 @@ from segrnn.labels.space import ByteArray
 
 _FILE = "classes.yaml"
 _EXAMPLE = """\
-  name: my streets    # may be missing, as may all but the classes' names
+  name: my streets    # only the names of the classes are required; all else may be missing
   classes:
     - {name: road, id: 0, color: [128, 64, 128]}
     - {name: car, id: 1}
-  ignore: [255]       # ids that are neither trained nor scored; without this line 255
-  masks: ids          # or colors: masks are pictures in the colours above, all others are ignored"""
+  ignore: [255]       # ids that are neither trained nor scored; without this line, 255
+  masks: ids          # or colors: masks are pictures in the colours above; other colours are ignored"""
 
 
 class Folder(SegmentationDataset):
@@ -77,7 +77,10 @@ with {_FILE} like
         below = [name for name in files if PurePosixPath(name).name == _FILE]
         if len(below) == 1 and len(PurePosixPath(below[0]).parts) == 2:
             return below[0].removesuffix(_FILE), files[below[0]]
-        there = f", but {', '.join(below[:3])}: the folder around it must be data.root, or the top of the archive"
+        there = (
+            f", but there is {', '.join(below[:3])}: data.root must be the folder around it, or this folder must be "
+            "the top of the archive"
+        )
         raise DataError(f"{tree.root} holds no {_FILE}{there if below else ''}. {self._wanted()}")
 
     @staticmethod
@@ -137,17 +140,17 @@ def _label(row: Any, train_id: int, masks: str) -> Label:
             f"class {row['name']}: unknown keys {sorted(map(str, unknown))}; a class has name, id and color"
         )
     if masks == "colors" and "color" not in row:
-        raise ValueError(f"class {row['name']}: masks are colors, so that it needs one")
+        raise ValueError(f"class {row['name']}: masks is colors, so the class needs a color")
     color = row.get("color", _spread_color(train_id))
     if not isinstance(color, list | tuple) or len(color) != 3:
-        raise ValueError(f"class {row['name']}: color is {color!r}, it needs three numbers")
+        raise ValueError(f"class {row['name']}: color is {color!r}; it must be three numbers")
     red, green, blue = (_byte(value, "color") for value in color)
     return Label(row["name"], _byte(row.get("id", train_id), "id"), train_id, (red, green, blue))
 
 
 def _byte(value: Any, what: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 255:
-        raise ValueError(f"{what} holds {value!r}; it needs whole numbers of 0 to 255")
+        raise ValueError(f"{what} holds {value!r}; it must hold whole numbers from 0 to 255")
     return value
 
 
@@ -160,8 +163,8 @@ def _spread_color(index: int) -> Color:
 def _color_code(labels: LabelSpace) -> ColorCode:
     ids = {label.color: label.id for label in labels.classes}
     if len(ids) < labels.num_classes:
-        raise ValueError("masks are colors, so that each class needs a colour of its own")
+        raise ValueError("masks is colors, so each class needs a colour of its own")
     void = [label.id for label in labels.labels if label.train_id == IGNORE_INDEX]
     if not void:
-        raise ValueError("masks are colors: ignore needs an id for the colours of no class")
+        raise ValueError("masks is colors, so ignore needs an id for colours that no class has")
     return ColorCode(ids, unknown=void[0])

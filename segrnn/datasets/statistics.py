@@ -130,7 +130,7 @@ def read_statistics(path: str | Path) -> ClassStatistics:
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; python -m segrnn.prepare stats writes it") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
-        raise DataError(f"{path} is not what python -m segrnn.prepare stats writes: {error!r}") from error
+        raise DataError(f"{path} was not written by python -m segrnn.prepare stats: {error!r}") from error
 
 
 def read_statistics_of(dataset: SegmentationDataset, path: str | Path) -> ClassStatistics:
@@ -149,8 +149,9 @@ def _require_same(what: str, found: tuple[str, ...], wanted: tuple[str, ...], pa
     if found != wanted:
         theirs, ours = next(names for names in zip_longest(found, wanted, fillvalue="none") if names[0] != names[1])
         raise DataError(
-            f"{path} is about other {what} than the training split has: {len(found)} and {len(wanted)}, and where they "
-            f"first differ {theirs} and {ours}. python -m segrnn.prepare stats writes it anew"
+            f"{path} is about other {what} than the training split: it has {len(found)}, and the split has "
+            f"{len(wanted)}. They first differ at {theirs} and {ours}. python -m segrnn.prepare stats writes the file "
+            "again"
         )
 
 

@@ -55,23 +55,26 @@ def _compare(exported: Exported, run: Runner, image: Tensor, fix: str) -> float:
         output = run(image)
     except Exception as error:  # each runtime has its own exceptions
         reason = str(error.__cause__ or error).splitlines()[0][:300]
-        raise ExportError(f"the exported file fails {where}: {reason}{fix}") from error
+        raise ExportError(f"the exported file can't be run {where}: {reason}{fix}") from error
     wanted = logits.argmax(dim=1) if exported.argmax else logits
     if output.shape != wanted.shape:
         raise ExportError(
-            f"the exported file gives {tuple(output.shape)} {where}, the network {tuple(wanted.shape)}{fix}"
+            f"the exported file returns the shape {tuple(output.shape)} {where}, but the network returns "
+            f"{tuple(wanted.shape)}{fix}"
         )
     if exported.argmax:
         best = logits.topk(min(2, logits.shape[1]), dim=1).values
         wrong = (output != wanted) & (best[:, 0] - best[:, -1] > MARGIN * scale)
         if wrong.any():
             raise ExportError(
-                f"the exported file labels {wrong.sum()} of {wrong.numel()} pixels differently {where}{fix}"
+                f"the exported file gives {wrong.sum()} of {wrong.numel()} pixels another label than the network "
+                f"{where}{fix}"
             )
         return (output != wanted).float().mean().item()
     difference = (output - logits).abs().max().item() / scale
     if not difference < TOLERANCE:  # true for NaN, too
         raise ExportError(
-            f"the exported file's logits are off by {difference:.1e} {where}, more than {TOLERANCE:.0e}{fix}"
+            f"the exported file's logits differ from the network's by {difference:.1e} {where}; at most "
+            f"{TOLERANCE:.0e} is allowed{fix}"
         )
     return difference

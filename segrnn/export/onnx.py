@@ -42,7 +42,7 @@ def export_onnx(exported: Exported, path: Path, size: Size | None, metadata: Map
     for name in ("onnx", "onnxscript", "onnxruntime"):
         need(name)
     if sum(tensor.nbytes for tensor in exported.state_dict().values()) > LARGEST:
-        raise ExportError("the network's weights are more than an ONNX file of 2 GiB can hold")
+        raise ExportError("the network's weights don't fit into an ONNX file, which can hold 2 GiB")
     differences = []
 
     def write(temporary: Path) -> None:

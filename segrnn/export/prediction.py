@@ -49,8 +49,9 @@ class OnnxNetwork:
         if wanted not in (None, size):
             height, width = wanted
             raise ExportError(
-                f"{self.file.path} takes images of {height} x {width} only, and this one is {size[0]} x {size[1]}: "
-                f"windows.size=[{height},{width}] cuts larger images; export_model without size= takes any"
+                f"{self.file.path} takes only images of {height} x {width}, but this image is {size[0]} x {size[1]}: "
+                f"cut larger images with windows.size=[{height},{width}], or export the network without size= to take "
+                "images of any size"
             )
         if self.file.metadata["input"] == "pixels":
             image = self.preprocessing.denormalize(image)
@@ -92,10 +93,11 @@ def load_onnx(path: Path) -> tuple[OnnxNetwork, ModelInfo]:
         output = file.metadata["output"]
     except (KeyError, ValueError, TypeError) as error:
         raise ExportError(
-            f"{path} does not say its classes and preprocessing ({error}): files of python -m segrnn.export_model do"
+            f"{path} does not contain its classes and preprocessing ({error}): write it with python -m "
+            "segrnn.export_model"
         ) from error
     if output != "logits":
-        raise ExportError(f"{path} gives {output}, and prediction wants logits: export it with argmax=false")
+        raise ExportError(f"{path} returns {output}, but prediction needs logits: export the network with argmax=false")
     return OnnxNetwork(file, info.preprocessing), info
 
 
@@ -124,7 +126,7 @@ def as_onnx(model: Segmenter, preprocessing: Preprocessing, path: Path, say: Cal
             return OnnxNetwork(file, preprocessing, model.upsample)
         except ExportError as error:
             say(f"{error}; the file is written again")
-    say(f"exporting the network for ONNX Runtime, once: {kept}")
+    say(f"exporting the network for ONNX Runtime; the file is kept for the next time: {kept}")
     try:
         _export(exported, kept)
         return OnnxNetwork(OnnxModel(kept), preprocessing, model.upsample)
@@ -140,4 +142,4 @@ def _export(exported: Exported, path: Path) -> None:
     try:
         export_onnx(exported, path, None, {})
     except ExportError as error:
-        raise ExportError(f"{error}\nruntime=torch runs it without") from error
+        raise ExportError(f"{error}\nruntime=torch runs the network without ONNX") from error

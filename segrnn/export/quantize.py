@@ -31,7 +31,7 @@ def quantize_int8(source: Path, path: Path) -> None:
     """
     quantization = need("onnxruntime.quantization")
     if "size" not in OnnxModel(source).metadata:
-        raise ExportError(f"{source} was not written by export_onnx: its metadata does not say what it takes")
+        raise ExportError(f"{source} was not written by export_onnx: its metadata does not describe its input")
 
     def write(temporary: Path) -> None:
         try:

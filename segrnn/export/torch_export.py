@@ -38,7 +38,7 @@ def export_torch(exported: Exported, path: Path, size: Size | None, metadata: Ma
         OutputError: the file can't be written.
     """
     if path.suffix != ".pt2":
-        raise ExportError(f"{path} must end in .pt2, or torch won't load it")
+        raise ExportError(f"{path} must end in .pt2: torch does not load files with other names")
     facts = {**metadata, **describe_graph(exported, size)}
     differences = []
 

@@ -16,7 +16,7 @@ from segrnn.export.graph import Exported, Size
 TRACED = (96, 160)
 """The height and width at which a graph for any size is traced. No map down to stride 32 then has a side of 1."""
 
-FIX = "size=[H,W] exports one fixed size; larger images are cut into windows outside of the graph"
+FIX = "export it for one fixed size with size=[H,W]; larger images are then cut into windows outside of the graph"
 
 
 def trace(

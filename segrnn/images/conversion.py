@@ -33,5 +33,5 @@ def as_array(picture: Picture) -> ByteArray:
         picture = picture.cpu().movedim(0, -1).numpy() if picture.ndim == 3 else picture.cpu().numpy()
     array = np.asarray(picture)
     if array.dtype != np.uint8 or not array.size or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)):
-        raise DataError(f"an image is (H, W, 3) or (H, W) of uint8, this is {array.shape} of {array.dtype}")
+        raise DataError(f"an image must be an array (H, W, 3) or (H, W) of uint8, got {array.shape} of {array.dtype}")
     return array[..., :3] if array.ndim == 3 else np.repeat(array[..., None], 3, axis=-1)

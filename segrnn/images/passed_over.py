@@ -33,7 +33,9 @@ def describe_passed_over(listing: Listing, read: Container[str]) -> list[str]:
     if listing.renamed:
         name, raw = min(listing.renamed.items())
         which = "1 name of the archive is" if len(listing.renamed) == 1 else f"{len(listing.renamed)} names are"
-        lines.append(f"{which} read as what stays inside and any system can hold: {raw!r} is {name}")
+        lines.append(
+            f"{which} read in a form that stays inside the folder and works on any system: {raw!r} becomes {name}"
+        )
     return lines
 
 

@@ -107,7 +107,9 @@ def to_rgb(picture: Image.Image, name: object) -> ByteArray:
         grey = (np.asarray(picture) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=-1)
     if picture.mode.startswith(("I", "F")):
-        raise DataError(f"{name} has mode {picture.mode}: more than 16 bits in one channel, which is no photograph")
+        raise DataError(
+            f"{name} has mode {picture.mode}: it has more than 16 bits in one channel, so it is not a photograph"
+        )
     return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
 
 
@@ -157,7 +159,7 @@ def ids_of(decoded: Decoded, file: File) -> ByteArray:
     if picture.mode == "P":
         return np.array(picture)
     if not decoded.as_written:
-        raise DataError(f"{form}, and its grey values are not stored as they are meant: write it as a PNG of ids")
+        raise DataError(f"{form}, and its stored grey values are not the ids: write the mask as a PNG of ids")
     if picture.mode == "1":
         return np.array(picture).astype(np.uint8)
     if picture.mode == "L":
@@ -170,7 +172,9 @@ def ids_of(decoded: Decoded, file: File) -> ByteArray:
     if picture.mode.startswith("I;16"):
         wide = np.asarray(picture)
         if wide.max() > 255:
-            raise DataError(f"{form}, and holds values up to {wide.max()}; ids are 0 to 255: number the classes anew")
+            raise DataError(
+                f"{form}, and holds values up to {wide.max()}; ids must be from 0 to 255: renumber the classes"
+            )
         return wide.astype(np.uint8)
     hint = "is it the colour picture instead of the ids?" if picture.mode.startswith("RGB") else "convert it"
     raise DataError(f"{form}; a mask holds one id for each pixel (grey, or with a palette): {hint}")
@@ -197,9 +201,7 @@ def open_label(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
     decoded = open_picture(file, max_pixels)
     name = str(decoded.picture.format)
     if name in _LOSSY:
-        raise DataError(
-            f"{file} is a {name}, which changes labels slightly as it is written: make a PNG from the original"
-        )
+        raise DataError(f"{file} is a {name}, a format that changes labels slightly: make a PNG from the original")
     return decoded
 
 
@@ -217,7 +219,7 @@ def open_picture(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
         if width * height > max_pixels:
             raise DataError(
                 f"{file} ({len(content)} bytes) claims to be {width} x {height}, which is {width * height} pixels and "
-                f"more than max_pixels={max_pixels}: if it is what it claims, give max_pixels={width * height}"
+                f"more than max_pixels={max_pixels}: if this size is right, set max_pixels={width * height}"
             )
         bits, as_written = _find_depth(picture, content), _keeps_values(picture)
         picture.load()
@@ -305,7 +307,7 @@ def _map_array(file: File, dimensions: int) -> ByteArray:
     """Open a packed array of bytes. It stays on disk until its parts are used."""
     try:
         if not isinstance(file, Path):
-            raise ValueError("packed images are read from a folder, not from an archive")
+            raise ValueError("packed images can't be read from an archive: extract it to a folder")
         array = np.lib.format.open_memmap(file, mode="r")
         if array.dtype != np.uint8 or array.ndim != dimensions or (array.shape[2:] or (3,)) != (3,) or not array.size:
             wanted = "(H, W, 3)" if dimensions == 3 else "(H, W)"
@@ -314,4 +316,4 @@ def _map_array(file: File, dimensions: int) -> ByteArray:
     except FileNotFoundError:
         raise DataError(f"{file} does not exist") from None
     except Exception as error:  # damaged headers raise ValueError, TypeError, OverflowError, TokenError, ...
-        raise DataError(f"{file} is no packed image or mask: {error}") from error
+        raise DataError(f"{file} is not a packed image or mask: {error}") from error

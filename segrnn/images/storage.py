@@ -60,7 +60,9 @@ class Member:
             archive = _opened(self.archive, state, os.getpid())
             info = archive.getinfo(_members(self.archive, state)[self.inner])
             if stat.S_ISLNK(info.external_attr >> 16):
-                raise DataError(f"{self} is a link, which is not followed in an archive: pack the file itself")
+                raise DataError(
+                    f"{self} is a link, and links in an archive are not followed: put the file itself into the archive"
+                )
             if info.file_size > _LARGEST_MEMBER:
                 raise DataError(f"{self} claims to hold {info.file_size} bytes: no image or label is that large")
             return archive.read(info)
@@ -69,7 +71,7 @@ class Member:
         except (DataError, FileNotFoundError):
             raise
         except Exception as error:  # damaged or encrypted: BadZipFile, RuntimeError, OSError, and the decoders' own
-            raise DataError(f"{self} can't be read: {error}. Fetch the archive again, or extract it") from error
+            raise DataError(f"{self} can't be read: {error}. Download the archive again, or extract it") from error
 
     def __str__(self) -> str:
         return f"{self.archive}:{self.inner}"
@@ -217,8 +219,8 @@ def _members(archive: Path, state: _State) -> dict[str, str]:
             names = [name for name in opened.namelist() if not name.endswith(("/", "\\"))]
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise DataError(
-            f"{archive} ({archive.stat().st_size} bytes) is no whole zip archive: {error}. "
-            "Fetch it again, or take it out of the folder"
+            f"{archive} ({archive.stat().st_size} bytes) is not a complete zip archive: {error}. Download it again, or "
+            "remove it from the folder"
         ) from error
     members: dict[str, str] = {}
     for name in names:

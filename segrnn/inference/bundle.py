@@ -52,7 +52,9 @@ def download_bundle(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=[WEIGHTS, CONFIG]))
     except Exception as error:  # hubs raise many kinds of errors, from ValueError to their own HTTP errors
-        raise CheckpointError(f"{name} is no file or folder here, and can't be had from the hub: {error}") from error
+        raise CheckpointError(
+            f"{name} is not a file or folder here, and can't be downloaded from the hub: {error}"
+        ) from error
 
 
 def load_bundle(folder: Path, allow: Sequence[str] = ()) -> tuple[Segmenter, ModelInfo]:
@@ -95,12 +97,12 @@ def _read(folder: Path) -> dict[str, Any]:
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
             raise CheckpointError(
-                f"{folder} is no bundle: it lacks {name}. Predictor.save and export_model write bundles"
+                f"{folder} is not a bundle: it lacks {name}. Predictor.save and export_model write bundles"
             )
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
-            raise CheckpointError(f"{folder / CONFIG}: its format is {content['format']!r}, not {_FORMAT!r}")
+            raise CheckpointError(f"{folder / CONFIG} has the format {content['format']!r}; it must be {_FORMAT!r}")
         expected = content["sha256"]
         found = {WEIGHTS: digest_weights(folder), "description": _digest_description(content)}
         changed = [name for name in found if found[name] != expected[name]]
@@ -110,7 +112,10 @@ def _read(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{folder / CONFIG} can't be read: {error!r}") from error
     if changed:
         names = " and ".join(CONFIG if name == "description" else name for name in changed)
-        raise CheckpointError(f"{folder}: {names} was changed or damaged since the bundle was written: get it anew")
+        raise CheckpointError(
+            f"{folder}: {names} was changed or damaged since the bundle was written: download or export the bundle "
+            "again"
+        )
     return dict(content)
 
 
@@ -142,7 +147,7 @@ predictor = segrnn.load("this folder, or its name on the hub")
 mask = predictor("street.jpg")  # train ids, (H, W)
 ```
 
-{f"| score | % |{chr(10)}|---|---|{chr(10)}{scores}" if scores else "It comes without scores."}
+{f"| score | % |{chr(10)}|---|---|{chr(10)}{scores}" if scores else "No scores were recorded."}
 
 ```json
 {config}

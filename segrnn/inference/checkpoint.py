@@ -45,13 +45,17 @@ def read_checkpoint(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=whole)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{file} can't be loaded: it is damaged, or holds more than tensors and primitives, and so might run code"
+            f"{file} can't be loaded: it is damaged, or it holds more than tensors and primitives, which might run code"
         ) from error
     except Exception as error:  # a damaged file can fail at any step, with any exception
-        raise CheckpointError(f"{file} can't be loaded: damaged, or no checkpoint: {_first_line(error)}") from error
+        raise CheckpointError(
+            f"{file} can't be loaded: it is damaged, or it is not a checkpoint: {_first_line(error)}"
+        ) from error
     lacking = [key for key in keys if not isinstance(checkpoint, dict) or key not in checkpoint]
     if lacking:
-        raise CheckpointError(f"{file} can't be loaded: no checkpoint of segrnn, it lacks {', '.join(lacking)}")
+        raise CheckpointError(
+            f"{file} can't be loaded: it is not a checkpoint of segrnn, because it lacks {', '.join(lacking)}"
+        )
     return checkpoint
 
 

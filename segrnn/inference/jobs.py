@@ -55,7 +55,7 @@ def find_images(source: Path, inside: str = "", say: Say = _say_nothing) -> dict
     if not images:
         where = f"input={source}" + (f", inside={inside}," if inside else "")
         found = "".join(f"; {line}" for line in remarks)
-        raise DataError(f"{where} holds no image that is read ({', '.join(sorted(suffixes))}){found}")
+        raise DataError(f"{where} holds no image that segrnn reads ({', '.join(sorted(suffixes))}){found}")
     for line in remarks:
         say(f"{source}: {line}")
     return images
@@ -78,12 +78,16 @@ def plan(source: Path, output: Path, suffix: str, inside: str = "", say: Say = _
     """
     images = find_images(source, inside, say)
     if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
-        raise OutputError(f"output={output} lies inside input={source}: the next run would take masks for images")
+        raise OutputError(
+            f"output={output} lies inside input={source}: the next run would read the masks as images. Choose a folder "
+            "outside of it"
+        )
     jobs = [Job(image, (output / name).with_suffix(suffix)) for name, image in images.items()]
     for folder in sorted({job.mask.parent for job in jobs}):
         if not (place := folder.resolve()).is_relative_to(output.resolve()):
             raise OutputError(
-                f"{folder} leads to {place}, out of output={output}: remove the link, or choose another output"
+                f"{folder} leads through a link to {place}, outside of output={output}: remove the link, or choose "
+                "another output"
             )
 
     owners: dict[Path, File] = {}
@@ -132,8 +136,8 @@ def take_up(jobs: list[Job], output: Path, settings: Mapping[str, Any], overwrit
         existing = set()
     elif existing and _read(record) != settings:
         raise OutputError(
-            f"{len(existing)} of {len(jobs)} masks exist already, e.g. {min(existing)}, made with other settings: "
-            "choose another output, or replace them with overwrite=true"
+            f"{len(existing)} of {len(jobs)} masks exist already and were made with other settings, e.g. "
+            f"{min(existing)}: choose another output, or replace them with overwrite=true"
         )
     drafts = {(job.mask.parent, draft_name(job.mask)) for job in jobs}
     for folder in {folder for folder, _ in drafts}:

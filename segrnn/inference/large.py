@@ -25,7 +25,7 @@ class LargeImages:
         self.said = True
         (height, width), (down, right) = windows.size, windows.stride or windows.size
         self.say(
-            f"{name} is {image.shape[1]} x {image.shape[0]}: images of which the network would see more than "
-            f"{MOST_WHOLE} pixels are looked at in windows, this one of {width} x {height} every {right} x {down}; "
-            "windows.size= chooses others"
+            f"{name} is {image.shape[1]} x {image.shape[0]}: the network would see more than {MOST_WHOLE} pixels at "
+            f"once, so the image is cut into windows of {width} x {height} every {right} x {down}; windows.size= "
+            "chooses other windows"
         )

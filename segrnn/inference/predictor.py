@@ -145,7 +145,7 @@ class Predictor:
             ValueError: the network is not a `Segmenter`; for example, ONNX Runtime computes it.
         """
         if not isinstance(self.network, Segmenter):
-            raise ValueError(f"this needs a Segmenter, and the network is of the class {type(self.network).__name__}")
+            raise ValueError(f"this needs a Segmenter, but the network is of the class {type(self.network).__name__}")
         return self.network
 
     @overload

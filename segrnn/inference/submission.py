@@ -51,7 +51,9 @@ class Rules:
         path = safe_path(image)
         match = re.match(self.images, path.stem)
         if match is None:
-            raise DataError(f"{image} is not named as the images of {self.labels.name} are ({self.images})")
+            raise DataError(
+                f"{image} does not have the name of an image of {self.labels.name}; such names match {self.images}"
+            )
         # servers expect one flat folder; without a server, masks keep the folders of their images
         folder = PurePosixPath() if self.splits else path.parent
         return (folder / f"{match[1]}{self.ending}.png").as_posix()
@@ -105,7 +107,7 @@ def write_submission(path: Path, rules: Rules, masks: Iterator[tuple[str, ByteAr
                 Image.fromarray(rules.labels.decode(mask)).save(stream, "PNG")
                 archive.writestr(name, stream.getvalue())
         if faults := find_faults(temporary, rules, sizes):
-            raise OutputError(f"{path} would be refused and was not written:\n" + "\n".join(faults))
+            raise OutputError(f"the benchmark would refuse {path}, so it was not written:\n" + "\n".join(faults))
 
     write_atomically(path, write)
     return len(sizes)
@@ -126,14 +128,15 @@ def find_faults(archive: Path, rules: Rules, sizes: Mapping[str, Size]) -> list[
             for name in names:
                 if name not in sizes:
                     faults.append(
-                        f"{name} is not a mask of an image: a colour picture beside it, say, ends the evaluation"
+                        f"{name} is not the mask of an image; the server stops if it finds other files, such as colour "
+                        "pictures"
                     )
                 elif names.count(name) > 1:
-                    faults.append(f"{name} is there more than once")
+                    faults.append(f"{name} occurs more than once")
                 elif fault := _fault(opened.read(name), rules, sizes[name]):
                     faults.append(f"{name} {fault}")
     except (zipfile.BadZipFile, OSError) as error:
-        return [f"{archive} is no whole zip archive: {error}"]
+        return [f"{archive} is not a complete zip archive: {error}"]
     return faults
 
 
@@ -145,12 +148,14 @@ def _fault(content: bytes, rules: Rules, size: Size) -> str:
     except (OSError, SyntaxError, ValueError) as error:
         return f"can't be decoded: {error}"
     if mask.format != "PNG" or mask.mode != "L":
-        return f"is {mask.format} of mode {mask.mode}, not a PNG with one 8-bit id for each pixel (mode L)"
+        return (
+            f"is a {mask.format} file of mode {mask.mode}; it must be a PNG with one 8-bit id for each pixel (mode L)"
+        )
     height, width = rules.size or size
     if mask.size != (width, height):
-        return f"is {mask.width} x {mask.height}, not {width} x {height}"
+        return f"is {mask.width} x {mask.height}; it must be {width} x {height}"
     allowed = {label.id for label in rules.labels.classes}
     if foreign := sorted(set(np.unique(np.asarray(mask)).tolist()) - allowed):
         hint = ": are they train ids?" if set(foreign) <= {*range(rules.labels.num_classes), 255} else ""
-        return f"holds the ids {foreign}, which are of no class of {rules.labels.name}{hint}"
+        return f"holds the ids {foreign}, which no class of {rules.labels.name} has{hint}"
     return ""

@@ -45,7 +45,9 @@ class Video:
         if not path.is_file():
             raise DataError(f"input={path} does not exist")
         if format := picture_format(path):
-            raise DataError(f"input={path} is a picture ({format}), not a video: give it a name that ends so")
+            raise DataError(
+                f"input={path} is a picture ({format}), not a video: rename it with the suffix of a picture"
+            )
         self.path = path
         capture = cv2.VideoCapture(str(path))
         opened = capture.isOpened()
@@ -58,14 +60,15 @@ class Video:
             raise DataError(f"input={path} ({path.stat().st_size} bytes) can't be decoded as a video")
         if width * height > max_pixels:
             raise DataError(
-                f"input={path} claims frames of {width:.0f} x {height:.0f}, which are more than max_pixels={max_pixels}"
+                f"input={path} claims to have frames of {width:.0f} x {height:.0f}, which have more pixels than "
+                f"max_pixels={max_pixels}"
             )
         self.promised = int(frames) if 0 < frames <= _MOST_FRAMES else None
         believed = 0 < rate <= _HIGHEST_RATE
         self.rate = rate if believed else _USUAL_RATE
-        self.remarks = [] if believed else [f"{path} says {rate:g} frames a second: {_USUAL_RATE:g} are taken"]
+        self.remarks = [] if believed else [f"{path} claims {rate:g} frames a second: {_USUAL_RATE:g} are assumed"]
         if frames > _MOST_FRAMES:
-            self.remarks.append(f"{path} says that it has {frames:.0f} frames: those that can be decoded are taken")
+            self.remarks.append(f"{path} claims to have {frames:.0f} frames: those that can be decoded are read")
 
     def __iter__(self) -> Iterator[ByteArray]:
         """Yield RGB frames ``(H, W, 3)`` until no more can be decoded.
@@ -111,5 +114,5 @@ def _encode(path: Path, rate: float, frames: Iterator[ByteArray], draft: Path) -
             frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_NEAREST), np.uint8)
         writer.write(np.ascontiguousarray(frame[..., ::-1]))
     if writer is None:
-        raise OutputError(f"{path} would be a video without a frame")
+        raise OutputError(f"{path} was not written: the video would have no frames")
     writer.release()

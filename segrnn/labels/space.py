@@ -63,7 +63,7 @@ class Label:
         }
         for column, wrong in faults.items():
             if wrong:
-                raise ValueError(f"a label has {column}={kept.get(column)!r}")
+                raise ValueError(f"a label has {column}={kept.get(column)!r}, which is not a valid value")
         return cls(**{**kept, "color": tuple(kept["color"])})
 
     @property
@@ -97,9 +97,11 @@ class LabelSpace:
             sorted((label for label in labels if label.train_id != IGNORE_INDEX), key=lambda label: label.train_id)
         )
         if [label.train_id for label in self.classes] != list(range(len(self.classes))):
-            raise ValueError(f"{name}: train ids must be 0..K-1, each once, got {[c.train_id for c in self.classes]}")
+            raise ValueError(
+                f"{name}: each train id from 0 to K-1 must occur once, got {[c.train_id for c in self.classes]}"
+            )
         if not 0 < len(self.classes) < _FOREIGN:
-            raise ValueError(f"{name}: 1 to {_FOREIGN - 1} classes can be held in a byte, got {len(self.classes)}")
+            raise ValueError(f"{name}: 1 to {_FOREIGN - 1} classes fit into a byte, got {len(self.classes)}")
         ids = [label.id for label in labels]
         if len(set(ids)) != len(ids):
             raise ValueError(f"{name}: label ids must be unique, got {ids}")
@@ -196,7 +198,7 @@ class LabelSpace:
             ValueError: a row or the name is not valid.
         """
         if not isinstance(table["name"], str):
-            raise ValueError(f"a label table is called {table['name']!r}")
+            raise ValueError(f"the name of a label table must be a text, got {table['name']!r}")
         return cls(table["name"], [Label.from_dict(row) for row in table["labels"]])
 
 

@@ -26,5 +26,5 @@ def fit_weights(weights: Tensor | None, logits: Tensor) -> Tensor | None:
     if weights is None:
         return None
     if weights.shape != (logits.shape[1],):
-        raise ConfigError(f"loss.class_weights has {len(weights)} weights for {logits.shape[1]} classes")
+        raise ConfigError(f"loss.class_weights has {len(weights)} weights, but there are {logits.shape[1]} classes")
     return weights.to(logits.dtype)

@@ -29,7 +29,7 @@ class WeightedSum(nn.Module):
         super().__init__()
         if not losses or set(losses) != set(weights):
             raise ConfigError(
-                f"loss.weights are {len(weights)} ({', '.join(weights)}) for {len(losses)} loss.losses "
+                f"there are {len(weights)} loss.weights ({', '.join(weights)}) for {len(losses)} loss.losses "
                 f"({', '.join(losses)}): each loss needs a weight of the same name"
             )
         for name, weight in weights.items():

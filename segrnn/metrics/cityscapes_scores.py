@@ -52,7 +52,7 @@ class CityscapesScores:
     def __post_init__(self) -> None:
         name, classes = self.space.name, self.space.num_classes
         if self.counts.shape != (classes, classes):
-            raise ValueError(f"{name} has {classes} classes, but the counts are {self.counts.shape}")
+            raise ValueError(f"{name} has {classes} classes, but the counts have the shape {self.counts.shape}")
         if self.instances is not None and self.instances.space.labels != self.space.labels:
             raise ValueError(f"the label table is {name}, but the instances are of {self.instances.space.name}")
 

@@ -73,5 +73,7 @@ class InstanceHits:
         known = [label.id for label in self.space.labels if label.has_instances or label.train_id == IGNORE_INDEX]
         foreign = ids[~np.isin(label_ids, known)]
         if foreign.size:
-            raise ValueError(f"instances {foreign.tolist()} have labels without instances in {self.space.name}")
+            raise ValueError(
+                f"the instances {foreign.tolist()} have labels that have no instances in {self.space.name}"
+            )
         return self.space.encode(label_ids.astype(np.uint8))

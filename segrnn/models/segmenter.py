@@ -99,5 +99,5 @@ def _split(head: nn.Module) -> tuple[nn.Module, nn.Module]:
     classifier, upsampling, *rest = head
     for layer in rest:  # models of SMP end in an activation; it is the identity by default
         if not isinstance(getattr(layer, "activation", layer), nn.Identity):
-            raise ValueError(f"the network ends in {layer}, where logits are wanted: make it with activation=None")
+            raise ValueError(f"the network ends with {layer}, but it must return logits: build it with activation=None")
     return nn.Sequential(classifier), upsampling

@@ -18,8 +18,9 @@ from segrnn.reports.terminal import PlainConsole
 _COLUMNS = ("context", "map", "params", "GMAC", "fwd ms", "train ms", "GMAC/s", "MiB")
 
 _LEGEND = (
-    "GMAC: multiply-accumulates of one forward pass, in thousand millions. fwd: forward without gradients; train: "
-    "forward and backward; medians. GMAC/s: of the forward pass. MiB: most memory held at once in training."
+    "GMAC: multiply-accumulates of one forward pass, in thousand millions. fwd: time of a forward pass without "
+    "gradients. train: time of a forward and a backward pass. Both times are medians. GMAC/s: the rate of the forward "
+    "pass. MiB: the peak of memory in training."
 )
 
 

@@ -16,8 +16,8 @@ Latencies = Mapping[tuple[str, tuple[int, int]], Latency]
 
 _COLUMNS = ("image", "runtime", "ms", "images/s", "against eager", "MiB")
 _LEGEND = (
-    "ms: median time for one image, from pixels to train ids. against eager: how many times as fast, side by side. "
-    "MiB: most memory of the process beyond what it has with the network loaded."
+    "ms: median time for one image, from pixels to train ids. against eager: how many times as fast as eager, measured "
+    "side by side. MiB: peak memory of the process beyond what it has with the network loaded."
 )
 
 

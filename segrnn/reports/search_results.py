@@ -50,7 +50,7 @@ def rank_trials(results: Sequence[TrialResult]) -> list[TrialResult]:
 
 def print_trials(results: Sequence[TrialResult], title: str) -> None:
     """Print a table of trials, best first, and below it the reasons of failures."""
-    table = Table(title=title, caption="mIoU in percent, of the last validation")
+    table = Table(title=title, caption="mIoU of the last validation, in percent")
     table.add_column("trial", justify="right")
     keys = list(results[0].values)
     for key in keys:

@@ -24,7 +24,7 @@ _NAME_WIDTH = 40
 
 def print_scores(scores: Scores, labels: LabelSpace, title: str) -> None:
     """Print a table of the classes with their colours, worst first, and the means below."""
-    table = Table(title=title, caption="percent; - does not occur, and is in no mean")
+    table = Table(title=title, caption="percent; a class with - does not occur, and no mean includes it")
     table.add_column("class", max_width=_NAME_WIDTH, no_wrap=True)
     for column in ("IoU", "accuracy", "share of pixels"):
         table.add_column(column, justify="right")
@@ -50,7 +50,7 @@ def _grade(iou: float) -> str:
 
 def print_official(official: Mapping[str, Any], boundary: BoundaryIoU, calibration: Calibration) -> None:
     """Print the scores of the dataset's benchmark, and further scores of the masks."""
-    table = Table(caption="percent; - can't be said")
+    table = Table(caption="percent; - means that the value is not defined")
     table.add_column("score")
     table.add_column("", justify="right")
     for name, value in name_official(official).items():
@@ -76,7 +76,7 @@ def name_official(official: Mapping[str, Any]) -> dict[str, float]:
 
 def print_statistics(statistics: ClassStatistics, title: str) -> None:
     """Print a table of the classes, rarest first."""
-    table = Table(title=title, caption="percent; weights are median frequency over frequency")
+    table = Table(title=title, caption="percent; a weight is the median frequency divided by the class's frequency")
     table.add_column("class", max_width=_NAME_WIDTH, no_wrap=True)
     for column in ("share of pixels", "share of images", "weight"):
         table.add_column(column, justify="right")

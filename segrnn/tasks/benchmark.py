@@ -64,7 +64,9 @@ def contexts(config: BenchmarkContexts, run_dir: Path) -> list[Cost]:
     }
     print_costs(costs, title)
     write_costs(costs, title, run_dir)
-    draw_receptive_fields(fields, f"what the centre of a {height} x {width} map sees, untrained", run_dir / _FIELDS)
+    draw_receptive_fields(
+        fields, f"what the centre of a {height} x {width} map sees in an untrained network", run_dir / _FIELDS
+    )
     tell(f"tables and pictures: {run_dir}")
     return costs
 

@@ -34,9 +34,9 @@ def export_model(config: ExportModel, run_dir: Path) -> list[Path]:
     if name not in _SUFFIXES:
         raise ConfigError(f"format={name} must be one of {', '.join(_SUFFIXES)}{nearest(name, _SUFFIXES)}")
     if output.suffix != _SUFFIXES[name] and name != "bundle":
-        raise ConfigError(f"output={output}: for format={name}, a file that ends in {_SUFFIXES[name]} is wanted")
+        raise ConfigError(f"output={output}: format={name} needs a file name that ends in {_SUFFIXES[name]}")
     if config.int8 and name != "onnx":
-        raise ConfigError(f"int8=true is for format=onnx, not for {name}")
+        raise ConfigError(f"int8=true works with format=onnx only, not with {name}")
     outputs = {_SUFFIXES[name][1:] or name: output}
     if name == "onnx":
         outputs["bundle"] = output.with_suffix("")
@@ -63,7 +63,7 @@ def _export(predictor: Predictor, output: Path, config: ExportModel) -> None:
     write = export_onnx if config.format == "onnx" else export_torch
     difference = write(exported, output, size, facts)
     what = "share of pixels that differ" if config.argmax else "largest difference of logits"
-    tell(f"compared with the network on two inputs: {what} {difference:.1e}")
+    tell(f"the file was compared with the network on two inputs: {what} {difference:.1e}")
     if config.format == "onnx":
         predictor.save(output.with_suffix(""))
     if config.int8:

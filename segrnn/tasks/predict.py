@@ -105,7 +105,9 @@ def _write_frames(config: Predict) -> list[Path]:
 def _write_video(config: Predict) -> list[Path]:
     output, name = Path(config.output), config.format
     if name not in ("color", "overlay"):
-        raise ConfigError(f"format={name}: a video's compression changes ids: choose format=overlay or a folder")
+        raise ConfigError(
+            f"format={name}: a video's compression would change ids: choose format=overlay, or a folder as output"
+        )
     _check_free(config)
     video = Video(Path(config.input), config.max_pixels)
     predictor = build_predictor(config)
@@ -133,7 +135,7 @@ def _say_decoded(count: int, video: Video) -> None:
 def _write_submission(config: Predict) -> list[Path]:
     output = Path(config.output)
     if output.suffix != ".zip":
-        raise OutputError(f"output={output}: a submission is one zip archive, output=<name>.zip")
+        raise OutputError(f"output={output}: a submission is one zip archive: set output=<name>.zip")
     _check_free(config)
     images = find_images(Path(config.input), config.inside, tell)
     predictor = build_predictor(config)
@@ -146,16 +148,16 @@ def _write_submission(config: Predict) -> list[Path]:
             if rules.size not in (None, image.shape[:2]):
                 height, width = rules.size
                 raise DataError(
-                    f"{file} is {image.shape[1]} x {image.shape[0]}; {labels.name} wants masks of {width} x {height}"
+                    f"{file} is {image.shape[1]} x {image.shape[0]}; {labels.name} needs masks of {width} x {height}"
                 )
             large.note(image, file)
             yield name, predictor.mask(image).cpu().numpy()
 
     count = write_submission(output, rules, masks())
-    tell(f"{output}: {count} masks; names, sizes, modes and ids are as {labels.name} wants them")
+    tell(f"{output}: {count} masks, whose names, sizes, modes and ids keep the rules of {labels.name}")
     if rules.splits and count not in rules.splits.values():
         wanted = ", ".join(f"{images} of {split}" for split, images in rules.splits.items())
-        tell(f"mind that the benchmark wants all images of a split: {wanted}")
+        tell(f"note that the benchmark expects all images of a split: {wanted}")
     return [output]
 
 
@@ -177,4 +179,4 @@ def _settings(config: Predict) -> dict[str, Any]:
 def _say_kept(kept: int, jobs: int | None, output: Path) -> None:
     if kept:
         of = f" of {jobs}" if jobs else ""
-        tell(f"{kept}{of} masks are in {output} already, from an earlier start; overwrite=true makes them anew")
+        tell(f"{kept}{of} masks are already in {output} from an earlier start; overwrite=true writes them again")

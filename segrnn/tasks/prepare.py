@@ -104,7 +104,7 @@ def stats(config: PrepareStats, run_dir: Path) -> Path:
     write_statistics(statistics, output)
     print_statistics(statistics, f"{len(dataset)} images, {data.train_split} of {data.name}")
     tell(
-        f"{output}: with data.stats={output}, loss=weighted_cross_entropy weights classes by it, and "
+        f"{output}: with data.stats={output}, loss=weighted_cross_entropy uses its weights, and "
         "data.repeat_threshold=<share> shows images of rare classes more often"
     )
     return output

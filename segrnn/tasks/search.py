@@ -65,13 +65,13 @@ def _check_start(config: Search) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # at lower levels, Optuna prints a line for each trial, too
     if config.ckpt:
         raise ConfigError(
-            f"ckpt={config.ckpt} is of one run; a search goes on by itself. To start its trials from trained "
-            "weights: weights=<checkpoint>"
+            f"ckpt={config.ckpt} is a checkpoint of one run, but a search continues by itself. To start its trials "
+            "from trained weights, set weights=<checkpoint>"
         )
     trainer = config.trainer
     if trainer.devices != 1 or trainer.num_nodes != 1 or world_size() > 1:
         raise ConfigError(
-            f"the trials of a search are runs of one process: trainer.devices={trainer.devices} and "
+            f"each trial of a search runs in one process: trainer.devices={trainer.devices} and "
             f"trainer.num_nodes={trainer.num_nodes} must be 1, without torchrun or srun. Search with a shorter "
             "or smaller run, and train the best one on all devices"
         )
@@ -99,8 +99,8 @@ def _open_study(path: Path, config: Search) -> optuna.Study:
     if changed:
         lines = "\n".join(f"  {line}" for line in changed)
         raise ConfigError(
-            f"the study in {path} was begun with other settings:\n{lines}\n"
-            "Put them back to go on with it, or begin another one: study.name=<another>"
+            f"the study in {path} began with other settings:\n{lines}\n"
+            "Restore them to continue it, or begin another study: study.name=<another>"
         )
     return study
 
@@ -136,7 +136,7 @@ def _run_trials(study: optuna.Study, space: Mapping[str, Range | Choices], confi
             study.tell(trial, state=TrialState.PRUNED)
             tell(f"trial {trial.number} failed: {error}")
         except Interrupted:
-            tell(f"the search ends within trial {trial.number}; the same command goes on with it")
+            tell(f"the search was ended within trial {trial.number}; the same command continues it")
             raise
         except SegrnnError:
             if not _ended(study) and not (folder / "checkpoints").exists():
@@ -239,7 +239,7 @@ def _report(results: list[TrialResult], name: str, run_dir: Path) -> None:
     best = rank_trials(results)[0]
     if best.state != "complete":
         raise TrainingError(
-            f"none of {len(results)} trials came to its end: change study.space, and begin another study by its name"
+            f"none of {len(results)} trials came to its end: change study.space, and begin a study with another name"
         )
-    tell(f"the best is trial {best.number}, in {run_dir / f'trial_{best.number}'}. As a run of its own:")
+    tell(f"the best is trial {best.number}, in {run_dir / f'trial_{best.number}'}. To train it as a run of its own:")
     tell(f"python -m segrnn.train {shlex.join(train_overrides(best.values))}")

@@ -141,7 +141,7 @@ def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -
     """Return the checkpoint to go on from, or None. A folder that holds a run is not overwritten."""
     if config.ckpt and config.weights:
         raise ConfigError(
-            "ckpt goes on with a run, weights starts a new one from its weights: choose one of "
+            "ckpt continues a run, and weights starts a new run from the weights of another: choose one of "
             f"ckpt={config.ckpt} and weights={config.weights}"
         )
     checkpoints = run_dir / "checkpoints"
@@ -149,15 +149,15 @@ def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -
         newest = find_newest(checkpoints, say)
         if newest is None:
             say(
-                f"{checkpoints} has no checkpoint to go on from: a new run begins. The next start finds the folder "
-                f"if it is given the same run_id, here {config.run_id}"
+                f"{checkpoints} has no checkpoint to continue from, so a new run begins. Its next start finds the "
+                f"folder if it has the same run_id, here {config.run_id}"
             )
         return newest
     resume = Path(config.ckpt) if config.ckpt else None
     goes_on = resume is not None and resume.resolve().parent == checkpoints.resolve()
     if checkpoints.exists() and not goes_on:
         raise OutputError(
-            f"{run_dir} holds a run already: go on with it by ckpt=auto, choose another run_id or hydra.run.dir, or "
+            f"{run_dir} holds a run already: continue it with ckpt=auto, choose another run_id or hydra.run.dir, or "
             "remove it"
         )
     return resume
@@ -175,10 +175,12 @@ def _check_resumed(path: Path, module: SegmentationModule, config: Train, say: C
     except CheckpointError as error:
         raise CheckpointError(f"ckpt={path}: {error}") from error
     if step > config.trainer.max_steps:
-        raise CheckpointError(f"{path} is from step {step}, behind trainer.max_steps={config.trainer.max_steps}")
-    say(f"going on from {path}, step {step} of {config.trainer.max_steps}")
+        raise CheckpointError(
+            f"{path} is from step {step}, which is later than trainer.max_steps={config.trainer.max_steps}"
+        )
+    say(f"continuing from {path}, step {step} of {config.trainer.max_steps}")
     if changed := differences(checkpoint[KEY]["config"], plain(config)):
-        say("the run goes on with other settings than it began with:\n" + "\n".join(f"  {line}" for line in changed))
+        say("the run continues with other settings than it began with:\n" + "\n".join(f"  {line}" for line in changed))
         schedule = module.schedule(optimizer, config.trainer.max_steps)
         move_to(step, optimizer, schedule)
         rates = [max(group["lr"] for group in groups) for groups in (state["param_groups"], optimizer.param_groups)]
@@ -280,7 +282,7 @@ def _start_weights(segmenter: Segmenter, labels: LabelSpace, config: Train, allo
     weights, trained = read_weights(path)
     if load_head and trained.class_names != labels.class_names:
         raise CheckpointError(
-            f"weights={path} are of other classes: load_head=false takes all but the head\n"
+            f"weights={path} are for other classes: load_head=false loads everything except the head\n"
             f"  there: {', '.join(trained.class_names)}\n"
             f"  here: {', '.join(labels.class_names)}"
         )

@@ -51,8 +51,8 @@ class WholeFiles(TorchCheckpointIO):
                 draft.unlink()
             free, reason = shutil.disk_usage(path.parent).free / 2**20, str(error).partition("\n")[0]
             raise OutputError(
-                f"the checkpoint {path} can't be written ({reason}; {free:.0f} MiB are free). What was saved before is "
-                "intact: make room, and go on from it with ckpt=auto"
+                f"the checkpoint {path} can't be written ({reason}; {free:.0f} MiB are free). Earlier checkpoints are "
+                "intact: make room, and continue from them with ckpt=auto"
             ) from error
 
 
@@ -159,7 +159,7 @@ def find_newest(folder: Path, say: Callable[[str], None]) -> Path | None:
         try:
             found.append((read_checkpoint(path, KEYS)["global_step"], path.stat().st_mtime, path))
         except CheckpointError as error:
-            say(f"{error}; it is passed over")
+            say(f"{error}; this checkpoint is skipped")
     return max(found)[2] if found else None
 
 

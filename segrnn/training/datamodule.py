@@ -62,14 +62,14 @@ class DataModule(pl.LightningDataModule):
             lower = self.batch_size - rest
             fitting = f"{lower} or {lower + processes}" if lower else str(processes)
             raise ConfigError(
-                f"data.batch_size={self.batch_size}, the batch of all processes together, can't be dealt out evenly to "
-                f"{processes} of them: {fitting} can"
+                f"data.batch_size={self.batch_size}, the batch of all processes together, can't be divided evenly "
+                f"among {processes} processes: {fitting} can"
             )
         if micro_batch_size is not None and share % micro_batch_size:
             fitting = ", ".join(str(size) for size in range(1, share + 1) if share % size == 0)
             raise ConfigError(
                 f"trainer.micro_batch_size={micro_batch_size} does not divide the {share} images of each process "
-                f"(data.batch_size={self.batch_size} over {processes}): {fitting} would"
+                f"(data.batch_size={self.batch_size} over {processes}): {fitting} does"
             )
 
     def train_dataloader(self) -> DataLoader[Any]:

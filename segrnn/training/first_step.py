@@ -55,16 +55,16 @@ def _try_with_data(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
         _forward(model, torch.device("cpu"), crops, crop)
     except _OneValueError as error:
         raise ConfigError(
-            f"{error} can't be trained on {size} at a time: this batch norm would see one value of each channel. What "
-            "helps is more crops at a time (data.batch_size, trainer.micro_batch_size), a larger data.crop, or another "
-            "model or context: some take means over the whole map"
+            f"{error} can't be trained on {size} at a time: this batch norm would see one value of each channel. Take "
+            "more crops at a time (data.batch_size, trainer.micro_batch_size), a larger data.crop, or another model "
+            "or context, because some take means over the whole map"
         ) from error
     except (AssertionError, IndexError, RuntimeError, TypeError, ValueError) as error:
         if is_out_of_memory(error):
             return  # the first step of the run will explain what to do about it
         raise ConfigError(
-            f"the network can't be trained on {size}: {reason_of(error)}. What may help is a larger data.crop, with "
-            f"sides that are multiples of {model.encoder.output_stride}, or the size that the encoder was made for"
+            f"the network can't be trained on {size}: {reason_of(error)}. Try a larger data.crop with sides that are "
+            f"multiples of {model.encoder.output_stride}, or the size that the encoder was made for"
         ) from error
 
 

@@ -86,8 +86,8 @@ def _in_order(encoder: nn.Module, blocks: Parts) -> Parts:
             encoder(small_image(encoder, 128))
     except (AssertionError, RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"optimizer.encoder_layer_decay: the encoder's blocks have no order that a small image tells, so it must "
-            f"be 1: {error}"
+            "optimizer.encoder_layer_decay: it must be 1, because a run on a small image did not show the order of "
+            f"the encoder's blocks: {error}"
         ) from error
     finally:
         for hook in hooks:

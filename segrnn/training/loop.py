@@ -175,8 +175,8 @@ def _explain_memory(error: BaseException, module: SegmentationModule, data: Data
     fewer = f"trainer.micro_batch_size={half}, " if possible and share % 2 == 0 else ""
     return (
         f"the memory of {lightning.strategy.root_device} is too small for {share} crops of {crop} at a time "
-        f"({reason_of(error)}). Lower what one step holds and keep the recipe: {fewer}"
-        "trainer.checkpoint_encoder=true or trainer.precision=bf16-mixed; or change it: a smaller data.crop"
+        f"({reason_of(error)}). To keep the recipe, set {fewer}trainer.checkpoint_encoder=true or "
+        "trainer.precision=bf16-mixed. To change it, take a smaller data.crop"
     )
 
 
@@ -190,8 +190,9 @@ def _explain_failure(error: TrainingError, data: DataModule, lightning: pl.Train
         report = {"error": str(error), "step": lightning.global_step + 1, "images": data.next_names()}
         write_text(path, json.dumps(report, indent=2) + "\n")
     return (
-        f"{error}. {path} names its images; checkpoints are from before it, with finite weights. Usual reasons: a "
-        "learning rate that is too high, no warm-up, no clipping, 16-mixed where bf16-mixed would do"
+        f"{error}. {path} names the images of this step. The checkpoints were written before it and have finite "
+        "weights. Usual reasons are a learning rate that is too high, no warm-up, no clipping, or 16-mixed where "
+        "bf16-mixed would work"
     )
 
 

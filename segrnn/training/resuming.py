@@ -29,7 +29,7 @@ def check_optimizer(saved: Mapping[str, Any], optimizer: Optimizer) -> None:
     now = [(group.get("name", "unnamed"), len(group["params"])) for group in optimizer.param_groups]
     if before != now:
         raise CheckpointError(
-            "the optimizer has other groups of parameters than the one of the checkpoint: "
+            "the optimizer has other groups of parameters than the checkpoint's optimizer: "
             f"{_name_groups(now)} instead of {_name_groups(before)}. {_WAY_OUT}"
         )
     needed = _kept_values(optimizer)
@@ -43,14 +43,14 @@ def check_optimizer(saved: Mapping[str, Any], optimizer: Optimizer) -> None:
         wanted = needed.get(parameter.ndim, set(kept))
         if set(kept) != wanted:
             raise CheckpointError(
-                f"{type(optimizer).__name__} keeps {_join(wanted)} for each parameter, and the checkpoint's optimizer "
+                f"{type(optimizer).__name__} keeps {_join(wanted)} for each parameter, but the checkpoint's optimizer "
                 f"kept {_join(kept)}. {_WAY_OUT}"
             )
 
 
 _WAY_OUT = (
-    "A run goes on with the optimizer that it began with: put optimizer and its arguments back, or start a new run "
-    "from the weights by weights=<checkpoint> in place of ckpt"
+    "A run must continue with the optimizer that it began with: restore optimizer and its arguments, or start a new "
+    "run from the weights with weights=<checkpoint> instead of ckpt"
 )
 
 

@@ -69,8 +69,8 @@ def poly(
     """
     if not 0 <= warmup_steps < total_steps:
         raise ConfigError(
-            f"schedule.warmup_steps={warmup_steps} must be from 0 to less than the {total_steps} steps of the run: "
-            "lower it, or train for longer (trainer.max_steps)"
+            f"schedule.warmup_steps={warmup_steps} must be at least 0 and less than the {total_steps} steps of the "
+            "run: lower it, or train longer (trainer.max_steps)"
         )
     if power < 0:
         raise ConfigError(f"schedule.power={power} must be at least 0")

@@ -107,12 +107,12 @@ class WandbDashboard(Dashboard):
                 _find_server()
                 self._start("online")
             except Exception as error:
-                tell(f"W&B is not online ({_reason(error)}): the run is written to files instead")
+                tell(f"W&B can't be reached ({_reason(error)}): the run is written to files instead")
         if self.run is None and self.mode != "disabled":
             try:
                 self._start("offline")
             except Exception as error:
-                tell(f"W&B can't start ({_reason(error)}): the run goes on without it")
+                tell(f"W&B can't start ({_reason(error)}): the run continues without it")
         self._safely(self._introduce)
 
     def _start(self, mode: Mode) -> None:
@@ -240,7 +240,7 @@ class WandbDashboard(Dashboard):
 
     def _finish(self, run: wandb.Run, exit_code: int) -> None:
         if not run.offline:
-            tell(f"W&B uploads what is left, for up to {self.finish_timeout:g} s: {run.url}")
+            tell(f"W&B uploads the rest of the run for up to {self.finish_timeout:g} s: {run.url}")
         run.finish(exit_code)
         if run.offline:
             tell(f"W&B run                   wandb sync {_sync_dir(run)}")
@@ -255,7 +255,7 @@ class WandbDashboard(Dashboard):
         except Exception as error:
             self.run = None
             tell(
-                f"W&B fails ({_reason(error)}): the run goes on without it. What W&B has so far is uploaded by\n"
+                f"W&B fails ({_reason(error)}): the run continues without it. To upload what W&B has recorded so far:\n"
                 f"  wandb sync {_sync_dir(run)}",
             )
             with redirect_stderr(io.StringIO()):

@@ -55,7 +55,7 @@ def test_every_target_takes_its_arguments(leaf: str) -> None:
 def test_a_planted_argument_is_caught() -> None:
     config = composed("+context.levl=3")
     with pytest.raises(
-        ConfigError, match=r"context\.levl=3 is no argument of an architecture\. ReNet takes cell, depth"
+        ConfigError, match=r"context\.levl=3 is not an argument of the architecture\. ReNet takes cell, depth"
     ):
         build_segmenter(config, 4)
 
@@ -143,7 +143,9 @@ def test_a_sum_of_losses_is_overridden_part_by_part() -> None:
     loss = instantiate(composed(*overrides)["loss"], "loss", ALLOW_LIST)
     assert loss.weights == {"cross_entropy": 1, "dice": 3}
     assert loss.losses["cross_entropy"].label_smoothing == 0.5
-    with pytest.raises(ConfigError, match=r"loss\.weights are 3 \(cross_entropy, lovasz, dice\) for 2 loss\.losses"):
+    with pytest.raises(
+        ConfigError, match=r"there are 3 loss\.weights \(cross_entropy, lovasz, dice\) for 2 loss\.losses"
+    ):
         instantiate(composed("loss=cross_entropy_lovasz", "+loss.weights.dice=1")["loss"], "loss", ALLOW_LIST)
 
 
@@ -161,16 +163,16 @@ def test_components_build(group: str) -> None:
         ("trainer.max_steps=1.5", r"trainer\.max_steps=1.5 must be a whole number"),
         ("trainer.max_steps=0", r"trainer\.max_steps=0 must be at least 1"),
         ("seed=-1", "seed=-1 must be at least 0"),
-        ("data.crop=[64]", r"data\.crop=\[64\] must be 2 numbers"),
+        ("data.crop=[64]", r"data\.crop=\[64\] must be a list of 2 numbers"),
         ("data.crop=[64,0]", r"data\.crop=\[64, 0\] must be above 0"),
         ("data.crop=big", r"data\.crop=big must be a list of 2"),
         ("data.flip=2", r"data\.flip=2.0 must be between 0 and 1"),
-        ("data.base_size=[512]", r"data\.base_size=\[512\] must be 2 numbers"),
+        ("data.base_size=[512]", r"data\.base_size=\[512\] must be a list of 2 numbers"),
         ("data.base_size=[0,5]", r"data\.base_size=\[0, 5\] must be above 0"),
         ("data.base_size=512", r"data\.base_size=512 must be a list of 2"),
         ("data.eval_scale=0", r"data\.eval_scale=0.0 must be above 0"),
         ("encoder.std=[1,1,0]", r"encoder\.std=.* must be above 0"),
-        ("data.root=???", r"data\.root is needed: add data\.root=<value>"),
+        ("data.root=???", r"data\.root needs a value: add data\.root=<value>"),
     ],
 )
 def test_wrong_values_name_their_key(override: str, message: str) -> None:

@@ -58,7 +58,7 @@ def test_a_file_without_a_recipe_needs_to_be_told(config: Any) -> None:
 
 def test_nothing_is_drawn_where_only_the_file_says_so(tmp_path: Path) -> None:
     there = tmp_path / "there"
-    with pytest.raises(DataError, match=r"does not exist here: say where it is with data\.root="):
+    with pytest.raises(DataError, match=r"does not exist here: say where the data is with data\.root="):
         build_scored({"root": None}, info_with(root=str(there)))
     assert not there.exists()
 

@@ -41,6 +41,6 @@ def test_tensors_that_do_not_fit_the_configuration_are_sorted_by_part(tmp_path: 
     config = composed()
     other, _ = build_model(composed("model.width=16"), CAMVID, ALLOW_LIST)
     with pytest.raises(
-        CheckpointError, match=r"can't be loaded: the checkpoint is of another model:\n  neck: .* of other"
+        CheckpointError, match=r"can't be loaded: the checkpoint belongs to another model:\n  neck: .* with another"
     ):
         load_checkpoint(write(tmp_path / "x.ckpt", config, other))

@@ -14,9 +14,12 @@ from segrnn.context import (
     SCNN,
     SPN,
     AxialAttention,
+    AxialDecay,
     Convolutions,
     CrissCrossAttention,
+    DecaySweep,
     FourDirectionIRNN,
+    LateralSweep,
     LocalGlobal,
     ParallelSweeps,
     PyramidPooling,
@@ -47,6 +50,11 @@ CONTEXTS: dict[str, Make] = {
     "strip_pooling": lambda: StripPooling(CHANNELS, hidden=8),
     "criss_cross_attention": lambda: CrissCrossAttention(CHANNELS, hidden=8),
     "axial_attention": lambda: AxialAttention(CHANNELS, hidden=8),
+    "axial_decay": lambda: AxialDecay(CHANNELS, hidden=8),
+    "axial_decay_fixed": lambda: AxialDecay(CHANNELS, hidden=8, gates="fixed"),
+    "decay_sweep": lambda: DecaySweep(CHANNELS, hidden=8),
+    "decay_sweep_fixed": lambda: DecaySweep(CHANNELS, hidden=8, gates="fixed"),
+    "lateral_sweep": lambda: LateralSweep(CHANNELS, hidden=8, kernel=3),
     "self_attention": lambda: SelfAttention(CHANNELS, hidden=8),
 }
 EACH = pytest.mark.parametrize("make", CONTEXTS.values(), ids=CONTEXTS.keys())
@@ -77,7 +85,7 @@ def test_any_size_keeps_its_shape(make: Make, size: tuple[int, int]) -> None:
     "shape", [(0, CHANNELS, 5, 7), (1, CHANNELS, 0, 7), (2, CHANNELS, 5, 0), (1, CHANNELS + 1, 5, 7)]
 )
 def test_empty_maps_and_other_channels_are_refused_alike(make: Make, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"expected a map \(B, \d+, H, W\), each at least 1, got \("):
+    with pytest.raises(ShapeError, match=r"a context needs a map \(B, \d+, H, W\) with no side of 0, got \("):
         make()(torch.zeros(shape))
 
 
@@ -224,7 +232,10 @@ def test_one_position_sees_its_row_and_its_column(name: str) -> None:
         (lambda: ParallelSweeps(4, cell="x"), "cell must be one of"),
         (lambda: FourDirectionIRNN(4, depth=0), "depth must be a whole number of at least 1, got 0"),
         (lambda: SCNN(4, kernel=4), "kernel must be odd, got 4"),
-        (lambda: PyramidPooling(3), r"sizes=\[1, 2, 3, 6\] must be at least one, and at most as many as channels=3"),
+        (
+            lambda: PyramidPooling(3),
+            r"sizes=\[1, 2, 3, 6\] must hold at least one size, and at most as many as channels=3",
+        ),
         (lambda: ASPP(4, rates=(1, 2)), r"rates must be three dilations, got \[1, 2\]"),
         (lambda: SelfAttention(4, hidden=6, heads=4), "hidden=6 can't be divided into heads=4"),
         (lambda: AxialAttention(4, heads=0), "heads must be a whole number of at least 1, got 0"),

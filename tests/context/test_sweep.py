@@ -238,7 +238,7 @@ def test_torn_weights_are_noticed() -> None:
 
 @CELL
 def test_other_channels_are_refused(cell: str) -> None:
-    with pytest.raises(ValueError, match=r"expected a map \(B, 5, H, W\), each at least 1, got \(1, 4, 6, 6\)"):
+    with pytest.raises(ValueError, match=r"a context needs a map \(B, 5, H, W\) with no side of 0, got \(1, 4, 6, 6\)"):
         Sweep(5, 3, axis=2, cell=cell)(torch.rand(1, 4, 6, 6))
 
 

@@ -55,11 +55,11 @@ def write_16_bit_colors(path: Path) -> None:
 @pytest.mark.parametrize(
     ("plant", "reason"),
     [
-        (write_16_bit_colors, "has 16 bits in each channel; 8 are read"),
+        (write_16_bit_colors, "has 16 bits in each channel; only 8 of them are read"),
         (lambda path: Image.fromarray(PIXELS[..., 0].astype(np.uint16)).save(path), "has 16 bits in each channel"),
         (
             lambda path: Image.fromarray(PIXELS[..., 0].astype(np.float32)).save(path, "tiff"),
-            "has mode F: more than",
+            "has mode F: it has more than",
         ),
     ],
     ids=["16-bit colours", "16-bit grey", "float"],

@@ -128,7 +128,7 @@ def test_a_full_disk_is_noticed_before(web, site: list[str], tmp_path: Path, mon
 
 def test_what_is_there_already_is_verified_and_never_removed(tmp_path: Path) -> None:
     (tmp_path / "gt.zip").write_bytes(b"mine")
-    with pytest.raises(DownloadError, match="was there already: remove it to download it again"):
+    with pytest.raises(DownloadError, match="existed already: remove it to download it again"):
         download_packages(tmp_path, ["gt.zip"])
     assert names(tmp_path) == ["gt.zip"]
 

@@ -68,7 +68,9 @@ def test_a_cut_connection_is_continued(web, noise: WebFile, folder: Path) -> Non
 
 def test_a_later_call_continues(web, noise: WebFile, folder: Path) -> None:
     web.cuts = [100_000, *[0] * TRIES]
-    with pytest.raises(DownloadError, match=r"/noise can't be had: (.|\n)*\n98304 bytes have come; the same command"):
+    with pytest.raises(
+        DownloadError, match=r"/noise can't be downloaded: (.|\n)*\n98304 bytes have arrived; the same command"
+    ):
         fetch(folder, noise)
     assert names(folder) == ["noise.bin.part", "noise.bin.part.version"]
     web.requests.clear()
@@ -146,7 +148,9 @@ def test_a_busy_server_is_asked_again(web, noise: WebFile, folder: Path) -> None
 def test_a_wrong_checksum_is_refused_with_both(web, noise: WebFile, folder: Path) -> None:
     web.files["/noise"] = NOISE[:-1] + b"x"
     found = hashlib.sha1(web.files["/noise"]).hexdigest()
-    with pytest.raises(DownloadError, match=f"has sha1:{found}, but {SHA1} was wanted\nIt came from .* was removed"):
+    with pytest.raises(
+        DownloadError, match=f"has sha1:{found}, but the checksum must be {SHA1}\nThe file came from .* was removed"
+    ):
         fetch(folder, noise)
     assert names(folder) == []
 
@@ -156,7 +160,7 @@ def test_what_is_there_already_is_verified_and_never_removed(web, noise: WebFile
     (folder / "noise.bin").write_bytes(b"mine")
     (folder / "noise.zip").write_bytes(b"mine")
     for file in (noise, WebFile("noise.zip", noise.url, None)):
-        with pytest.raises(DownloadError, match="was there already: remove it to download it again"):
+        with pytest.raises(DownloadError, match="existed already: remove it to download it again"):
             fetch(folder, file)
     assert names(folder) == ["noise.bin", "noise.zip"]
     assert web.requests == []
@@ -171,7 +175,7 @@ def test_without_a_checksum_the_zip_is_read_in_full(web, folder: Path, capsys: p
     for broken in (whole[:-30], whole[:5000] + b"?" + whole[5001:], b"short"):
         (folder / "a.zip").unlink(missing_ok=True)
         web.files["/a.zip"] = broken
-        with pytest.raises(DownloadError, match=r"is not a whole zip file: (.|\n)*was removed"):
+        with pytest.raises(DownloadError, match=r"is not a complete zip file: (.|\n)*was removed"):
             fetch(folder, file)
         assert names(folder) == []
 
@@ -179,7 +183,9 @@ def test_without_a_checksum_the_zip_is_read_in_full(web, folder: Path, capsys: p
 @pytest.mark.parametrize("content_type", ["text/html", "text/html; charset=utf-8"])
 def test_a_web_page_is_refused(content_type: str, web, noise: WebFile, folder: Path) -> None:
     web.type = content_type
-    with pytest.raises(DownloadError, match=r"/noise is a web page, not the file noise\.bin.*names a mirror"):
+    with pytest.raises(
+        DownloadError, match=r"/noise is a web page, not the file noise\.bin.*sets the address of a mirror"
+    ):
         fetch(folder, noise)
     assert names(folder) == []
 
@@ -187,7 +193,9 @@ def test_a_web_page_is_refused(content_type: str, web, noise: WebFile, folder: P
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_a_refusal_is_one_message(status: int, web, noise: WebFile, folder: Path) -> None:
     web.statuses = [status]
-    with pytest.raises(DownloadError, match=f"/noise can't be had: the server answers {status} .*names a mirror"):
+    with pytest.raises(
+        DownloadError, match=f"/noise can't be downloaded: the server answers {status} .*sets the address of a mirror"
+    ):
         fetch(folder, noise)
     assert len(web.requests) == 1
     assert names(folder) == []
@@ -196,7 +204,7 @@ def test_a_refusal_is_one_message(status: int, web, noise: WebFile, folder: Path
 def test_a_server_that_is_not_there_is_one_message(web, noise: WebFile, folder: Path) -> None:
     web.server.socket.close()
     for url in (noise.url, "nothing"):
-        with pytest.raises(DownloadError, match="can't be had"):
+        with pytest.raises(DownloadError, match="can't be downloaded"):
             fetch(folder, WebFile("noise.bin", url, None))
     assert names(folder) == []
 
@@ -223,7 +231,7 @@ def test_a_folder_that_can_not_be_made_is_one_message(noise: WebFile, folder: Pa
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "/a", "a/"])
 def test_names_have_no_folders(name: str) -> None:
-    with pytest.raises(ValueError, match="name must be that of a file"):
+    with pytest.raises(ValueError, match="name must be the name of a file"):
         WebFile(name, "http://127.0.0.1", None)
 
 

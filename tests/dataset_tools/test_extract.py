@@ -103,14 +103,14 @@ EVIL = {
     "device of Windows": (["gt/nul.png"], "'gt/nul.png' has a name that is not portable"),
     "dots at the end": (["gt. /evil"], "has a name that is not portable"),
     "control characters": (["gt/\x1b[2Jevil"], "has a name that is not portable"),
-    "same behind backslashes": (["gt/a", "gt\\a"], "falls on the same place as 'gt/a'"),
+    "same behind backslashes": (["gt/a", "gt\\a"], "would be written to the same place as 'gt/a'"),
     "no name": (["."], "'.' has a name that is not portable"),
-    "same case": (["a", "A"], "'A' falls on the same place as 'a'"),
-    "same letters": (["stra\u00dfe/x", "STRASSE/X"], "falls on the same place as"),
-    "same accents": (["\u00e9", "e\u0301"], "falls on the same place as"),
-    "same after tidying": (["gt/a", "gt/./a"], "'gt/./a' falls on the same place as 'gt/a'"),
-    "file and folder": (["gt", "gt/a"], "'gt' is a file and a folder"),
-    "file and empty folder": (["GT", "gt/"], "'GT' is a file and a folder"),
+    "same case": (["a", "A"], "'A' would be written to the same place as 'a'"),
+    "same letters": (["stra\u00dfe/x", "STRASSE/X"], "would be written to the same place as"),
+    "same accents": (["\u00e9", "e\u0301"], "would be written to the same place as"),
+    "same after tidying": (["gt/a", "gt/./a"], "'gt/./a' would be written to the same place as 'gt/a'"),
+    "file and folder": (["gt", "gt/a"], "'gt' is both a file and a folder"),
+    "file and empty folder": (["GT", "gt/"], "'GT' is both a file and a folder"),
 }
 
 
@@ -134,7 +134,7 @@ def test_evil_members_are_refused_before_anything_is_written(name: str, tmp_path
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")  # it is what is tested
 def test_a_name_twice_is_refused(tmp_path: Path) -> None:
     archive = pack(tmp_path / "evil.zip", "a", "a")
-    with pytest.raises(DataError, match="'a' falls on the same place as 'a'"):
+    with pytest.raises(DataError, match="'a' would be written to the same place as 'a'"):
         extract_archive(archive, tmp_path / "out")
 
 
@@ -169,7 +169,7 @@ def test_a_bomb_that_lies_about_its_size_writes_no_more_than_it_says(tmp_path: P
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("zeros", bytes(10_000_000))
     archive.write_bytes(archive.read_bytes().replace(struct.pack("<I", 10_000_000), struct.pack("<I", 1000)))
-    with pytest.raises(DataError, match="is not a whole zip file: Bad CRC-32"):
+    with pytest.raises(DataError, match="is not a complete zip file: Bad CRC-32"):
         extract_archive(archive, tmp_path / "out")
     assert list(tmp_path.iterdir()) == [archive]
 
@@ -207,10 +207,10 @@ def test_an_interruption_leaves_nothing(
 
 
 def test_what_is_no_archive_is_one_message(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="is not a file: a zip file was wanted"):
+    with pytest.raises(DataError, match="is not a file: archive= needs a zip file"):
         extract_archive(tmp_path / "missing.zip", tmp_path / "out")
     (tmp_path / "text.zip").write_text("<html>")
-    with pytest.raises(DataError, match=r"\(6 bytes\) is not a whole zip file: File is not a zip file"):
+    with pytest.raises(DataError, match=r"\(6 bytes\) is not a complete zip file: File is not a zip file"):
         extract_archive(tmp_path / "text.zip", tmp_path / "out")
 
 

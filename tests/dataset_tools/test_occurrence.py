@@ -68,8 +68,8 @@ def test_a_colour_that_is_one_off(tmp_path: Path) -> None:
     mask = colored([(10, 20, 30), (201, 0, 0), (201, 0, 0), (0, 255, 0)])
     assert said(draw(tmp_path, COLORS, mask)) == [
         "class crack occurs in none of the 1 train labels",
-        "75.0 % of the pixels of the 1 train labels have a colour of no class and are ignored: (201, 0, 0) 1 off crack "
-        "(2), (0, 255, 0) (1)",
+        "75.0 % of the pixels of the 1 train labels have a colour that no class has, and are ignored: (201, 0, 0) 1 "
+        "off crack (2), (0, 255, 0) (1)",
     ]
 
 
@@ -79,7 +79,7 @@ def test_palettes_that_contradict(tmp_path: Path) -> None:
     lines = said(draw(tmp_path / "wrong", IDS, paletted(right, [0, 1]), paletted(swapped, [0, 1])))
     assert lines[:2] == [
         "palettes contradict each other: 0 is (10, 20, 30) in 0 and (200, 0, 0) in 1",
-        "the palette of 1 shows 0 in the colour of class crack, whose id is 1: are the ids numbered in another way "
+        "the palette of 1 shows 0 in the colour of class crack, whose id is 1: are the classes numbered in another way "
         "there?",
     ]
 
@@ -87,7 +87,8 @@ def test_palettes_that_contradict(tmp_path: Path) -> None:
 def test_images_of_12_bits_in_16(tmp_path: Path) -> None:
     image = np.full((1, 2), 3000, np.uint16)
     assert said(draw(tmp_path / "dark", IDS, grey([0, 1]), image=image)) == [
-        "1 of the images have 16 bits, of which the upper 8 are read and are nearly empty: 0. Scale them to 8 bits"
+        "1 of the images have 16 bits, e.g. 0. Only the upper 8 bits are read, and these are nearly empty: "
+        "scale the images to 8 bits"
     ]
     assert said(draw(tmp_path / "full", IDS, grey([0, 1]), image=image * 20)) == []
 

@@ -59,7 +59,9 @@ def test_an_error_arrives_in_its_own_words_after_what_came_before(dataset: CamVi
 
 
 def test_a_killed_process_is_told(dataset: CamVid) -> None:
-    with pytest.raises(SegrnnError, match="a process was killed, .* use fewer with workers=1, or none with workers=0"):
+    with pytest.raises(
+        SegrnnError, match="a process was killed, .* use one process with workers=1, or none with workers=0"
+    ):
         list(for_each(dataset, die_at_2, 1))
 
 

@@ -96,12 +96,12 @@ def test_training_and_prediction_see_the_same_pixels_at_a_base_size() -> None:
 
 @pytest.mark.parametrize("base_size", [(2048, 512), (0, 5)])
 def test_bad_base_sizes_are_refused(base_size: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="two sides above 0, the short one first, got"):
+    with pytest.raises(ValueError, match="two sides above 0, the shorter one first, got"):
         augmentation(base_size=base_size)
 
 
 def test_bad_scales_are_refused() -> None:
-    with pytest.raises(ValueError, match="two factors above 0, the lesser first"):
+    with pytest.raises(ValueError, match="two factors above 0, the smaller one first"):
         augmentation(scale=(2, 1))
 
 

@@ -157,7 +157,9 @@ def paint(root: Path, unknown: int) -> Path:
 def test_unknown_colours_are_void_and_a_warning(camvid_original: Path) -> None:
     paint(camvid_original, unknown=5)
     dataset = CamVidOriginal(str(camvid_original), "val")
-    with pytest.warns(UserWarning, match=r"0016E5_07959_L\.png: 5 pixels have a colour of no class and count as void"):
+    with pytest.warns(
+        UserWarning, match=r"0016E5_07959_L\.png: 5 pixels have a colour that no class has, and count as void"
+    ):
         mask = dataset[0].mask.ravel()
     assert mask[:5].tolist() == [255] * 5
     assert not mask[5:].any()

@@ -92,9 +92,9 @@ def rename_labels(root: Path, kind: str) -> None:
             lambda root: (root / "leftImg8bit/train_extra").rename(root / "x"),
             *("train_extra", "gtCoarse", "is leftImg8bit_trainextra.zip missing"),
         ),
-        (lambda root: None, "train_extra", "gtFine", "coarse labels alone: remove data.dataset.annotations=gtFine"),
+        (lambda root: None, "train_extra", "gtFine", "only coarse labels: remove data.dataset.annotations=gtFine"),
         (lambda root: rename_labels(root, "color"), "val", "gtFine", r"gtFine holds no \*_labelIds\.png: colour pict"),
-        (lambda root: rename_labels(root, "labelTrainIds"), "val", "gtFine", "and train ids can't replace them"),
+        (lambda root: rename_labels(root, "labelTrainIds"), "val", "gtFine", "and train ids can't replace these files"),
     ],
     ids=["no images", "no fine", "no coarse", "no extra images", "extra is coarse", "colours", "train ids"],
 )
@@ -109,7 +109,7 @@ def test_what_is_missing_is_named(
 @pytest.mark.parametrize(
     ("label", "message"),
     [
-        (np.full((36, 52), 255, np.uint8), "look like train ids: point to the original"),
+        (np.full((36, 52), 255, np.uint8), "look like train ids: use the original"),
         (np.zeros((36, 52, 3), np.uint8), "has mode RGB; .*is it the colour picture"),
         (np.full((36, 52), 34, np.uint8), r"ids \[34\] are not in the Cityscapes label table"),
     ],

@@ -179,7 +179,7 @@ def test_several_or_deep_files_of_classes_are_named(places: list[str], own_folde
     (own_folder / "classes.yaml").unlink()
     there = ", ".join(f"{place}/classes.yaml" for place in places)
     with pytest.raises(
-        DataError, match=rf"own holds no classes\.yaml, but {there}: the folder around it must be data\.r"
+        DataError, match=rf"own holds no classes\.yaml, but there is {there}: data\.root must be the folder around it"
     ):
         Folder(str(own_folder), "train")
 
@@ -203,7 +203,7 @@ MALFORMED = {
     "empty": ("", "it has no list of classes"),
     "a list": ("- road\n- car", "it has no list of classes"),
     "no list": ("classes: {road: 0}", "it has no list of classes"),
-    "no classes": ("classes: []", "1 to 253 classes can be held in a byte, got 0"),
+    "no classes": ("classes: []", "1 to 253 classes fit into a byte, got 0"),
     "too many": (yaml.safe_dump({"classes": [f"c{i}" for i in range(254)]}), "1 to 253 classes"),
     "unknown key": ("classes: [road]\nignored: [1]", r"unknown keys \['ignored'\]; it has name, classes, ignore"),
     "odd keys": ("classes: [road]\n1: 2\nx: 3", r"unknown keys \['1', 'x'\]"),
@@ -214,28 +214,28 @@ MALFORMED = {
     "names twice": ("classes: [road, car, road]", r"class names must be unique, got \['road'\]"),
     "ids twice": ("classes: [{name: a, id: 1}, {name: b}]", r"label ids must be unique, got \[1, 1, 255\]"),
     "ignored class": ("classes: [a, b]\nignore: [1]", r"label ids must be unique, got \[0, 1, 1\]"),
-    "id too large": ("classes: [{name: a, id: 256}]", "id holds 256; it needs whole numbers of 0 to 255"),
+    "id too large": ("classes: [{name: a, id: 256}]", "id holds 256; it must hold whole numbers from 0 to 255"),
     "id negative": ("classes: [{name: a, id: -1}]", "id holds -1"),
     "id true": ("classes: [{name: a, id: true}]", "id holds True"),
     "id in quotes": ("classes: [{name: a, id: '1'}]", "id holds '1'"),
     "ignore no list": ("classes: [a]\nignore: 255", "ignore is 255; it needs a list of ids"),
     "ignore nothing": ("classes: [a]\nignore:", "ignore is None; it needs a list of ids"),
     "ignore names": ("classes: [a]\nignore: [void]", "ignore holds 'void'"),
-    "color as word": ("classes: [{name: a, color: red}]", "class a: color is 'red', it needs three numbers"),
-    "color too short": ("classes: [{name: a, color: [1, 2]}]", r"class a: color is \[1, 2\], it needs three"),
-    "color empty": ("classes: [{name: a, color: []}]", r"class a: color is \[\], it needs three"),
+    "color as word": ("classes: [{name: a, color: red}]", "class a: color is 'red'; it must be three numbers"),
+    "color too short": ("classes: [{name: a, color: [1, 2]}]", r"class a: color is \[1, 2\]; it must be three"),
+    "color empty": ("classes: [{name: a, color: []}]", r"class a: color is \[\]; it must be three"),
     "color too bright": ("classes: [{name: a, color: [1, 2, 256]}]", "color holds 256"),
     "color in fractions": ("classes: [{name: a, color: [0.5, 0, 1]}]", "color holds 0.5"),
     "masks": ("classes: [a]\nmasks: rgb", "masks is 'rgb'; it can be ids or colors"),
     "masks as list": ("classes: [a]\nmasks: [ids]", r"masks is \['ids'\]; it can be ids or colors"),
-    "no colours": ("classes: [colors]\nmasks: colors", "class colors: masks are colors, so that it needs one"),
+    "no colours": ("classes: [colors]\nmasks: colors", "class colors: masks is colors, so the class needs a color"),
     "colours twice": (
         "classes: [{name: a, color: [1, 2, 3]}, {name: b, color: [1, 2, 3]}]\nmasks: colors",
         "each class needs a colour of its own",
     ),
     "no id for other colours": (
         "classes: [{name: a, color: [1, 2, 3]}]\nmasks: colors\nignore: []",
-        "ignore needs an id for the colours of no class",
+        "ignore needs an id for colours that no class has",
     ),
     "a python object": ("classes: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
     "a tag that does not fit": ("classes: !!bool maybe", "can't be understood: 'maybe'"),

@@ -113,14 +113,14 @@ def test_a_file_gives_back_what_was_written(camvid: Path, tmp_path: Path) -> Non
 def test_another_file_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "stats.json"
     path.write_text(content, errors="surrogateescape")
-    with pytest.raises(DataError, match=r"stats\.json is not what python -m segrnn\.prepare stats writes: "):
+    with pytest.raises(DataError, match=r"stats\.json was not written by python -m segrnn\.prepare stats: "):
         read_weights(str(path))
 
 
 def test_a_missing_file_says_what_writes_it(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.json does not exist; python -m segrnn\.prepare stats writes it"):
         read_statistics(tmp_path / "none.json")
-    with pytest.raises(DataError, match="is not what .*IsADirectoryError"):
+    with pytest.raises(DataError, match="was not written .*IsADirectoryError"):
         read_statistics(tmp_path)
     with pytest.raises(ConfigError, match=r"need data\.stats=<file>: python -m segrnn\.prepare stats writes it"):
         read_weights(None)
@@ -129,9 +129,14 @@ def test_a_missing_file_says_what_writes_it(tmp_path: Path) -> None:
 def test_statistics_of_other_data_are_refused(camvid: Path, cityscapes: Path, tmp_path: Path) -> None:
     train, val = CamVid(str(camvid), "train"), CamVid(str(camvid), "val")
     path = write(statistics_of(train), tmp_path / "stats.json")
-    with pytest.raises(DataError, match=r"other images .*: 6 and 5, .* 0001TP_000005 and none\. .* writes it anew"):
+    with pytest.raises(
+        DataError,
+        match=r"other images .*: it has 6, and the split has 5. .* 0001TP_000005 and none\. .* writes the file again",
+    ):
         read_statistics_of(val, path)
-    with pytest.raises(DataError, match=r"other classes .*: 11 and 19, .* first differ sky and road\. "):
+    with pytest.raises(
+        DataError, match=r"other classes .*: it has 11, and the split has 19. .* first differ at sky and road\. "
+    ):
         read_statistics_of(Cityscapes(str(cityscapes), "train"), path)
 
 

@@ -92,7 +92,7 @@ def test_real_networks_compute_the_same_at_any_size(network: str, context: str, 
 @pytest.mark.parametrize("context", STEPWISE)
 def test_contexts_that_are_written_step_by_step_have_one_size(context: str, tmp_path: Path) -> None:
     exported = Exported(make_small(STEPWISE[context]), None, argmax=False)
-    with pytest.raises(ExportError, match=r"size=\[H,W\] exports one fixed size"):
+    with pytest.raises(ExportError, match=r"export it for one fixed size with size=\[H,W\]"):
         export_onnx(exported, tmp_path / "model.onnx", None, {})
     assert not list(tmp_path.iterdir())
     assert export_onnx(exported, tmp_path / "model.onnx", SIZE, {}) < 1e-5
@@ -154,7 +154,9 @@ def test_a_file_that_computes_something_else_is_never_there(
     exported = Exported(make_small(CONTEXTS["renet_gru"]), None, argmax)
     with pytest.raises(ExportError, match="the exported file") as caught:
         export_onnx(exported, tmp_path / "model.onnx", SIZE, {})
-    wrong = {"shape": "gives"}.get(fault, "pixels differently" if argmax else "logits are off by")
+    wrong = {"shape": "returns the shape"}.get(
+        fault, "pixels another label" if argmax else "logits differ from the network's by"
+    )
     assert wrong in str(caught.value)
     assert "at 40 x 51" in str(caught.value)
     assert not list(tmp_path.iterdir())

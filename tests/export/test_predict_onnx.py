@@ -92,7 +92,7 @@ def test_windows_of_one_size_cover_a_larger_image(argmax: bool, tmp_path: Path) 
     draw(exported, (31, 90), tmp_path / "image.png")
     finished = run(tmp_path)
     assert finished.returncode == 1
-    assert finished.stderr == "the network takes images of 48 x 32 and larger, not of 90 x 31 pixels\n"
+    assert finished.stderr == "the network takes images of at least 48 x 32 pixels, not of 90 x 31 pixels\n"
 
 
 @pytest.mark.parametrize("argmax", [False, True])

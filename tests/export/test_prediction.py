@@ -43,7 +43,7 @@ def test_a_file_is_written_once_and_taken_up(tmp_path: Path, monkeypatch: pytest
     mask = Predictor(as_onnx(model, PLAIN, tmp_path / "best.ckpt", said.append), INFO).mask(pixels)
     assert (mask == Predictor(model, INFO).mask(pixels)).float().mean() > 0.999  # but for ties
     (kept,) = tmp_path.glob("best.*.onnx")
-    assert said == [f"exporting the network for ONNX Runtime, once: {kept}"]
+    assert said == [f"exporting the network for ONNX Runtime; the file is kept for the next time: {kept}"]
     monkeypatch.setattr(prediction, "export_onnx", None)  # not called again
     again = as_onnx(model, PLAIN, tmp_path / "best.ckpt", said.append)
     assert torch.equal(Predictor(again, INFO).mask(pixels), mask)
@@ -124,14 +124,16 @@ def test_exported_files_that_do_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"model.onnx can't be loaded"):
         load_onnx(path)
     export_onnx(Exported(model, PLAIN, argmax=True), path, (40, 51), describe(LABELS, PLAIN))
-    with pytest.raises(ExportError, match=r"gives labels, and prediction wants logits: export it with argmax=false"):
+    with pytest.raises(
+        ExportError, match=r"returns labels, but prediction needs logits: export the network with argmax=false"
+    ):
         load_onnx(path)
     export_onnx(Exported(model, PLAIN, argmax=False), path, (40, 51), {})
-    with pytest.raises(ExportError, match=r"does not say its classes and preprocessing"):
+    with pytest.raises(ExportError, match=r"does not contain its classes and preprocessing"):
         load_onnx(path)
     export_onnx(Exported(model, PLAIN, argmax=False), path, (40, 51), describe(LABELS, PLAIN))
     with pytest.raises(
-        ExportError, match=r"takes images of 40 x 51 only, and this one is 41 x 60: windows.size=\[40,51\]"
+        ExportError, match=r"takes only images of 40 x 51, but this image is 41 x 60: .* windows.size=\[40,51\]"
     ):
         Predictor(*load_onnx(path)).mask(picture(41, 60))
     mask = Predictor(*load_onnx(path), windows=Windows((40, 51))).mask(picture(41, 60))

@@ -57,7 +57,7 @@ def test_a_file_of_one_size_needs_torch_alone(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_context_that_is_written_step_by_step_has_one_size(tmp_path: Path) -> None:
     exported = Exported(make_small(partial(SCNN, hidden=4, kernel=3)), None, argmax=False)
-    with pytest.raises(ExportError, match=r"size=\[H,W\] exports one fixed size"):
+    with pytest.raises(ExportError, match=r"export it for one fixed size with size=\[H,W\]"):
         export_torch(exported, tmp_path / "model.pt2", None, {})
     assert not list(tmp_path.iterdir())
     assert export_torch(exported, tmp_path / "model.pt2", SIZE, {}) < 1e-5
@@ -73,7 +73,7 @@ def test_a_file_that_computes_something_else_is_never_there(tmp_path: Path, monk
 
     monkeypatch.setattr(module, "trace", broken)
     exported = Exported(make_small(CONTEXTS["renet_gru"]), None, argmax=False)
-    with pytest.raises(ExportError, match="logits are off by"):
+    with pytest.raises(ExportError, match="logits differ from the network's by"):
         export_torch(exported, tmp_path / "model.pt2", SIZE, {})
     assert not list(tmp_path.iterdir())
 

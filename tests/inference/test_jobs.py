@@ -56,7 +56,7 @@ def test_pictures_of_all_formats_are_found_and_the_rest_is_counted(tmp_path: Pat
         f"{tmp_path}/photos: 2 hidden ones are passed over: 1 .DS_Store, 1 .ipynb_checkpoints",
     ]
     with pytest.raises(
-        DataError, match=r"holds no image that is read \(.*\.png.*\); 1 other file is passed over: 1 \.zip"
+        DataError, match=r"holds no image that segrnn reads \(.*\.png.*\); 1 other file is passed over: 1 \.zip"
     ):
         find_images(tmp_path / "photos", "sub")
 
@@ -92,14 +92,16 @@ def test_masks_of_an_archive_stay_in_the_output(name: str, mask: str, tmp_path: 
     [job] = plan(tmp_path / "photos.zip", tmp_path / "masks", ".png", say=said.append)
     assert str(job.mask) == f"{tmp_path}/{mask.format(elsewhere=elsewhere)}"
     assert repr(member.filename) in said[0]
-    assert "is read as what stays inside" in said[0]
+    assert "is read in a form that stays inside" in said[0]
 
 
 def test_a_link_in_the_output_must_not_lead_out_of_it(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "masks" / "sub").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OutputError, match=r"masks/sub leads to .*/elsewhere, out of output=.*masks: remove the link"):
+    with pytest.raises(
+        OutputError, match=r"masks/sub leads through a link to .*/elsewhere, outside of output=.*masks: remove the link"
+    ):
         plan(photos, tmp_path / "masks", ".png")
     (tmp_path / "linked").symlink_to(tmp_path / "elsewhere")  # the output itself may be a link
     assert len(plan(photos, tmp_path / "linked", ".png")) == 3
@@ -110,7 +112,7 @@ def test_existing_masks_are_kept_unless_told(photos: Path, tmp_path: Path) -> No
     mask.parent.mkdir(parents=True)
     mask.write_bytes(b"precious")
     jobs = plan(photos, tmp_path / "masks", ".png")
-    with pytest.raises(OutputError, match=r"1 of 3 masks exist already, e\.g\. .*b\.png.*overwrite=true"):
+    with pytest.raises(OutputError, match=r"1 of 3 masks exist already .*, e\.g\. .*b\.png.*overwrite=true"):
         take_up(jobs, tmp_path / "masks", {"format": "color"}, overwrite=False)
     assert mask.read_bytes() == b"precious"
     assert take_up(jobs, tmp_path / "masks", {"format": "color"}, overwrite=True) == jobs

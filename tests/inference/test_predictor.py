@@ -244,7 +244,7 @@ def test_pictures_in_any_form(tmp_path) -> None:
     deep = Image.fromarray(image[..., 0].astype(np.uint16) * 256 + 3)
     assert np.array_equal(as_array(deep), np.repeat(image[..., :1], 3, axis=-1))
     for wrong in (image / 255.0, image[None], image[..., :2], np.zeros((0, 4, 3), np.uint8)):
-        with pytest.raises(DataError, match=r"an image is \(H, W, 3\) or \(H, W\) of uint8, this is"):
+        with pytest.raises(DataError, match=r"an image must be an array \(H, W, 3\) or \(H, W\) of uint8, got"):
             as_array(wrong)
 
 
@@ -295,8 +295,8 @@ def test_images_too_large_for_a_whole_get_windows_by_themselves(monkeypatch: pyt
         for name in ("small", "first", "second"):
             large.note(picture(*((8, 8) if name == "small" else (41, 60))), name)
     assert len(said) == 1
-    assert said[0].startswith("first is 60 x 41: images of which the network would see more than ")
-    assert "this one of 32 x 32 every 24 x 24" in said[0]
+    assert said[0].startswith("first is 60 x 41: the network would see more than ")
+    assert "windows of 32 x 32 every 24 x 24" in said[0]
     assert seeing(model, windows=own).windows_for(picture(41, 60)) == own
 
 

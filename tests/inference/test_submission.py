@@ -44,7 +44,7 @@ def test_masks_have_the_benchmarks_names() -> None:
     assert CITYSCAPES_RULES.name(FRAME) == MASK
     assert ADE20K_RULES.name("testing/ADE_test_00000012.jpg") == "ADE_test_00000012.png"
     assert rules_for(CAMVID).name("sub/frame.v2.jpg") == "sub/frame.v2.png"
-    with pytest.raises(DataError, match=r"street\.jpg is not named as the images of Cityscapes are"):
+    with pytest.raises(DataError, match=r"street\.jpg does not have the name of an image of Cityscapes"):
         CITYSCAPES_RULES.name("street.jpg")
 
 
@@ -80,15 +80,18 @@ IDS = np.resize(np.array([7, 8, 11, 33], np.uint8), (4, 8))
     ("content", "fault"),
     [
         (lambda: png(np.resize(np.arange(19, dtype=np.uint8), (4, 8))), r"holds the ids \[0, 1, 2, .*: are they train"),
-        (lambda: png(np.where(IDS == 7, 255, IDS).astype(np.uint8)), r"holds the ids \[255\], which are of no class"),
-        (lambda: png(np.full((4, 8), 34, np.uint8)), r"holds the ids \[34\], which are of no class of Cityscapes$"),
+        (lambda: png(np.where(IDS == 7, 255, IDS).astype(np.uint8)), r"holds the ids \[255\], which no class"),
+        (lambda: png(np.full((4, 8), 34, np.uint8)), r"holds the ids \[34\], which no class of Cityscapes has$"),
         (lambda: png(np.zeros((4, 8), np.uint8)), r"holds the ids \[0\]"),  # a miss on every pixel
-        (lambda: png(CITYSCAPES.palette[np.zeros((4, 8), np.uint8)]), "is PNG of mode RGB, not a PNG with one 8-bit"),
-        (lambda: png(IDS, "P"), "is PNG of mode P"),
-        (lambda: png(IDS.astype(bool)), "is PNG of mode 1"),
-        (lambda: png(IDS.astype(np.uint16)), "is PNG of mode I;16"),
-        (lambda: png(IDS, format="BMP"), "is BMP of mode L"),
-        (lambda: png(IDS.repeat(2, axis=0)), "is 8 x 8, not 8 x 4"),
+        (
+            lambda: png(CITYSCAPES.palette[np.zeros((4, 8), np.uint8)]),
+            "is a PNG file of mode RGB; it must be a PNG with one 8-bit",
+        ),
+        (lambda: png(IDS, "P"), "is a PNG file of mode P"),
+        (lambda: png(IDS.astype(bool)), "is a PNG file of mode 1"),
+        (lambda: png(IDS.astype(np.uint16)), "is a PNG file of mode I;16"),
+        (lambda: png(IDS, format="BMP"), "is a BMP file of mode L"),
+        (lambda: png(IDS.repeat(2, axis=0)), "is 8 x 8; it must be 8 x 4"),
         (lambda: png(IDS)[:50], "can't be decoded"),
         (lambda: b"", "can't be decoded"),
     ],
@@ -107,21 +110,23 @@ def test_missing_and_additional_files_are_named(tmp_path: Path) -> None:
     other = "berlin_000001_000019_pred_labelIds.png"
     faults = find_faults(path, SMALL, {MASK: (4, 8), other: (4, 8)})
     assert faults[0] == f"{other} is missing"
-    assert faults[1].startswith(f"{beside} is not a mask of an image: a colour picture beside it")
+    assert faults[1].startswith(f"{beside} is not the mask of an image; the server stops")
     assert len(faults) == 2
     (tmp_path / "no.zip").write_bytes(b"nothing")
-    assert "no whole zip archive" in find_faults(tmp_path / "no.zip", SMALL, {})[0]
+    assert "not a complete zip archive" in find_faults(tmp_path / "no.zip", SMALL, {})[0]
 
 
 def test_what_breaks_the_rules_leaves_no_archive(tmp_path: Path) -> None:
     path = tmp_path / "submission.zip"
     mask = np.zeros((4, 8), np.uint8)
-    with pytest.raises(OutputError, match=r"would be refused and was not written:\n.*is 8 x 4, not 2048 x 1024"):
+    with pytest.raises(
+        OutputError, match=r"would refuse .*, so it was not written:\n.*is 8 x 4; it must be 2048 x 1024"
+    ):
         write_submission(path, CITYSCAPES_RULES, iter([(FRAME, mask)]))
     with pytest.raises(DataError, match="would both be written to"):
         write_submission(path, SMALL, iter([(FRAME, mask), (f"copy/{FRAME}", mask)]))
     path.write_bytes(b"old")
-    with pytest.raises(DataError, match="is not named as"):
+    with pytest.raises(DataError, match="does not have the name of"):
         write_submission(path, SMALL, iter([("street.png", mask)]))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]

@@ -64,8 +64,8 @@ def test_subset_renumbers_and_voids_the_rest() -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([Label("a", 0, 1, (0, 0, 0))], "train ids must be"),
-        ([Label("a", 0, 0, (0, 0, 0)), Label("b", 1, 0, (0, 0, 0))], "train ids must be"),
+        ([Label("a", 0, 1, (0, 0, 0))], "each train id from 0 to K-1 must occur once"),
+        ([Label("a", 0, 0, (0, 0, 0)), Label("b", 1, 0, (0, 0, 0))], "each train id from 0 to K-1 must occur once"),
         ([Label("a", 0, 0, (0, 0, 0)), Label("b", 0, 255, (0, 0, 0))], "unique"),
         ([Label("void", 0, 255, (0, 0, 0))], "1 to 253 classes"),
     ],

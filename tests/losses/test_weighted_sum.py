@@ -21,8 +21,11 @@ def test_its_losses_move_with_it() -> None:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({"a": 1}, r"loss\.weights are 1 \(a\) for 2 loss\.losses \(a, b\): each loss needs a weight of the same name"),
-        ({"a": 1, "c": 1}, r"loss\.weights are 2 \(a, c\) for 2"),
+        (
+            {"a": 1},
+            r"there are 1 loss\.weights \(a\) for 2 loss\.losses \(a, b\): each loss needs a weight of the same name",
+        ),
+        ({"a": 1, "c": 1}, r"there are 2 loss\.weights \(a, c\) for 2"),
         ({"a": 1, "b": -1}, r"loss\.weights\.b=-1 must be at least 0"),
     ],
 )

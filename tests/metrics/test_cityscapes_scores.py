@@ -179,7 +179,7 @@ def test_a_subset_by_hand() -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Cityscapes has 19 classes, but the counts are \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"Cityscapes has 19 classes, but the counts have the shape \(3, 3\)"):
         CityscapesScores(np.zeros((3, 3), np.int64), CITYSCAPES)
     with pytest.raises(ValueError, match="label table is Cityscapes, but the instances are of demo"):
         CityscapesScores(np.zeros((19, 19), np.int64), CITYSCAPES, InstanceHits(DEMO))

@@ -55,7 +55,9 @@ def test_bad_masks_are_refused() -> None:
     road = np.full((1, 2), ROAD, np.uint8)
     with pytest.raises(ValueError, match="differ in shape"):
         hits.update(road, np.zeros((2, 1), np.int64))
-    with pytest.raises(ValueError, match=r"instances \[7001, 99000001\] have labels without instances in Cityscapes"):
+    with pytest.raises(
+        ValueError, match=r"instances \[7001, 99000001\] have labels that have no instances in Cityscapes"
+    ):
         hits.update(road, np.array([[7001, 99000001]]))
     with pytest.raises(ValueError, match=r"prediction holds ids outside 0\.\.18: \[0, 255\]"):
         hits.update(np.array([[0, 255]], np.uint8), np.array([[26001, 26001]]))

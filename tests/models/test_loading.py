@@ -32,13 +32,13 @@ def test_differences_are_sorted_by_part_and_nothing_is_loaded() -> None:
         load_weights(other, weights)
     lines = str(caught.value).splitlines()
     assert lines[:2] == [
-        "the checkpoint is of another model:",
+        "the checkpoint belongs to another model:",
         "  encoder: 2 missing (e.g. conv1.weight), 1 unexpected (e.g. fc.weight)",
     ]
-    assert lines[2].startswith("  context: 17 of other shapes (e.g. 0.context.")
+    assert lines[2].startswith("  context: 17 with another shape (e.g. 0.context.")
     assert lines[2].endswith(" in the model)")
     assert lines[3:] == [
-        "  head: 2 of other shapes (e.g. 0.weight is (5, 16, 1, 1) in the file, (4, 16, 1, 1) in the model)",
+        "  head: 2 with another shape (e.g. 0.weight is (5, 16, 1, 1) in the file and (4, 16, 1, 1) in the model)",
         "  classifier: 1 unexpected (e.g. bias)",
     ]
     assert all(torch.equal(tensor, before[name]) for name, tensor in other.state_dict().items())

@@ -41,7 +41,7 @@ def test_what_does_not_fit_is_named() -> None:
     swapped = {("x.bias" if key == name else key): value for key, value in source.items()}
     with pytest.raises(CheckpointError, match=r"x\.bias"):
         rename(swapped, wanted)
-    with pytest.raises(CheckpointError, match="295 tensors, the encoder has 296"):
+    with pytest.raises(CheckpointError, match="295 tensors, but the encoder has 296"):
         rename(dict(list(source.items())[1:]), wanted)
 
 

@@ -156,15 +156,15 @@ def test_an_average_that_is_given_up_leaves_the_weights_themselves(finished: Pat
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["optimizer.encoder_layer_decay=0.9"], "the optimizer has other groups of parameters than the one of"),
+        (["optimizer.encoder_layer_decay=0.9"], "the optimizer has other groups of parameters than the checkpoint's"),
         (
             ["optimizer=sgd"],
-            "SGD keeps momentum_buffer for each parameter, and the checkpoint's optimizer kept exp_avg, ",
+            "SGD keeps momentum_buffer for each parameter, but the checkpoint's optimizer kept exp_avg, ",
         ),
         (["optimizer=adadelta"], "Adadelta keeps "),
         (["+optimizer.optimizer.amsgrad=true"], "max_exp_avg_sq"),
-        (["trainer.max_steps=3"], "step 4, behind trainer.max_steps=3"),
-        (["auxiliary=fcn"], "is of another model"),
+        (["trainer.max_steps=3"], "step 4, which is later than trainer.max_steps=3"),
+        (["auxiliary=fcn"], "belongs to another model"),
         (["schedule=warmup_poly"], "schedule.warmup_steps=1500"),
     ],
     ids=str,
@@ -178,7 +178,7 @@ def test_what_can_not_go_on_is_refused_before_the_first_step(
     assert message in error
     assert "Traceback" not in error
     if "optimizer" in changes[0]:
-        assert "weights=<checkpoint> in place of ckpt" in error
+        assert "weights=<checkpoint> instead of ckpt" in error
         assert len(error.splitlines()) == 1
     assert groups == []
     assert Path("run/checkpoints/last.ckpt").read_bytes() == before

@@ -223,7 +223,7 @@ def test_a_damaged_checkpoint_is_passed_over(
         assert run("train", *arguments, "run_id=whole", "ckpt=auto") == 0
         out = capsys.readouterr().out.replace("\n", " ")
         assert f"last.ckpt ({size} bytes) can't be loaded" in out
-        assert "it is passed over" in out
+        assert "this checkpoint is skipped" in out
         assert contents(last)["global_step"] == 12
     assert steps == []  # the one before is of the same step
     last.unlink()
@@ -277,7 +277,7 @@ def test_the_average_is_what_is_scored_and_saved_and_another_run_can_go_on(
     assert run("train", *arguments, f"ckpt={checkpoint_of('whole')}", "trainer.max_steps=14", "run_id=longer") == 0
     assert len(steps) == 2
     out = capsys.readouterr().out
-    assert "the run goes on with other settings than it began with:\n  trainer.max_steps: 12 -> 14" in out
+    assert "the run continues with other settings than it began with:\n  trainer.max_steps: 12 -> 14" in out
     assert contents(checkpoint_of("longer"))["global_step"] == 14
     assert Path("runs/train/longer/csv/metrics.csv").is_file()
 
@@ -297,7 +297,7 @@ def test_a_new_run_can_start_from_weights(
     capsys.readouterr()
     assert run("train", *other, "run_id=other") == 2
     error = capsys.readouterr().err
-    assert "load_head=false takes all but the head" in error
+    assert "load_head=false loads everything except the head" in error
     assert "there: sky, building" in error
     assert "here: road, sidewalk" in error
     assert run("train", *other, "run_id=other", "load_head=false") == 0
@@ -321,12 +321,12 @@ def test_what_a_run_can_not_go_on_from(
         (["ckpt=text.ckpt"], "text.ckpt (13 bytes) can't be loaded"),
         (["ckpt=code.ckpt"], "holds more than tensors and primitives"),
         (["weights=code.ckpt"], "holds more than tensors and primitives"),
-        (["ckpt=foreign.ckpt"], "no checkpoint of segrnn, it lacks segrnn"),
-        ([f"ckpt={good}", "context=renet_lstm"], "is of another model", "context: "),
+        (["ckpt=foreign.ckpt"], "it is not a checkpoint of segrnn, because it lacks segrnn"),
+        ([f"ckpt={good}", "context=renet_lstm"], "belongs to another model", "context: "),
         ([f"ckpt={good}", "model.width=8"], "neck: ", "(16, ", "(8, "),
         ([f"weights={good}", "encoder=resnet18", "encoder.weights=null"], "encoder: "),
         ([f"ckpt={good}", f"weights={good}"], "choose one of"),
-        ([f"ckpt={good}", "trainer.max_steps=11"], "step 12, behind trainer.max_steps=11"),
+        ([f"ckpt={good}", "trainer.max_steps=11"], "step 12, which is later than trainer.max_steps=11"),
     ]:
         assert run("train", *arguments, *overrides, "run_id=bad") == 2
         captured = capsys.readouterr()

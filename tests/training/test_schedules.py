@@ -96,7 +96,9 @@ def test_a_resumed_schedule_goes_on_exactly(name: str) -> None:
 
 @pytest.mark.parametrize("warmup_steps", [10, 1500, -1])
 def test_a_warmup_that_leaves_no_step_is_told(warmup_steps: int) -> None:
-    message = rf"schedule\.warmup_steps={warmup_steps} must be from 0 to less than the 10 steps of the run: .*max_steps"
+    message = (
+        rf"schedule\.warmup_steps={warmup_steps} must be at least 0 and less than the 10 steps of the run: .*max_steps"
+    )
     with pytest.raises(ConfigError, match=message):
         poly(sgd(), 10, power=1, warmup_steps=warmup_steps)
 

@@ -221,7 +221,7 @@ def test_images_of_unlike_sizes(run: Run, ade20k: Path) -> None:
     ("environment", "overrides", "said"),
     [
         ({"WANDB_MODE": "disabled"}, [], ""),
-        pytest.param({}, ["logger.mode=online"], "W&B is not online (ConnectionError: ", marks=pytest.mark.thorough),
+        pytest.param({}, ["logger.mode=online"], "W&B can't be reached (ConnectionError: ", marks=pytest.mark.thorough),
         pytest.param(
             {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "0" * 40},
             ["logger.mode=online"],
@@ -231,13 +231,13 @@ def test_images_of_unlike_sizes(run: Run, ade20k: Path) -> None:
         pytest.param(
             {"WANDB_BASE_URL": "{web}"},
             ["logger.mode=online"],
-            "W&B is not online (UsageError: No API key configured",
+            "W&B can't be reached (UsageError: No API key configured",
             marks=pytest.mark.thorough,
         ),
         pytest.param(
             {"WANDB_BASE_URL": "{web}", "WANDB_API_KEY": "0" * 40},
             ["logger.mode=online", "logger.init_timeout=5"],
-            "W&B is not online (",
+            "W&B can't be reached (",
             marks=pytest.mark.thorough,
         ),
     ],
@@ -284,7 +284,7 @@ def test_a_service_that_dies_does_not_take_the_run_with_it(
     out = capfd.readouterr().out
     (folder,) = Path("run").resolve().rglob("offline-run-*")
     assert "W&B fails (ConnectionResetError: " in out
-    assert f"the run goes on without it. What W&B has so far is uploaded by\n  wandb sync {folder}\n" in out
+    assert f"the run continues without it. To upload what W&B has recorded so far:\n  wandb sync {folder}\n" in out
     assert out.count("W&B fails") == 1
     assert run("train", *recipe, "hydra.run.dir=next") == 0
     assert curves("run") == curves("next")
@@ -316,7 +316,7 @@ def test_a_page_that_can_not_be_written_does_not_end_the_run(run: Run, recipe: l
     monkeypatch.setattr(wandb.Image, "__init__", full)
     assert run("train", *recipe, "hydra.run.dir=run") == 0
     out = capfd.readouterr().out
-    assert "W&B fails (OSError: [Errno 28] No space left on device): the run goes on without it" in out
+    assert "W&B fails (OSError: [Errno 28] No space left on device): the run continues without it" in out
     assert Path("run/checkpoints/last.ckpt").is_file()
 
 

@@ -44,7 +44,6 @@ CONTEXTS = [
     "convolutions",
     "axial_attention",
     "axial_decay",
-    "decay_sweep",
     "lateral_sweep",
     "scnn",
     "renet_gru",

@@ -51,7 +51,6 @@ CITYSCAPES = {
     "none": ["context=none"],
     "pyramid_pooling": ["context=pyramid_pooling", "context.hidden=512"],
     "renet_gru": ["context=renet_gru", "context.hidden=64"],
-    "decay_sweep": ["context=decay_sweep", "context.hidden=64"],
 }
 _STRETCH = 10
 """The contexts that cityscapes_40k is measured with."""

@@ -65,7 +65,7 @@ def no_side_effects(what: str) -> Iterator[None]:
         >>> with no_side_effects("the example"):
         ...     open("new.txt", "w")
         Traceback (most recent call last):
-        segrnn.errors.CheckpointError: the example has tried to open new.txt for writing, which is not allowed
+        segrnn.errors.CheckpointError: the example tried to open new.txt for writing, which is not allowed
     """
     _install()
     attempts: list[str] = []

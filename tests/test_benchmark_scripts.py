@@ -27,8 +27,8 @@ def test_the_comparison_resumes_where_it_stopped(camvid: Path, tmp_path: Path) -
     small = ["encoder.weights=null", "model.width=16", "data.batch_size=2", "data.crop=[32,32]", "data.workers=0"]
 
     def compare(*contexts: str, steps: int = 1) -> subprocess.CompletedProcess[str]:
-        arguments = ["--camvid", str(camvid), "--steps", str(steps), "--contexts", *contexts, "--overrides", *small]
-        script = [sys.executable, str(BENCHMARKS / "camvid_contexts.py")]
+        arguments = ["--root", str(camvid), "--steps", str(steps), "--contexts", *contexts, "--overrides", *small]
+        script = [sys.executable, str(BENCHMARKS / "compare_contexts.py"), "camvid"]
         return subprocess.run([*script, *arguments], capture_output=True, text=True, cwd=tmp_path)
 
     first = compare("none")

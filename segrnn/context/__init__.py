@@ -1,10 +1,10 @@
 """Context modules: each maps ``(B, C, H, W)`` to ``(B, C, H, W)`` for any height and width."""
 
 from segrnn.context.attention import AxialAttention, CrissCrossAttention, SelfAttention
+from segrnn.context.axial_decay import AxialDecay
 from segrnn.context.convolutions import Convolutions
-from segrnn.context.decay import AxialDecay, DecaySweep
 from segrnn.context.irnn import FourDirectionIRNN
-from segrnn.context.lateral import LateralSweep
+from segrnn.context.lateral_sweep import LateralSweep
 from segrnn.context.local_global import LocalGlobal
 from segrnn.context.lrnn import LRNN
 from segrnn.context.parallel_sweeps import ParallelSweeps
@@ -23,7 +23,6 @@ __all__ = [
     "AxialDecay",
     "Convolutions",
     "CrissCrossAttention",
-    "DecaySweep",
     "FourDirectionIRNN",
     "LateralSweep",
     "LocalGlobal",

@@ -17,7 +17,6 @@ from segrnn.context import (
     AxialDecay,
     Convolutions,
     CrissCrossAttention,
-    DecaySweep,
     FourDirectionIRNN,
     LateralSweep,
     LocalGlobal,
@@ -52,9 +51,7 @@ CONTEXTS: dict[str, Make] = {
     "axial_attention": lambda: AxialAttention(CHANNELS, hidden=8),
     "axial_decay": lambda: AxialDecay(CHANNELS, hidden=8),
     "axial_decay_fixed": lambda: AxialDecay(CHANNELS, hidden=8, gates="fixed"),
-    "decay_sweep": lambda: DecaySweep(CHANNELS, hidden=8),
-    "decay_sweep_fixed": lambda: DecaySweep(CHANNELS, hidden=8, gates="fixed"),
-    "lateral_sweep": lambda: LateralSweep(CHANNELS, hidden=8, kernel=3),
+    "lateral_sweep": lambda: LateralSweep(CHANNELS, hidden=8, kernel=3, steps=3),
     "self_attention": lambda: SelfAttention(CHANNELS, hidden=8),
 }
 EACH = pytest.mark.parametrize("make", CONTEXTS.values(), ids=CONTEXTS.keys())

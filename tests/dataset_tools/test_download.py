@@ -107,7 +107,7 @@ def test_without_ranges_or_a_version_it_starts_again(
 
 def test_a_server_that_always_cuts_is_given_up(web, noise: WebFile, folder: Path) -> None:
     web.ranges, web.cuts = False, [20_000] * 50
-    with pytest.raises(DownloadError, match="16384 bytes have come"):
+    with pytest.raises(DownloadError, match="16384 bytes have arrived"):
         fetch(folder, noise)
     assert len(web.requests) == TRIES + 1
 
@@ -212,7 +212,7 @@ def test_a_server_that_is_not_there_is_one_message(web, noise: WebFile, folder: 
 def test_a_full_disk_is_noticed_before(web, noise: WebFile, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     free = 299_999
     monkeypatch.setattr(extract.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
-    with pytest.raises(OutputError, match=f"300000 bytes are needed in {folder}, where 299999 are free"):
+    with pytest.raises(OutputError, match=f"300000 bytes are needed in {folder}, but only 299999 are free"):
         fetch(folder, noise)
     free = 300_000
     web.cuts = [100_000, *[0] * TRIES]

@@ -108,7 +108,7 @@ def test_a_disk_that_is_too_small_is_noticed_before(
     dataset = CamVid(str(camvid), "train")
     needed = 6 * 36 * 52 * 4
     monkeypatch.setattr(extract.shutil, "disk_usage", lambda _: SimpleNamespace(free=needed - 1))
-    with pytest.raises(OutputError, match=rf"{needed} bytes are needed in .*, where {needed - 1} are free"):
+    with pytest.raises(OutputError, match=rf"{needed} bytes are needed in .*, but only {needed - 1} are free"):
         pack(tmp_path / "fast" / "copy", dataset)
     assert not any((tmp_path / "fast").iterdir())
     monkeypatch.setattr(extract.shutil, "disk_usage", lambda _: SimpleNamespace(free=needed))

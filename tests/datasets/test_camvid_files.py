@@ -80,7 +80,7 @@ def test_missing_parts_are_named(camvid: Path) -> None:
     with pytest.raises(DataError, match=r"train/0001TP_000001\.png has no label(.|\n)*annot/<frame>"):
         CamVid(str(camvid), "train")
     (camvid / "val" / "0001TP_000002.png").unlink()
-    with pytest.raises(DataError, match=r"frame 0001TP_000002 of .*val\.txt has no image in val/"):
+    with pytest.raises(DataError, match=r"frame 0001TP_000002 in .*val\.txt has no image in val/"):
         CamVid(str(camvid), "val")
     (camvid / "test.txt").write_text("\n")
     with pytest.raises(DataError, match="lists no frames"):

@@ -242,11 +242,11 @@ def test_a_folder_that_can_not_be_made_is_an_output_error(tmp_path):
 def test_a_failure_half_way_leaves_nothing_behind(tmp_path, monkeypatch, error):
     written = []
 
-    def fail_at_the_second(rng):
+    def fail_at_the_second(rng, size):
         if written:
             raise error("power cut")
         written.append(True)
-        return draw_scene(rng)
+        return draw_scene(rng, size)
 
     monkeypatch.setattr(demo_scenes, "draw_scene", fail_at_the_second)
     with pytest.raises(error):
@@ -258,10 +258,10 @@ def test_a_failure_half_way_leaves_nothing_behind(tmp_path, monkeypatch, error):
 def test_the_loser_of_a_race_leaves_the_winner_alone(tmp_path, monkeypatch):
     root = tmp_path / "demo"
 
-    def draw_while_another_finishes(rng):
+    def draw_while_another_finishes(rng, size):
         root.mkdir(exist_ok=True)
         Path(root, "winner.txt").write_text("first")
-        return draw_scene(rng)
+        return draw_scene(rng, size)
 
     monkeypatch.setattr(demo_scenes, "draw_scene", draw_while_another_finishes)
     write_demo(root, train=1, val=1)

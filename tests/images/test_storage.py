@@ -242,7 +242,7 @@ def pack_otherwise(archive: Path, member: str) -> None:
 BROKEN = pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage, r"can't be read: (.|\n)*Fetch the archive again"),
+        (damage, r"can't be read: (.|\n)*Download the archive again"),
         (encrypt, "can't be read: .*encrypted"),
         (claim_two_gigabytes, "claims to hold 2147483648 bytes"),
         (pack_otherwise, "can't be read: .*compression"),

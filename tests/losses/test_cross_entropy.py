@@ -59,7 +59,7 @@ def test_a_crop_of_a_class_of_weight_zero_teaches_nothing() -> None:
 
 def test_a_wrong_count_of_weights_is_told() -> None:
     logits, target = with_void()
-    with pytest.raises(ConfigError, match=r"loss\.class_weights has 2 weights for 3 classes"):
+    with pytest.raises(ConfigError, match=r"loss\.class_weights has 2 weights, but there are 3 classes"):
         CrossEntropy(class_weights=[1.0, 2.0])(logits, target)
 
 

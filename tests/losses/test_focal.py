@@ -41,5 +41,5 @@ def test_without_focus_it_is_cross_entropy() -> None:
 def test_mistakes_are_told() -> None:
     with pytest.raises(ConfigError, match=r"loss\.gamma=-1 must be at least 0"):
         Focal(gamma=-1)
-    with pytest.raises(ConfigError, match=r"loss\.class_weights has 2 weights for 3 classes"):
+    with pytest.raises(ConfigError, match=r"loss\.class_weights has 2 weights, but there are 3 classes"):
         Focal(class_weights=[1.0, 2.0])(*batch())

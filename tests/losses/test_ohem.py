@@ -69,5 +69,5 @@ def test_what_cannot_be_is_told(arguments: dict[str, float], message: str) -> No
 
 
 def test_a_wrong_count_of_weights_is_told() -> None:
-    with pytest.raises(ConfigError, match=r"loss\.class_weights has 2 weights for 3 classes"):
+    with pytest.raises(ConfigError, match=r"loss\.class_weights has 2 weights, but there are 3 classes"):
         OHEM(class_weights=[1.0, 2.0])(*batch())

@@ -109,7 +109,7 @@ def test_modes_and_statistics_are_left_alone() -> None:
 
 
 def test_a_stride_the_decoder_does_not_read_lists_those_it_reads() -> None:
-    with pytest.raises(ValueError, match=r"no features at stride 5 .* reads \[4, 8, 16, 32\]"):
+    with pytest.raises(ValueError, match=r"there are no features at stride 5 .* reads \[4, 8, 16, 32\]"):
         add_context(MODELS["fpn"](), ReNet, stride=5)
     with pytest.raises(ValueError, match=r"no features at stride 64 .* reads \[4, 8, 16, 32\]"):
         add_context(MODELS["fpn"](), ReNet, stride=(8, 64))

@@ -78,7 +78,7 @@ def test_the_deepest_map_alone(output_stride: int) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"maps": 4}, "maps=4, but the encoder has 3 from stride 8 down"),
+        ({"maps": 4}, "maps=4 is more than the encoder has: it has 3 maps from stride 8 down"),
         ({"maps": 0}, "maps must be a whole number of at least 1, got 0"),
         ({"stride": 16, "output_stride": 8}, r"no features at stride 16; it has \[1, 2, 4, 8\]"),
         ({"output_stride": 4}, "output_stride must be 8, 16 or 32, got 4"),

@@ -108,5 +108,5 @@ def test_an_encoder_of_one_size_is_told() -> None:
         def forward(self, image: torch.Tensor) -> torch.Tensor:
             raise ValueError("224 or nothing")
 
-    with pytest.raises(ConfigError, match=r"optimizer\.encoder_layer_decay: .* it must be 1: 224 or nothing"):
+    with pytest.raises(ConfigError, match=r"optimizer\.encoder_layer_decay: it must be 1, .*: 224 or nothing"):
         ordered_blocks(Fixed())

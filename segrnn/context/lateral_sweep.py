@@ -15,9 +15,9 @@ class LateralSweep(nn.Module):
         x[i] <- x[i] + gate[i] * ReLU(K_s * x[i - 2^s]),   gate = sigmoid(W x)
 
     K_s is a convolution along the line, over all channels and `kernel` positions. After S steps, a position has seen
-    2^S - 1 lines. Deviations: RESA wraps around at the borders, and here nothing comes from beyond them. RESA's distances
-    are fractions of the map's side, and here they are the same on any map. A gate replaces RESA's constant factor. 1 x 1
-    convolutions lead to D channels and back.
+    2^S - 1 lines. Deviations: RESA wraps around at the borders, and here nothing comes from beyond them. RESA's
+    distances are fractions of the map's side, and here they are the same on any map. A gate replaces RESA's constant
+    factor. 1 x 1 convolutions lead to D channels and back.
 
     Args:
         channels: C, the number of channels of the map.

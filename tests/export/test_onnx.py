@@ -45,7 +45,10 @@ def operators(path: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     "context",
-    ["renet_gru", *(pytest.param(name, marks=pytest.mark.slow) for name in ("renet_lstm", "pyramid_pooling"))],
+    [
+        pytest.param("renet_gru", marks=pytest.mark.slow),
+        *(pytest.param(name, marks=pytest.mark.thorough) for name in ("renet_lstm", "pyramid_pooling")),
+    ],
 )
 def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> None:
     model = make_small((CONTEXTS | MORE)[context])

@@ -46,6 +46,16 @@ def examples(doctest_namespace: dict) -> None:
     doctest_namespace.update(np=np, torch=torch, nn=nn, ReNet=ReNet)
 
 
+@pytest.fixture
+def poisoned_memory() -> Iterator[None]:
+    """Fill uninitialised memory with NaN, so that an operation that reads it shows."""
+    assert torch.utils.deterministic.fill_uninitialized_memory  # what torch does with deterministic algorithms
+    torch.use_deterministic_algorithms(True)
+    assert torch.empty(3).isnan().all()
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
 def write_pair(image: Path, label: Path, ids: np.ndarray, rng: np.random.Generator) -> None:
     """An image whose colours follow its labels, and the label file."""
     image.parent.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,8 @@ from segrnn.context import (
 from segrnn.context.cells import CELLS
 from segrnn.errors import ShapeError
 
+pytestmark = pytest.mark.usefixtures("poisoned_memory")
+
 CHANNELS = 12
 Make = Callable[[], nn.Module]
 CONTEXTS: dict[str, Make] = {

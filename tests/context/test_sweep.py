@@ -11,6 +11,8 @@ from segrnn.context.cells import CELLS
 from segrnn.context.sweep import in_one_piece
 from segrnn.ops import reference
 
+pytestmark = pytest.mark.usefixtures("poisoned_memory")
+
 SIZES = pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (7, 13)])
 CELL = pytest.mark.parametrize("cell", CELLS)
 TWINS = {

@@ -5,6 +5,8 @@ from torch import Tensor
 
 from segrnn.ops import convolve
 
+pytestmark = pytest.mark.usefixtures("poisoned_memory")
+
 Case = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int], int]
 DEPTHWISE: list[Case] = [  # kernel, rows, columns, stride, output channels a group
     ((3, 3), (1, 1), (1, 1), (1, 1), 1),

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from segrnn import ops
 from segrnn.ops import recurrences, reference
 
+pytestmark = pytest.mark.usefixtures("poisoned_memory")
+
 
 class Pair(NamedTuple):
     fast: Callable[..., Tensor]

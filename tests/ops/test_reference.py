@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from segrnn.ops import reference
 
+pytestmark = pytest.mark.usefixtures("poisoned_memory")
+
 LAYERS = {
     reference.rnn_tanh: lambda *sizes: nn.RNN(*sizes),
     reference.rnn_relu: lambda *sizes: nn.RNN(*sizes, nonlinearity="relu"),

@@ -3,6 +3,8 @@ import torch
 
 from segrnn.ops import from_sequences, to_sequences
 
+pytestmark = pytest.mark.usefixtures("poisoned_memory")
+
 SIZES = [(1, 1), (1, 9), (9, 1), (7, 13)]
 
 

@@ -8,6 +8,8 @@ from segrnn.inference import find_fusions, prepare
 from segrnn.models import FCN, Segmenter
 from segrnn.training import make_lean
 
+pytestmark = pytest.mark.usefixtures("poisoned_memory")
+
 
 @pytest.fixture(scope="module")
 def model() -> Segmenter:

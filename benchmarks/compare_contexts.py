@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from publish import publish, table
 
 from segrnn.inference import load_checkpoint
 from segrnn.measure import count_parameters
@@ -165,34 +166,23 @@ def write_table(data: str, recipe: list[str], runs: Path, results: Path) -> None
         "",
         f"Times: {describe_machine(torch.device('cpu'))}.",
         "",
-        *as_table(rows),
+        *table(rows),
         "",
         "IoU of each class:",
         "",
-        *as_table(of_classes),
+        *table(of_classes),
     ]
-    results.mkdir(parents=True, exist_ok=True)
-    (results / f"{data}_contexts.md").write_text("\n".join(lines) + "\n")
+    publish(f"{data}_contexts", lines, results)
     with (results / f"{data}_contexts.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    print("\n".join(lines))
 
 
 def mean_iou_of_classes(of_seeds: Sequence[dict[str, dict[str, float | None]]]) -> dict[str, str]:
     """The mean of each class over the seeds; a class that never occurs has none."""
     known = {name: [own for scores in of_seeds if (own := scores[name]["iou"]) is not None] for name in of_seeds[0]}
     return {name: f"{100 * statistics.mean(own):.1f}" if own else "" for name, own in known.items()}
-
-
-def as_table(rows: Sequence[dict[str, str]]) -> list[str]:
-    """Lines of a Markdown table."""
-    return [
-        f"| {' | '.join(rows[0])} |",
-        f"|---|{'---:|' * (len(rows[0]) - 1)}",
-        *(f"| {' | '.join(row.values())} |" for row in rows),
-    ]
 
 
 @torch.no_grad()

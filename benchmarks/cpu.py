@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
+from publish import publish
 from rich.progress import Progress
 
 if TYPE_CHECKING:
@@ -143,9 +144,7 @@ def main() -> None:
     for name, (ways, prepare) in chosen.items():
         lines += ["", f"### {name}", "", "| way | CPU s | times as fast | wall s | page faults | peak MiB |"]
         lines += ["|---|---:|---:|---:|---:|---:|", *measure(ways, prepare, arguments.rounds, arguments.threads)]
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    (arguments.results / "cpu.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+    publish("cpu", lines, arguments.results)
 
 
 def measure(ways: Mapping[str, Way], prepare: Callable[[Way], Step], rounds: int, threads: int) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from publish import publish
 from pytorch_lightning.loops import _EvaluationLoop
 
 from segrnn.config.composition import compose
@@ -71,9 +72,7 @@ def main() -> None:
         "",
         f"Each pair: {', '.join(f'{wandb / plain:.3f}' for plain, wandb in runs)}.",
     ]
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    (arguments.results / "dashboard.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    publish("dashboard", lines, arguments.results)
 
 
 def measure_validations(

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import torch
+from publish import publish
 from rich.progress import track
 
 from segrnn.config.data import build_scored
@@ -59,9 +60,7 @@ def main() -> None:
         "|---|---:|---:|",
         *rows,
     ]
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    (arguments.results / "inference_choices.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    publish("inference_choices", lines, arguments.results)
 
 
 if __name__ == "__main__":

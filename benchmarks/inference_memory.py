@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from publish import publish, table
 from torch import Tensor
 
 from segrnn.compat import smp
@@ -49,13 +50,9 @@ def main() -> None:
         "",
         f"{describe_machine(torch.device('cpu'))}.",
         "",
-        f"| {' | '.join(rows[0])} |",
-        f"|---|{'---:|' * (len(rows[0]) - 1)}",
-        *(f"| {' | '.join(row.values())} |" for row in rows),
+        *table(rows),
     ]
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    (arguments.results / "inference_memory.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    publish("inference_memory", lines, arguments.results)
 
 
 def measure(name: str, network: Network, image: np.ndarray, repeats: int) -> dict[str, str]:

@@ -20,6 +20,7 @@ if hasattr(os, "sched_setaffinity"):
 import numpy as np
 import torch
 from PIL import Image
+from publish import publish, table
 
 from segrnn.config.composition import compose
 from segrnn.config.schema import Train
@@ -61,13 +62,9 @@ def main() -> None:
         "",
         f"{arguments.rounds} rounds of {arguments.images} drawn images. {describe_machine(torch.device('cpu'))}.",
         "",
-        f"| {' | '.join(rows[0])} |",
-        f"|---|{'---:|' * (len(rows[0]) - 1)}",
-        *(f"| {' | '.join(row.values())} |" for row in rows),
+        *table(rows),
     ]
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    (arguments.results / "input_path.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    publish("input_path", lines, arguments.results)
 
 
 def measure(name: str, dataset: SegmentationDataset, packed: Path, rounds: int) -> dict[str, str]:

@@ -26,6 +26,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from publish import publish, table
 from rich.progress import track
 from torch import Tensor, nn
 
@@ -138,7 +139,7 @@ def main() -> None:
         "",
     ]
     for title, own in rows.items():
-        lines += [f"{title}:", "", *_table(own), ""]
+        lines += [f"{title}:", "", *table(own), ""]
     for dtype in arguments.dtypes if arguments.contexts else ():
         lines += [f"Whole contexts, {dtype}:", ""]
         shapes = list(itertools.product(arguments.batches, arguments.channels, arguments.maps))
@@ -147,30 +148,19 @@ def main() -> None:
             for hidden in arguments.hidden
             for batch, channels, size in shapes
         ]
-        lines += [*_table(list(itertools.chain(*rows_of))), ""]
+        lines += [*table(list(itertools.chain(*rows_of))), ""]
     lines += [
         f"A training step of ResNet-50 and FPN with ReNets (`context=renet_gru`) on crops of {arguments.crop[0]} x "
         f"{arguments.crop[1]}, two at a time, {arguments.dtypes[-1]}:",
         "",
-        *_table([measure_step(arguments.crop, DTYPES[arguments.dtypes[-1]], device, arguments.repeats)]),
+        *table([measure_step(arguments.crop, DTYPES[arguments.dtypes[-1]], device, arguments.repeats)]),
     ]
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    (arguments.results / "sweeps.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    publish("sweeps", lines, arguments.results)
 
 
 def _size(text: str) -> tuple[int, int]:
     height, width = map(int, text.split("x"))
     return height, width
-
-
-def _table(rows: Sequence[dict[str, str]]) -> list[str]:
-    head = list(rows[0])
-    return [
-        f"| {' | '.join(head)} |",
-        f"|{'---:|' * len(head)}",
-        *(f"| {' | '.join(row.values())} |" for row in rows),
-    ]
 
 
 def measure(setting: Setting, limits: "Limits", device: torch.device, repeats: int) -> dict[str, dict[str, str]]:

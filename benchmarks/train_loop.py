@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 os.environ |= {"FORCE_COLOR": "1", "TERM": "xterm"}  # without a terminal no bar would be drawn
 
 import torch
+from publish import publish, table
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
@@ -101,13 +102,9 @@ def main() -> None:
         "",
         f"{describe_machine(device)}.",
         "",
-        f"| {' | '.join(rows[0])} |",
-        f"|---|{'---:|' * (len(rows[0]) - 1)}",
-        *(f"| {' | '.join(row.values())} |" for row in rows),
+        *table(rows),
     ]
-    arguments.results.mkdir(parents=True, exist_ok=True)
-    (arguments.results / "train_loop.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    publish("train_loop", lines, arguments.results)
 
 
 def measure(config: Train, runs: Path, pairs: int, start: int, device: torch.device) -> dict[str, str]:

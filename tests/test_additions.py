@@ -147,7 +147,7 @@ def test_a_context(copied: Copy, camvid: Path) -> None:
     passes(copied, "tests/config/test_conf.py", "-k", "mean or described")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_loss(copied: Copy, camvid: Path) -> None:
     copied.write("segrnn/losses/brier.py", LOSS)
     copied.replace(
@@ -166,7 +166,7 @@ def test_a_loss(copied: Copy, camvid: Path) -> None:
     passes(copied, "tests/losses/test_all_losses.py", "-k", "brier")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_knob(copied: Copy, camvid: Path) -> None:
     copied.replace(
         "segrnn/config/schema.py",

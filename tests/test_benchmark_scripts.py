@@ -68,7 +68,7 @@ def test_labelling_takes_less_memory_than_the_plain_way(tmp_path: Path) -> None:
     assert float(cells["FCN, EfficientNet-Lite0"][2]) < 0.7
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_ways_to_look_are_compared(run, camvid: Path, tmp_path: Path) -> None:
     small = [*SMALL, "data=camvid", f"data.root={camvid}", f"hydra.run.dir={tmp_path}/run"]
     assert run("train", *small) == 0
@@ -80,7 +80,7 @@ def test_ways_to_look_are_compared(run, camvid: Path, tmp_path: Path) -> None:
     assert rows[1].startswith("| windows of 16 x 20, Gaussian weights | ")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_input_path_is_measured_beside_decoding(tmp_path: Path) -> None:
     script = documented("input_path.py", "--images", "1", "--rounds", "1")
     done = subprocess.run(script, capture_output=True, text=True, cwd=tmp_path)
@@ -100,7 +100,7 @@ def test_mingru_is_measured_beside_the_gru() -> None:
     assert ratios == ["2.25", "2.25"]  # of multiply-accumulates, for each axis
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_sweeps_are_measured_in_parts_and_beside_the_limits(tmp_path: Path) -> None:
     script = documented("sweeps.py", "--device", "cpu", "--repeats", "3", "--crop", "64x96", "--channels", "24")
     script += ["--hidden", "16", "--maps", "33x47", "--dtypes", "float32", "bfloat16"]
@@ -164,7 +164,7 @@ def test_the_cost_of_a_wandb_page_is_measured(camvid: Path, tmp_path: Path) -> N
     assert all(float(figure.rstrip("% ")) > 0 for figure in (*validation, *runs))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_ways_on_a_cpu_are_measured_side_by_side(tmp_path: Path) -> None:
     script = documented("cpu.py", "--scale", "0.1", "--rounds", "1", "--only", "512 x 1024", "--threads", "1")
     subprocess.run([*script, "--results", "."], check=True, cwd=tmp_path)

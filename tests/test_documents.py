@@ -168,9 +168,14 @@ def test_a_renet_goes_into_a_trained_smp_model_in_five_lines() -> None:
     assert not torch.equal(model(image), unet(image))  # and the context is in it
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if typed(page) or inline(page)], ids=lambda page: page.relative_to(ROOT).as_posix()
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow if page.name == "README.md" else pytest.mark.thorough)
+        for page in PAGES
+        if typed(page) or inline(page)
+    ],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
 )
 def test_a_page_can_be_followed(
     page: Path, sandbox: Path, run: Run, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -33,7 +33,7 @@ RECIPES = {  # layout, further overrides, the learning rate after the last step,
     "cityscapes_80k": ("cityscapes", [], 1e-4),
     "reseg_camvid": ("camvid", [], 1),
 }
-SLOW = ("camvid", "reseg_camvid", "cityscapes_80k", "ade20k_160k_convnext")
+SLOW = ("camvid", "cityscapes_80k")
 
 
 def how_often(name: str) -> list[pytest.MarkDecorator]:

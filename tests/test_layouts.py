@@ -25,11 +25,11 @@ def archives_of_cityscapes(tree: Path) -> Path:
     ("layout", "data", "images", "count"),
     [
         pytest.param("cityscapes", "cityscapes", "leftImg8bit/val", 3, marks=pytest.mark.slow),
-        pytest.param("cityscapes zip", "cityscapes", "leftImg8bit/val", 3, marks=pytest.mark.slow),
+        pytest.param("cityscapes zip", "cityscapes", "leftImg8bit/val", 3, marks=pytest.mark.thorough),
         pytest.param("ade20k", "ade20k", "images/validation", 3, marks=pytest.mark.slow),
         ("camvid", "camvid", "val", 5),
-        pytest.param("camvid_original", "camvid_original", "701_StillsRaw_full", None, marks=pytest.mark.slow),
-        pytest.param("own_folder", "folder", "images/val", None, marks=pytest.mark.slow),
+        pytest.param("camvid_original", "camvid_original", "701_StillsRaw_full", None, marks=pytest.mark.thorough),
+        pytest.param("own_folder", "folder", "images/val", None, marks=pytest.mark.thorough),
     ],
 )
 def test_from_published_files_to_a_submission(
@@ -74,7 +74,7 @@ def test_from_published_files_to_a_submission(
                 assert set(np.unique(mask)) <= ids
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_dummy_labels_give_no_score(run: Run, cityscapes: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Cityscapes publishes the test split with labels of ego vehicle and border alone."""
     data = ["data=cityscapes", f"data.root={cityscapes}"]

@@ -55,7 +55,7 @@ def test_a_sweep_of_jobs(run: Run, camvid: Path) -> None:
         assert Path(f"runs/train/sweep/{number}/metrics.json").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_job_that_is_preempted_goes_on(run: Run, camvid: Path) -> None:
     steps = ["trainer.max_steps=200", "trainer.validate_every_n_steps=200"]
     data = ["data=camvid", f"data.root={camvid}"]

@@ -5,7 +5,7 @@ import pytest
 
 from notebooks import NOTEBOOKS, environment_missing, executed
 
-LONG = ("05_recognition", "06_generation")
+QUICKEST = "01_quickstart"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -17,7 +17,7 @@ def test_notebook_is_stored_without_outputs(path: Path) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        pytest.param(path, id=path.stem, marks=pytest.mark.thorough if path.stem in LONG else pytest.mark.slow)
+        pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem == QUICKEST else pytest.mark.thorough)
         for path in NOTEBOOKS
     ],
 )

@@ -124,6 +124,7 @@ def test_a_study_that_was_ended_three_times_is_the_study_that_was_not(
     assert [trial.number for trial in load().trials] == list(range(6))
 
 
+@pytest.mark.slow
 def test_trials_that_fall_behind_or_fail_are_ended(
     run: Run, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,7 +163,7 @@ def test_no_trial_comes_to_its_end(
     assert len(rows()) == 6
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_mistake_that_the_first_trial_finds_can_be_mended(run: Run, arguments: list[str], capsys) -> None:
     assert run("search", *arguments, "study.trials=1", "loss.class_weights=[1,2]") == 2
     assert "loss.class_weights has 2 weights for 11 classes" in capsys.readouterr().err
@@ -170,7 +171,7 @@ def test_a_mistake_that_the_first_trial_finds_can_be_mended(run: Run, arguments:
     assert [row["state"] for row in rows()] == ["complete"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_time_is_up_for_all_trials_together(run: Run, arguments: list[str], capsys) -> None:
     assert run("search", *arguments, "study.trials=1", "trainer.max_minutes=1e-4") == 143
     assert "its time is up (trainer.max_minutes)" in capsys.readouterr().err

@@ -178,7 +178,7 @@ ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 @pytest.mark.parametrize(
     ("locale", "prepares"),
     [
-        pytest.param(ASCII, False, marks=pytest.mark.slow),
+        pytest.param(ASCII, False, marks=pytest.mark.thorough),
         pytest.param(ASCII, True, marks=pytest.mark.thorough),
         pytest.param({}, True, marks=pytest.mark.thorough),
     ],

@@ -142,7 +142,7 @@ def test_a_killed_loading_process(run: Run, arguments: list[str], monkeypatch, c
     assert "Traceback" not in error
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_too_many_open_files(run: Run, arguments: list[str], monkeypatch, capsys) -> None:
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     original = Segmenter.forward_with_auxiliary
@@ -166,7 +166,7 @@ def test_too_many_open_files(run: Run, arguments: list[str], monkeypatch, capsys
     assert "Traceback" not in error
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("command", ["train", "benchmark"])
 def test_a_machine_without_a_compiler(command: str, run: Run, arguments: list[str]) -> None:
     environment = {**os.environ, "PATH": str(Path().resolve()), "TORCHINDUCTOR_CACHE_DIR": str(Path("cache").resolve())}
@@ -183,7 +183,7 @@ def test_a_machine_without_a_compiler(command: str, run: Run, arguments: list[st
     assert not Path("runs/train/run/checkpoints").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_an_encoder_that_wants_another_size(run: Run, arguments: list[str], monkeypatch, capsys) -> None:
     others = [each for each in arguments if not each.startswith("model.")]
     assert run("train", *others, "model=unet", "encoder.name=tu-swin_tiny_patch4_window7_224", "context.stride=8") == 2

@@ -6,13 +6,14 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
+import yaml
 from hydra import compose, initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -53,7 +54,7 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
     _answer_version()
     # a shell leaves the tilde of data.root=~/camvid as it is, and Hydra can't read it
     arguments = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
-    if fault := find_misplaced(arguments):
+    if fault := find_misplaced(arguments) or _find_list_of_options(arguments):
         _stop(fault)
     GlobalHydra.instance().clear()
     store_defaults(config_name)
@@ -92,6 +93,10 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
         if debug:
             raise
         _stop(explain(error, config_name))
+    except yaml.MarkedYAMLError as error:
+        if debug:
+            raise
+        _stop(_explain_yaml(error))
     except OSError as error:  # for example, Hydra could not make the run's folder
         if debug or error.filename is None:
             raise
@@ -177,6 +182,27 @@ def _own_words(error: SegrnnError) -> str:
     return str(error).rpartition(f"{type(error).__module__}.{type(error).__name__}: ")[2].strip()
 
 
+def _find_list_of_options(arguments: Sequence[str]) -> str | None:
+    """Return what is wrong with an override that gives a group a list. Hydra would merge the options of a list."""
+    for argument in arguments:
+        group, _, value = argument.partition("=")
+        if group in _groups() and value.startswith("["):
+            return (
+                f"{argument}: the group {group} takes one of its options, not a list. To run several options in turn, "
+                f"write --multirun {group}=<option>,<option>"
+            )
+    return None
+
+
+def _explain_yaml(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark
+    place = f"{mark.name}, line {mark.line + 1}" if mark else "a configuration file"
+    key = re.match(r"found duplicate key (.+)", error.problem or "")
+    if key:
+        return f"{place}: the key {key[1]} stands there a second time. Remove one of the two"
+    return f"{place}: the file can't be read as YAML: {error.problem}"
+
+
 def explain(error: Exception, config_name: str) -> str:
     """Explain in plain words what is wrong with an override, with the nearest possible word."""
     cause: BaseException = error
@@ -197,6 +223,8 @@ def explain(error: Exception, config_name: str) -> str:
             f"{override[1]} has another form than what it replaces: only a list can replace a list, and only keys can "
             "replace keys"
         )
+    if file := re.search(r"In '([^']+)': ConfigTypeError.*\nCannot merge DictConfig with ListConfig", text):
+        return f"the file {file[1]}.yaml gives a list where the configuration has keys: write 'key: value' lines"
     missing = re.search(r"Missing mandatory value: (\S+)", str(cause))
     if missing:
         return f"{missing[1]} needs a value: add {missing[1]}=<value>. See --help"
@@ -206,8 +234,7 @@ def explain(error: Exception, config_name: str) -> str:
 
 
 def _explain_key(key: str, config_name: str) -> str:
-    groups = {path.name for path in resources.files(CONF).iterdir() if path.is_dir()}
-    chosen = [argument for argument in sys.argv[1:] if argument.partition("=")[0] in groups and "," not in argument]
+    chosen = [argument for argument in sys.argv[1:] if argument.partition("=")[0] in _groups() and "," not in argument]
     GlobalHydra.instance().clear()
     with initialize_config_module(CONF, version_base="1.3"):
         config = compose(config_name, [argument for argument in chosen if argument.partition("=")[0] != key])
@@ -218,6 +245,10 @@ def _explain_key(key: str, config_name: str) -> str:
         f"there is no {key!r} in the configuration{nearest(key, keys)}; {parent or 'it'} has {', '.join(siblings)}.\n"
         f"Write +{key}=<value> to add a key that the chosen options don't list but accept"
     )
+
+
+def _groups() -> set[str]:
+    return {path.name for path in resources.files(CONF).iterdir() if path.is_dir()}
 
 
 def _keys(config: Any, prefix: str = "") -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Turning the configuration that Hydra composed into an object with checked values."""
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -31,6 +32,8 @@ class Config:
             key = getattr(error, "full_key", None)
             if "missing mandatory value" in str(error).lower():
                 raise ConfigError(f"{key} needs a value: add {key}=<value>. See --help") from error
+            if nowhere := re.match(r"Interpolation key '([^']*)' not found", str(error)):
+                raise ConfigError(f"{key} refers to {nowhere[1]!r}, and the configuration has no such key") from error
             if explanation := explain_type(_resolved(config), cls):
                 raise ConfigError(explanation) from error
             raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error

@@ -121,7 +121,7 @@ def test_a_context_at_several_strides() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("context.stride=5", r"context: there are no features at stride 5 .* reads \[8\]"),
+        ("context.stride=5", r"context: there are no features at stride 5 .* reads the strides \[8\]"),
         ("context.hidden=0", "context: hidden must be a whole number of at least 1, got 0"),
         ("context.cell=gnu", "context: cell must be one of rnn, irnn, gru, lstm, mingru, minlstm; got 'gnu'"),
         ("context.order=x", "context: order must be one of columns_rows, rows_columns; got 'x'"),

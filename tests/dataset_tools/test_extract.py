@@ -159,7 +159,9 @@ def test_a_bomb_is_refused(tmp_path: Path) -> None:
     archive = tmp_path / "bomb.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("zeros", bytes(10_000_000))
-    with pytest.raises(DataError, match=r"would extract to 10000000 bytes, which is more than 100 times as many: nothing was"):
+    with pytest.raises(
+        DataError, match=r"would extract to 10000000 bytes, which is more than 100 times as many: nothing was"
+    ):
         extract_archive(archive, tmp_path / "out")
     assert list(tmp_path.iterdir()) == [archive]
 

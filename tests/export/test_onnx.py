@@ -47,7 +47,10 @@ def operators(path: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     "context",
-    ["renet_gru", *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)],
+    [
+        pytest.param("renet_gru", marks=pytest.mark.slow),
+        *(pytest.param(name, marks=pytest.mark.thorough) for name in OTHERS),
+    ],
 )
 def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> None:
     model = make_small((CONTEXTS | MORE)[context])

@@ -53,6 +53,7 @@ def test_a_file_is_written_once_and_taken_up(tmp_path: Path, monkeypatch: pytest
     assert (windows.mask(pixels) == plain.mask(pixels)).float().mean() > 0.999
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["damaged", "of another network"])
 def test_a_kept_file_that_is_wrong_is_written_again(harm: str, tmp_path: Path) -> None:
     model, said = saved(tmp_path), []
@@ -71,6 +72,7 @@ def test_a_kept_file_that_is_wrong_is_written_again(harm: str, tmp_path: Path) -
     assert (Predictor(network, INFO).mask(pixels) == Predictor(model, INFO).mask(pixels)).float().mean() > 0.999
 
 
+@pytest.mark.slow
 def test_a_folder_that_can_not_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, said = saved(tmp_path), []
     original = prediction.export_onnx
@@ -88,6 +90,7 @@ def test_a_folder_that_can_not_be_written_to(tmp_path: Path, monkeypatch: pytest
     assert (Predictor(network, INFO).mask(pixels) == Predictor(model, INFO).mask(pixels)).float().mean() > 0.999
 
 
+@pytest.mark.slow
 def test_what_onnx_can_not_express_at_any_size_is_refused(tmp_path: Path) -> None:
     saved(tmp_path)
     model = make_small(partial(SCNN, hidden=8, kernel=3)).eval()

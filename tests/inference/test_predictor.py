@@ -104,7 +104,7 @@ class Ties(nn.Module):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("align_corners", [False, True])
-@pytest.mark.parametrize("classes", [1, 3, 19, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("classes", [1, 3, 19, pytest.param(150, marks=pytest.mark.thorough)])
 @pytest.mark.parametrize(
     ("seen", "size"),
     [

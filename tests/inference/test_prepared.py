@@ -25,6 +25,10 @@ NETWORKS = {
     "segformer": lambda: smp.Segformer("mit_b0", encoder_weights=None, classes=5),
     "densenet": lambda: smp.FPN("densenet121", encoder_weights=None, classes=5),  # norms before convolutions, too
 }
+LARGE = ("unet", "densenet")
+EACH = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in NETWORKS]
+)
 
 
 def trained(network: nn.Module) -> Segmenter:
@@ -44,7 +48,7 @@ def norms(model: nn.Module) -> int:
     return sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@EACH
 def test_logits_are_the_same_but_for_rounding(name: str) -> None:
     model = trained(NETWORKS[name]())
     before = copy.deepcopy(model.state_dict())
@@ -65,7 +69,7 @@ def test_logits_are_the_same_but_for_rounding(name: str) -> None:
         torch.testing.assert_close(double, copy.deepcopy(model).double()(image.double()), rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@EACH
 def test_masks_are_the_same_but_for_ties(name: str) -> None:
     model = trained(NETWORKS[name]())
     info = ModelInfo({}, CAMVID, Preprocessing((0.5,) * 3, (0.25,) * 3))

@@ -55,7 +55,7 @@ def test_the_output_is_that_of_the_plain_model_to_the_bit(name: str) -> None:
     [
         ("fpn", "gru"),
         ("segformer", "mingru"),
-        *(pytest.param(n, "gru", marks=pytest.mark.slow) for n in ("unet", "deeplabv3plus", "pspnet", "segformer")),
+        *(pytest.param(n, "gru", marks=pytest.mark.thorough) for n in ("unet", "deeplabv3plus", "pspnet", "segformer")),
         *(pytest.param(n, "mingru", marks=pytest.mark.thorough) for n in ("unet", "fpn", "deeplabv3plus", "pspnet")),
         *(pytest.param("upernet", cell, marks=pytest.mark.thorough) for cell in ("gru", "mingru")),
     ],
@@ -109,14 +109,14 @@ def test_modes_and_statistics_are_left_alone() -> None:
 
 
 def test_a_stride_the_decoder_does_not_read_lists_those_it_reads() -> None:
-    with pytest.raises(ValueError, match=r"there are no features at stride 5 .* reads \[4, 8, 16, 32\]"):
+    with pytest.raises(ValueError, match=r"there are no features at stride 5 .* reads the strides \[4, 8, 16, 32\]"):
         add_context(MODELS["fpn"](), ReNet, stride=5)
-    with pytest.raises(ValueError, match=r"no features at stride 64 .* reads \[4, 8, 16, 32\]"):
+    with pytest.raises(ValueError, match=r"no features at stride 64 .* reads the strides \[4, 8, 16, 32\]"):
         add_context(MODELS["fpn"](), ReNet, stride=(8, 64))
-    with pytest.raises(ValueError, match=r"no features at stride 16 .* reads \[8\]"):
+    with pytest.raises(ValueError, match=r"no features at stride 16 .* reads the strides \[8\]"):
         add_context(FCN("resnet18", classes=4, width=16), ReNet, stride=16)
     deeplab = smp.DeepLabV3Plus("resnet18", encoder_weights=None, classes=4)
-    with pytest.raises(ValueError, match=r"no features at stride 8 .* reads \[4, 16\]"):
+    with pytest.raises(ValueError, match=r"no features at stride 8 .* reads the strides \[4, 16\]"):
         add_context(deeplab, ReNet, stride=8)
 
 
@@ -137,7 +137,7 @@ def test_what_does_not_fit_is_said(context: object, stride: object, message: str
         add_context(MODELS["fpn"](), context, stride)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_compiled_it_leaves_the_sweep_eager_and_is_not_compiled_per_size() -> None:
     graphs = []
 

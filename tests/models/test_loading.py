@@ -62,5 +62,7 @@ def test_a_context_and_an_auxiliary_can_be_new_or_left_behind() -> None:
 
 
 def test_a_part_that_does_not_exist_is_an_error() -> None:
-    with pytest.raises(ValueError, match="there is no part heads; the parts are encoder, neck, context, decoder, head, auxil"):
+    with pytest.raises(
+        ValueError, match="there is no part heads; the parts are encoder, neck, context, decoder, head, auxil"
+    ):
         load_weights(network(), {}, skip=["heads"])

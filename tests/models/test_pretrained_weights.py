@@ -57,7 +57,9 @@ def test_without_a_network_both_ways_out_are_named(monkeypatch: pytest.MonkeyPat
         raise OSError("no route to host")
 
     monkeypatch.setattr(smp.encoders, "get_encoder", offline)
-    with pytest.raises(ConfigError, match=r"no route to host\n.*access to the internet.*encoder=lite0.*encoder.weights=null"):
+    with pytest.raises(
+        ConfigError, match=r"no route to host\n.*access to the internet.*encoder=lite0.*encoder.weights=null"
+    ):
         from_hub(encoder, "resnet18")
 
 

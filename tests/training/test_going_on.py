@@ -86,7 +86,7 @@ def test_more_steps_follow_the_schedule_of_the_new_length(finished: Path, run: R
     assert torch.load("run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 9
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_another_schedule_is_taken_up_at_the_step_of_the_run(finished: Path, run: Run, groups: list) -> None:
     changes = [
         "schedule=poly",
@@ -185,7 +185,7 @@ def test_what_can_not_go_on_is_refused_before_the_first_step(
     assert os.listdir("run/checkpoints")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_new_run_can_start_where_the_optimizer_can_not_go_on(finished: Path, run: Run) -> None:
     new = [each for each in BASE if not each.startswith("hydra.run.dir")]
     assert run("train", *new, "optimizer=sgd", "weights=run/checkpoints/last.ckpt", "trainer.max_steps=1") == 0

@@ -121,7 +121,7 @@ def started_by_srun(command: list[str], tasks: int, number: str) -> list[subproc
     return done
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_tasks_of_srun_are_one_run_with_one_writer(folder: Path, camvid: Path) -> None:
     recipe = [*RECIPE, f"data.root={camvid}", "trainer=ddp_cpu", "logger=wandb", "logger.mode=offline"]
     tasks = started_by_srun([*LIGHTNING, *recipe], 4, "4711")
@@ -182,7 +182,7 @@ def end(launcher: list[str], overrides: list[str], number: int, log: Path, rank:
 
 
 @pytest.mark.parametrize(
-    "workers", [pytest.param(0, marks=pytest.mark.thorough), pytest.param(2, marks=pytest.mark.slow)]
+    "workers", [pytest.param(0, marks=pytest.mark.thorough), pytest.param(2, marks=pytest.mark.thorough)]
 )
 def test_kill_9(folder: Path, camvid: Path, workers: int) -> None:
     recipe = [*RECIPE, f"data.root={camvid}", "trainer=cpu", f"data.workers={workers}", "trainer.max_steps=40"]
@@ -208,7 +208,7 @@ def test_kill_9(folder: Path, camvid: Path, workers: int) -> None:
 @pytest.mark.parametrize(
     "launcher",
     [
-        pytest.param(TORCHRUN, id="torchrun", marks=pytest.mark.slow),
+        pytest.param(TORCHRUN, id="torchrun", marks=pytest.mark.thorough),
         pytest.param(LIGHTNING, id="lightning", marks=pytest.mark.thorough),
     ],
 )

@@ -259,7 +259,7 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(
     assert steps == [*whole[:8], *whole[4:]]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_average_is_what_is_scored_and_saved_and_another_run_can_go_on(
     run: Run, arguments: list[str], whole: list, steps: list, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -282,7 +282,7 @@ def test_the_average_is_what_is_scored_and_saved_and_another_run_can_go_on(
     assert Path("runs/train/longer/csv/metrics.csv").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_new_run_can_start_from_weights(
     run: Run, arguments: list[str], whole: list, cityscapes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -308,7 +308,7 @@ class Code:
         return (print, ("this was run",))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_what_a_run_can_not_go_on_from(
     run: Run, arguments: list[str], whole: list, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -201,7 +201,7 @@ def check_the_workspace(page: Page) -> None:
     assert len(plots) == 11
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_images_of_unlike_sizes(run: Run, ade20k: Path) -> None:
     recipe = [*SMALL, "data=ade20k", f"data.root={ade20k}", "data.base_size=null", "logger=wandb", "examples.count=3"]
     assert run("train", *recipe, "hydra.run.dir=run", "logger.examples_every_n_validations=2") == 0
@@ -291,7 +291,7 @@ def test_a_service_that_dies_does_not_take_the_run_with_it(
     assert [page.summary["state"] for page in pages("next")] == ["finished"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a disk that is full soon")
 def test_a_full_disk(run: Run, recipe: list[str], capfd) -> None:
     Path("run/wandb").mkdir(parents=True)
@@ -308,7 +308,7 @@ def test_a_full_disk(run: Run, recipe: list[str], capfd) -> None:
     assert "Traceback" not in printed.out + printed.err
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_page_that_can_not_be_written_does_not_end_the_run(run: Run, recipe: list[str], monkeypatch, capfd) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -320,7 +320,7 @@ def test_a_page_that_can_not_be_written_does_not_end_the_run(run: Run, recipe: l
     assert Path("run/checkpoints/last.ckpt").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_jobs_of_a_sweep_are_runs_of_a_group(run: Run, recipe: list[str]) -> None:
     assert run("train", "-m", *recipe, "hydra.sweep.dir=sweep", "run_id=sweep1", "seed=0,1") == 0
     found = pages("sweep")
@@ -331,7 +331,7 @@ def test_jobs_of_a_sweep_are_runs_of_a_group(run: Run, recipe: list[str]) -> Non
     assert [page.summary["state"] for page in found] == ["finished", "finished"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_preempted_run_keeps_both_parts(run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     original = SegmentationModule.training_step
 

@@ -84,9 +84,11 @@ class DecayingAttention(nn.Module):
         """Attend along each line."""
         heads = self.project(lines).unflatten(-1, (self.heads, -1)).permute(1, 2, 0, 3)  # (N, heads, T, 2 d + e)
         query, key, value = heads.split(self.sizes, dim=-1)
-        logits = self.decays.expand(len(lines), 1, -1) if self.gates is None else self.gates(lines) + self.decays
+        logits = self.decays.expand(lines.shape[0], 1, -1) if self.gates is None else self.gates(lines) + self.decays
         with without_autocast(lines):
-            forward, backward = F.logsigmoid(single(logits)).permute(1, 2, 0).chunk(2, dim=1)  # (N or 1, heads, T)
+            # the logarithm of a sigmoid: ONNX has no such operator, and a sigmoid of ONNX Runtime may round to 0
+            logarithms = -F.softplus(-single(logits))
+            forward, backward = logarithms.permute(1, 2, 0).chunk(2, dim=1)  # (N or 1, heads, T)
             scores = sum_between(forward, backward)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=scores.to(query.dtype))
         return self.out(attended.permute(2, 0, 1, 3).flatten(2))

@@ -14,7 +14,8 @@ class LateralSweep(nn.Module):
 
         x[i] <- x[i] + gate[i] * ReLU(K_s * x[i - 2^s]),   gate = sigmoid(W x)
 
-    K_s is a convolution along the line, over all channels and `kernel` positions. After S steps, a position has seen
+    K_s is a convolution along the line, over all channels and `kernel` positions. The gate is computed once for each
+    direction, from the map before its first step. After S steps, a position has seen
     2^S - 1 lines. Deviations: RESA wraps around at the borders, and here nothing comes from beyond them. RESA's
     distances are fractions of the map's side, and here they are the same on any map. A gate replaces RESA's constant
     factor. 1 x 1 convolutions lead to D channels and back.

@@ -193,7 +193,8 @@ def test_other_channels_are_refused(make: Make) -> None:
 
 
 WHOLE_MAP = ["renet_gru", "renet_mingru", "local_global", "four_direction_irnn", "scnn", "pyramid_pooling", "aspp"]
-WHOLE_MAP += ["criss_cross_attention", "axial_attention", "self_attention"]
+WHOLE_MAP += ["criss_cross_attention", "axial_attention", "axial_decay", "axial_decay_fixed", "lateral_sweep"]
+WHOLE_MAP += ["self_attention"]
 
 
 @pytest.mark.parametrize("name", WHOLE_MAP)
@@ -238,6 +239,14 @@ def test_one_position_sees_its_row_and_its_column(name: str) -> None:
         (lambda: ASPP(4, rates=(1, 2)), r"rates must be three dilations, got \[1, 2\]"),
         (lambda: SelfAttention(4, hidden=6, heads=4), "hidden=6 can't be divided into heads=4"),
         (lambda: AxialAttention(4, heads=0), "heads must be a whole number of at least 1, got 0"),
+        (lambda: AxialDecay(4, hidden=6, heads=4), "hidden=6 can't be divided into heads=4"),
+        (lambda: AxialDecay(4, hidden=0), "hidden must be a whole number of at least 1, got 0"),
+        (lambda: AxialDecay(4, heads=0), "heads must be a whole number of at least 1, got 0"),
+        (lambda: AxialDecay(4, keys=0), "keys must be a whole number of at least 1, got 0"),
+        (lambda: AxialDecay(4, gates="x"), "gates must be one of selective, fixed; got 'x'"),
+        (lambda: LateralSweep(4, kernel=4), "kernel must be odd, got 4"),
+        (lambda: LateralSweep(4, steps=0), "steps must be a whole number of at least 1, got 0"),
+        (lambda: LateralSweep(4, hidden=0), "hidden must be a whole number of at least 1, got 0"),
         (lambda: CrissCrossAttention(4, rounds=0), "rounds must be a whole number of at least 1, got 0"),
     ],
 )

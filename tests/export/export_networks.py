@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from segrnn.compat import smp
-from segrnn.context import ParallelSweeps, PyramidPooling, ReNet, Residual
+from segrnn.context import AxialDecay, LateralSweep, ParallelSweeps, PyramidPooling, ReNet, Residual
 from segrnn.models import Segmenter, add_context
 
 Factory = Callable[[int], nn.Module]
@@ -22,6 +22,8 @@ CONTEXTS: dict[str, Factory] = {
     "renet_rnn": partial(ReNet, hidden=8, cell="rnn"),
     "parallel": partial(ParallelSweeps, hidden=8),
     "pyramid_pooling": partial(PyramidPooling, hidden=8),
+    "lateral_sweep": partial(LateralSweep, hidden=8, kernel=3, steps=3),
+    "axial_decay": partial(AxialDecay, hidden=8, keys=4),
 }
 
 

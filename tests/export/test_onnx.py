@@ -9,7 +9,7 @@ import torch
 from export_networks import CONTEXTS, EACH, Factory, make, make_small, share_of_context
 from torch import Tensor, nn
 
-from segrnn.context import SCNN, AxialAttention, FourDirectionIRNN, ReNet, Sweep
+from segrnn.context import SCNN, AxialAttention, AxialDecay, FourDirectionIRNN, ReNet, Sweep
 from segrnn.errors import ExportError, OutputError
 from segrnn.export import Exported, OnnxModel, describe, export_onnx
 from segrnn.export import onnx as module
@@ -28,7 +28,9 @@ MORE: dict[str, Factory] = {
     "backward": lambda channels: Sweep(channels, channels, axis=2, cell="lstm", directions="backward"),
     "summed": lambda channels: Sweep(channels, channels, axis=2, merge="sum"),
     "axial_attention": partial(AxialAttention, hidden=8),
+    "axial_decay_fixed": partial(AxialDecay, hidden=8, keys=4, gates="fixed"),
 }
+OTHERS = ("renet_lstm", "pyramid_pooling", "lateral_sweep", "axial_decay", "axial_decay_fixed")
 STEPWISE: dict[str, Factory] = {"scnn": partial(SCNN, hidden=8, kernel=3)}
 REAL = Path(os.environ.get("SEGRNN_CAMVID", "data/camvid")).resolve() / "val"
 
@@ -47,7 +49,7 @@ def operators(path: Path) -> list[str]:
     "context",
     [
         pytest.param("renet_gru", marks=pytest.mark.slow),
-        *(pytest.param(name, marks=pytest.mark.thorough) for name in ("renet_lstm", "pyramid_pooling")),
+        *(pytest.param(name, marks=pytest.mark.thorough) for name in OTHERS),
     ],
 )
 def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> None:
@@ -60,7 +62,7 @@ def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> 
         image = torch.randn(size[0], 3, *size[1:])
         with torch.no_grad():
             torch.testing.assert_close(run(path, image), model(image), atol=1e-4, rtol=1e-4)
-    if context != "pyramid_pooling":
+    if context.startswith("renet"):
         assert {"GRU", "LSTM", "RNN"} & set(operators(path))
         assert len(operators(path)) < 120  # nothing is unrolled
 

@@ -71,6 +71,49 @@ class Brier(nn.Module):
 '''
 
 
+LEAKY = '''@_replaceable
+def leaky(x: Tensor, weights: Weights) -> Tensor:
+    """Run a leaky integrator, ``(T, N, C) -> (T, N, D)``: a state moves halfway to ``tanh(W x_t + b)``.
+
+    The weights of each direction are ``weight_ih (D, C), bias_ih (D)``.
+
+    Example:
+        >>> leaky(torch.zeros(5, 2, 3), [[torch.zeros(4, 3), torch.zeros(4)]]).shape
+        torch.Size([5, 2, 4])
+    """
+    return _run(_leaky, x, weights)
+
+
+def _leaky(x: Tensor, weights: Weights) -> Tensor:
+    outputs = []
+    for (weight, bias), reverse in zip(weights, (False, True), strict=False):
+        states = [x.new_zeros(x.shape[1], len(weight))]
+        for own in reversed(x) if reverse else x:
+            states.append(0.5 * states[-1] + 0.5 * torch.tanh(own @ weight.T + bias))
+        outputs.append(torch.stack(states[:0:-1] if reverse else states[1:]))
+    return torch.cat(outputs, dim=2)
+
+
+'''
+
+LEAKY_TWIN = '''
+
+def leaky(x: Tensor, weight_ih: Tensor, bias_ih: Tensor) -> Tensor:
+    """Run a leaky integrator.
+
+    ::
+
+        h_t = (h_{t-1} + tanh(W x_t + b)) / 2
+    """
+    state = _zeros(x, len(weight_ih))
+    states = []
+    for x_t in x:
+        state = (state + torch.tanh(F.linear(x_t, weight_ih, bias_ih))) / 2
+        states.append(state)
+    return torch.stack(states)
+'''
+
+
 class Copy:
     """A clone of the repository whose package is used in place of the installed one."""
 
@@ -185,3 +228,55 @@ def test_a_knob(copied: Copy, camvid: Path) -> None:
     wrong = copied.run("-m", "segrnn.train", "trainer.greting=x")
     assert wrong.returncode == 2
     assert "did you mean trainer.greeting?" in wrong.stderr
+
+
+@pytest.mark.thorough
+def test_a_recurrent_cell(copied: Copy, camvid: Path) -> None:
+    copied.replace("segrnn/ops/recurrences.py", "@torch.compiler.disable", f"{LEAKY}@torch.compiler.disable")
+    twins = (copied.folder / "segrnn/ops/reference.py").read_text(encoding="utf-8")
+    copied.write("segrnn/ops/reference.py", twins + LEAKY_TWIN)
+    copied.replace("segrnn/ops/__init__.py", "gru, lstm,", "gru, leaky, lstm,")
+    copied.replace("segrnn/ops/__init__.py", '    "lstm",', '    "leaky",\n    "lstm",')
+    copied.replace(
+        "segrnn/context/cells.py",
+        "CELLS = {\n",
+        'CELLS = {\n    "leaky": Cell(partial(GatedByInput, gates=1), ops.leaky, _no_gates),\n',
+    )
+    copied.replace(
+        "tests/ops/test_recurrences.py", "PAIRS = [\n", "PAIRS = [\n    Pair(ops.leaky, reference.leaky, 1, False),\n"
+    )
+    copied.replace("tests/ops/test_recurrences.py", "PAIRS[4:]", "PAIRS[5:]")
+    copied.replace(
+        "docs/contexts.md", "| `mingru` |", "| `leaky` | $(h_{t-1} + \\tanh(W x_t + b)) / 2$ |\n| `mingru` |"
+    )
+    assert len(copied.changed()) == promised("A recurrent cell")
+    trains(copied, camvid, "context=renet_gru", "context.cell=leaky")
+    passes(copied, "tests/ops/test_recurrences.py", "-k", "leaky")
+    passes(copied, "tests/context/test_contexts.py", "-k", "renet_leaky")
+
+
+@pytest.mark.thorough
+def test_a_decoder(copied: Copy, camvid: Path) -> None:
+    copied.write(
+        "conf/model/manet.yaml",
+        "# MA-Net (Fan et al. 2020).\n_target_: segmentation_models_pytorch.MAnet\n_partial_: true\n"
+        "encoder_name: ${encoder.name}\ndecoder_pab_channels: 8\n",
+    )
+    copied.replace(
+        "segrnn/models/architecture.py",
+        '    "segmentation_models_pytorch.FPN",\n',
+        '    "segmentation_models_pytorch.FPN",\n    "segmentation_models_pytorch.MAnet",\n',
+    )
+    copied.replace(
+        "segrnn/models/architecture.py",
+        '        "decoder_use_norm",\n',
+        '        "decoder_pab_channels",\n        "decoder_use_norm",\n',
+    )
+    copied.replace("tests/config/test_conf.py", '"upernet", "pspnet"]', '"upernet", "pspnet", "manet"]')
+    copied.replace("tests/export/export_networks.py", '"unet": smp.Unet,', '"unet": smp.Unet, "manet": smp.MAnet,')
+    copied.replace("README.md", "`pspnet`,", "`pspnet`, `manet`,")
+    assert len(copied.changed()) == promised("A decoder")
+    small = [setting for setting in SMALL if not setting.startswith("model.")]
+    done = copied.run("-m", "segrnn.train", *small, "data=camvid", f"data.root={camvid}", "model=manet", "context=none")
+    assert done.returncode == 0, done.stderr
+    passes(copied, "tests/config/test_conf.py", "-k", "manet")

@@ -89,14 +89,10 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
     try:
         with tidy(), named_run():
             hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=config_name)(guarded)()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, yaml.MarkedYAMLError) as error:
         if debug:
             raise
         _stop(explain(error, config_name))
-    except yaml.MarkedYAMLError as error:
-        if debug:
-            raise
-        _stop(_explain_yaml(error))
     except OSError as error:  # for example, Hydra could not make the run's folder
         if debug or error.filename is None:
             raise
@@ -209,6 +205,8 @@ def explain(error: Exception, config_name: str) -> str:
     while cause.__cause__ is not None:
         cause = cause.__cause__
     text = str(error)
+    if isinstance(error, yaml.MarkedYAMLError):
+        return _explain_yaml(error)
     if group := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         options = re.findall(r"^\t(\S+)$", text, flags=re.MULTILINE)
         return (

@@ -7,6 +7,7 @@ from segrnn.context.irnn import FourDirectionIRNN
 from segrnn.context.lateral_sweep import LateralSweep
 from segrnn.context.local_global import LocalGlobal
 from segrnn.context.lrnn import LRNN
+from segrnn.context.narrow_renet import NarrowReNet
 from segrnn.context.parallel_sweeps import ParallelSweeps
 from segrnn.context.pooling import ASPP, PyramidPooling, StripPooling
 from segrnn.context.renet import ReNet
@@ -26,6 +27,7 @@ __all__ = [
     "FourDirectionIRNN",
     "LateralSweep",
     "LocalGlobal",
+    "NarrowReNet",
     "ParallelSweeps",
     "PyramidPooling",
     "ReNet",

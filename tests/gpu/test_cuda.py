@@ -42,11 +42,12 @@ def exact() -> None:
 
 
 def outcome(module: nn.Module, x: torch.Tensor) -> list[torch.Tensor]:
-    """Output and all gradients, on the CPU."""
+    """Output and all gradients, on the CPU. ReSeg does not train its encoder."""
     x = x.detach().requires_grad_()
     y = module(x)
     weight = torch.linspace(-1, 1, y.numel(), device=y.device, dtype=y.dtype).view_as(y)
-    gradients = torch.autograd.grad(y, [x, *module.parameters()], weight, materialize_grads=True)
+    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    gradients = torch.autograd.grad(y, [x, *learned], weight, materialize_grads=True)
     return [tensor.detach().cpu() for tensor in (y, *gradients)]
 
 

@@ -41,7 +41,7 @@ CONTEXTS: dict[str, Make] = {
     "renet_rows_first": lambda: ReNet(CHANNELS, hidden=8, order="rows_columns"),
     "renet_deep": lambda: ReNet(CHANNELS, hidden=8, depth=2),
     "narrow_renet": lambda: NarrowReNet(CHANNELS, width=6, hidden=4),
-    "narrow_renet_deep": lambda: NarrowReNet(CHANNELS, width=6, hidden=4, cell="gru", order="columns_rows", depth=2),
+    "narrow_renet_gru": lambda: NarrowReNet(CHANNELS, width=8, hidden=8, cell="gru", order="columns_rows"),
     "local_global": lambda: LocalGlobal(CHANNELS, hidden=8),
     "local_global_depthwise": lambda: LocalGlobal(CHANNELS, hidden=8, depthwise=True),
     "parallel_sweeps": lambda: ParallelSweeps(CHANNELS, hidden=8),

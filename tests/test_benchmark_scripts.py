@@ -110,7 +110,9 @@ def test_sweeps_are_measured_in_parts_and_beside_the_limits(tmp_path: Path) -> N
     assert table.rstrip() in done.stdout
     titles = [line for line in table.splitlines() if line.endswith(("forward:", "training:"))]
     assert titles == ["float32, forward:", "float32, training:", "bfloat16, forward:", "bfloat16, training:"]
-    rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in table.splitlines() if "2x24x33x47" in line]
+    lines = [[cell.strip() for cell in line.split("|")[2:-1]] for line in table.splitlines() if "2x24x33x47" in line]
+    rows = [line for line in lines if line[0] in ("gru16", "lstm16")]
+    assert len([line for line in lines if line[0] == "lateral_sweep 16"]) == 2  # whole contexts, in each precision
     assert [cell for cell, *_ in rows] == ["gru16", "lstm16"] * 4
     for _, copies, products, steps, whole, floor, bound, ratio, peak in rows:
         parts = float(copies) + float(products) + float(steps)
@@ -131,7 +133,10 @@ def test_training_is_measured_beside_a_plain_loop(tmp_path: Path) -> None:
     assert table.rstrip() in done.stdout
     rows = [line.split("|")[2:-1] for line in table.splitlines() if line.startswith("| encoder")]
     assert len(rows) == 2
-    assert all(float(figure) > 0 for row in rows for figure in row)
+    for *rates, waiting, memory in rows:
+        assert all(float(figure) > 0 for figure in rates)
+        assert 0 <= float(waiting) <= 100
+        assert not memory.strip()  # only a GPU's memory is measured
 
 
 @pytest.mark.thorough

@@ -10,8 +10,9 @@ from pathlib import Path
 from segrnn.claims import claimed
 from segrnn.config.differences import differences
 from segrnn.config.parsing import plain
-from segrnn.config.schema import Sampler, Search, Train
+from segrnn.config.schema import Search, Train
 from segrnn.config.search_space import Choices, Range, Value, read_space
+from segrnn.config.study import Sampler
 from segrnn.config.trials import check_trials, compose_trial, train_overrides, write_overrides
 from segrnn.errors import ConfigError, Interrupted, Pruned, SegrnnError, TrainingError
 from segrnn.processes import world_size

@@ -12,8 +12,8 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from segrnn.inference.fused import FusedConvolution, fits
 from segrnn.models import Segmenter
-from segrnn.models.encoders import small_image
 from segrnn.models.modes import evaluating
+from segrnn.models.trial import black_images
 
 _TOLERANCE = 1e-3
 """The largest difference allowed, as a share of the largest logit. Rounding stays far below it; a wrong fusion is far
@@ -94,7 +94,7 @@ def find_fusions(model: Segmenter) -> Fusions:
         because the network reads a convolution's output in a way that can't be seen, or if torch lacks a function.
     """
     with torch.inference_mode(False), torch.no_grad(), evaluating(model):  # inference tensors have no `_version`
-        black = small_image(model.encoder, 64)
+        black = black_images(model.encoder, 1, 64, 64)
         image = torch.rand(black.shape, generator=torch.Generator().manual_seed(0)).to(black)
         try:
             norms, expected = _watch(model, image, _is_batch_norm)

@@ -10,9 +10,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from segrnn.models.encoders import small_image
-from segrnn.models.modes import evaluating
 from segrnn.models.segmenter import Segmenter
+from segrnn.models.trial import try_encoder
 
 
 def checkpoint_activations(segmenter: Segmenter) -> None:
@@ -67,8 +66,8 @@ def _nearest(module: nn.Module, called: set[nn.Module]) -> list[nn.Module]:
 def _called(encoder: nn.Module) -> set[nn.Module]:
     called: set[nn.Module] = set()
     hooks = [module.register_forward_pre_hook(lambda module, _: called.add(module)) for module in encoder.modules()]
-    with torch.no_grad(), evaluating(encoder):
-        encoder(small_image(encoder, 64))
+    with torch.no_grad():
+        try_encoder(encoder, 64)
     for hook in hooks:
         hook.remove()
     return called

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segrnn.compat import smp, timm
-from segrnn.models.modes import evaluating
+from segrnn.models.trial import try_encoder
 from segrnn.text import nearest
 
 
@@ -81,18 +81,6 @@ def levels(encoder: Any) -> list[Level]:
     ]
 
 
-def small_image(encoder: Any, side: int) -> Tensor:
-    """Make a black image ``(1, C, side, side)`` that an encoder takes, for a trial run."""
-    parameter: Tensor = next(encoder.parameters())
-    return parameter.new_zeros(1, in_channels(encoder), side, side)
-
-
-def in_channels(encoder: nn.Module) -> int:
-    """Return the number of channels of an encoder's images: 3 if the encoder does not state another number."""
-    channels: int = getattr(encoder, "_in_channels", 3)
-    return channels
-
-
 @torch.enable_grad()
 def drop_unused(encoder: Any) -> None:
     """Replace the layers behind the last feature map by identities, in place.
@@ -100,9 +88,7 @@ def drop_unused(encoder: Any) -> None:
     An encoder that is asked for fewer stages keeps the deeper ones. Their parameters would never have a gradient, and
     timm's EfficientNets would still compute them.
     """
-    with evaluating(encoder):
-        features = encoder(small_image(encoder, 64))
-        torch.stack([feature.sum() for feature in features]).sum().backward()
+    torch.stack([feature.sum() for feature in try_encoder(encoder, 64)]).sum().backward()
     _replace_without_gradient(encoder)
     encoder.zero_grad(set_to_none=True)
 

@@ -7,9 +7,10 @@ from torch import nn
 
 from segrnn.compat import smp
 from segrnn.context import Residual
-from segrnn.models.encoders import levels, levels_read, small_image
+from segrnn.models.encoders import levels, levels_read
 from segrnn.models.modes import evaluating
 from segrnn.models.segmenter import Network, Segmenter
+from segrnn.models.trial import try_encoder
 
 ContextFactory = Callable[[int], nn.Module]
 
@@ -68,7 +69,7 @@ def _maps(model: Segmenter) -> dict[int, tuple[int, int]]:
     """Return the index and the channels of the deepest map that the decoder reads, for each stride."""
     pyramid = getattr(model.neck, "levels", None) or levels(model.encoder)
     with evaluating(model):  # the trial image is too small for batch statistics, and must not change them
-        read = levels_read(model.neck(model.encoder(small_image(model.encoder, 128))), model.decoder)
+        read = levels_read(model.neck(try_encoder(model.encoder, 128)), model.decoder)
     return {pyramid[i].stride: (i, pyramid[i].channels) for i in read}
 
 

@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from segrnn.errors import ConfigError
 from segrnn.models import Segmenter
-from segrnn.models.encoders import in_channels
+from segrnn.models.trial import black_images
 from segrnn.trouble import is_out_of_memory, reason_of
 
 
@@ -78,9 +78,8 @@ def _forward(model: Segmenter, device: torch.device, crops: int, crop: Sequence[
     for name, module in network.named_modules():
         if isinstance(module, _BatchNorm):
             module.register_forward_pre_hook(lambda _, inputs, name=name: _check(inputs[0], name))
-    image = next(network.parameters()).new_zeros(crops, in_channels(network.encoder), *crop)
     with torch.no_grad():
-        network.forward_with_auxiliary(image)
+        network.forward_with_auxiliary(black_images(network.encoder, crops, *crop))
 
 
 def _check(x: Tensor, name: str) -> None:

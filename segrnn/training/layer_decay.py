@@ -6,8 +6,7 @@ import torch
 from torch import nn
 
 from segrnn.errors import ConfigError
-from segrnn.models.encoders import small_image
-from segrnn.models.modes import evaluating
+from segrnn.models.trial import try_encoder
 
 Parts = list[tuple[str, nn.Module]]
 
@@ -82,8 +81,8 @@ def _in_order(encoder: nn.Module, blocks: Parts) -> Parts:
         for module in block.modules()
     ]
     try:
-        with torch.no_grad(), evaluating(encoder):
-            encoder(small_image(encoder, 128))
+        with torch.no_grad():
+            try_encoder(encoder, 128)
     except (AssertionError, RuntimeError, ValueError) as error:
         raise ConfigError(
             "optimizer.encoder_layer_decay: it must be 1, because a run on a small image did not show the order of "

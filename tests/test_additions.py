@@ -7,111 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from addition_sources import CONTEXT, LEAKY, LEAKY_TWIN, LOSS, PETS_FILES, PETS_TABLE, PETS_TEST, PETS_TREE
 from conftest import SMALL
 
 ROOT = Path(__file__).parent.parent
-
-CONTEXT = '''"""The mean of the map, at each of its positions."""
-
-import torch
-from torch import Tensor, nn
-
-from segrnn.context.arguments import check_map, positive
-
-
-class Mean(nn.Module):
-    """Gives each position the mean of the whole map, ``(B, C, H, W) -> (B, C, H, W)``.
-
-    Args:
-        channels: C of the input.
-
-    Raises:
-        ValueError: a number is below 1.
-
-    Example:
-        >>> Mean(channels=4)(torch.zeros(2, 4, 5, 7)).shape
-        torch.Size([2, 4, 5, 7])
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = positive("channels", channels)
-        self.project = nn.Conv2d(channels, channels, kernel_size=1, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Average ``(B, C, H, W)``; same shape out."""
-        check_map(x, self.channels)
-        return self.project(x).mean((2, 3), keepdim=True).expand_as(x)
-'''
-
-LOSS = '''"""The Brier score as a loss."""
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-
-from segrnn.labels import IGNORE_INDEX
-from segrnn.ops.precision import single
-
-
-class Brier(nn.Module):
-    """Squares the distance of probabilities to the truth: ``(B, K, H, W), (B, H, W) -> ()`` (Brier 1950).
-
-    Example:
-        >>> Brier()(torch.zeros(1, 2, 1, 1), torch.zeros(1, 1, 1, dtype=torch.int64))
-        tensor(0.5000)
-    """
-
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Compare ``(B, K, H, W)`` with ``(B, H, W)``; a scalar."""
-        valid = target != IGNORE_INDEX
-        truth = F.one_hot(torch.where(valid, target, 0), logits.shape[1]).movedim(-1, 1)
-        distance = (single(logits).softmax(dim=1) - truth).square().sum(dim=1)
-        return torch.where(valid, distance, 0).sum() / valid.sum().clamp(min=1)
-'''
-
-
-LEAKY = '''@_replaceable
-def leaky(x: Tensor, weights: Weights) -> Tensor:
-    """Run a leaky integrator, ``(T, N, C) -> (T, N, D)``: a state moves halfway to ``tanh(W x_t + b)``.
-
-    The weights of each direction are ``weight_ih (D, C), bias_ih (D)``.
-
-    Example:
-        >>> leaky(torch.zeros(5, 2, 3), [[torch.zeros(4, 3), torch.zeros(4)]]).shape
-        torch.Size([5, 2, 4])
-    """
-    return _run(_leaky, x, weights)
-
-
-def _leaky(x: Tensor, weights: Weights) -> Tensor:
-    outputs = []
-    for (weight, bias), reverse in zip(weights, (False, True), strict=False):
-        states = [x.new_zeros(x.shape[1], len(weight))]
-        for own in reversed(x) if reverse else x:
-            states.append(0.5 * states[-1] + 0.5 * torch.tanh(own @ weight.T + bias))
-        outputs.append(torch.stack(states[:0:-1] if reverse else states[1:]))
-    return torch.cat(outputs, dim=2)
-
-
-'''
-
-LEAKY_TWIN = '''
-
-def leaky(x: Tensor, weight_ih: Tensor, bias_ih: Tensor) -> Tensor:
-    """Run a leaky integrator.
-
-    ::
-
-        h_t = (h_{t-1} + tanh(W x_t + b)) / 2
-    """
-    state = _zeros(x, len(weight_ih))
-    states = []
-    for x_t in x:
-        state = (state + torch.tanh(F.linear(x_t, weight_ih, bias_ih))) / 2
-        states.append(state)
-    return torch.stack(states)
-'''
 
 
 class Copy:
@@ -280,3 +179,39 @@ def test_a_decoder(copied: Copy, camvid: Path) -> None:
     done = copied.run("-m", "segrnn.train", *small, "data=camvid", f"data.root={camvid}", "model=manet", "context=none")
     assert done.returncode == 0, done.stderr
     passes(copied, "tests/config/test_conf.py", "-k", "manet")
+
+
+@pytest.mark.thorough
+def test_a_dataset(copied: Copy) -> None:
+    copied.write("segrnn/labels/pets_classes.py", PETS_TABLE)
+    copied.replace(
+        "segrnn/labels/__init__.py",
+        "\n__all__ = [",
+        "from segrnn.labels.pets_classes import PETS\n\n__all__ = [\n    'PETS',",
+    )
+    copied.write("segrnn/datasets/pets.py", PETS_FILES)
+    copied.replace(
+        "segrnn/datasets/__init__.py",
+        "\n__all__ = [",
+        "from segrnn.datasets.pets import Pets\n\n__all__ = [\n    'Pets',",
+    )
+    copied.write(
+        "conf/data/pets.yaml",
+        "# Oxford-IIIT Pet.\ndefaults:\n  - base\n  - _self_\n\nname: pets\nroot: data/pets\ncrop: [224, 224]\n"
+        "dataset:\n  _target_: segrnn.datasets.Pets\n  _partial_: true\n",
+    )
+    copied.write(
+        "conf/download/pets.yaml",
+        "# Oxford-IIIT Pet.\n_target_: segrnn.dataset_tools.download.download_files\n_partial_: true\nfiles:\n"
+        "  images:\n    _target_: segrnn.dataset_tools.download.WebFile\n    name: images.tar.gz\n"
+        "    url: https://www.robots.ox.ac.uk/~vgg/data/pets/data/images.tar.gz\n    checksum: null\n",
+    )
+    copied.replace("data/README.md", "\n## ", "\n## Oxford-IIIT Pet\n\n`images/` and `trimaps/`.\n\n## ")
+    copied.replace("docs/datasets.md", "| `ade20k` |", "| `pets` | | | |\n| `ade20k` |")
+    copied.replace(
+        "tests/conftest.py", "@pytest.fixture\ndef own_folder", f"{PETS_TREE}@pytest.fixture\ndef own_folder"
+    )
+    copied.write("tests/datasets/test_pets_files.py", PETS_TEST)
+    assert len(copied.changed()) == promised("A dataset")
+    passes(copied, "tests/datasets/test_pets_files.py")
+    passes(copied, "tests/config/test_conf.py", "-k", "pets or described")

@@ -83,6 +83,16 @@ def tell(message: object, error: bool = False) -> None:
     print("\n".join(map(printable, lines)), file=sys.stderr if error else sys.stdout, flush=True)
 
 
+def counted(number: int, thing: str) -> str:
+    """Return a number and its noun.
+
+    Example:
+        >>> counted(1, "core"), counted(2, "core")
+        ('1 core', '2 cores')
+    """
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
 def nearest(word: str, possible: Iterable[str]) -> str:
     """Return a hint at the word that was probably meant, or an empty text if no word is close.
 

@@ -5,6 +5,7 @@ import os
 import torch
 
 from segrnn.processes import cores
+from segrnn.text import counted
 
 _VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -30,8 +31,4 @@ def share_cores(processes: int) -> str:
     threads, seen = torch.get_num_threads(), cores()
     each = f" in each of {processes} processes" if processes > 1 else ""
     source = f" ({told}={os.environ[told]})" if told else ""
-    return f"on the CPU with {_count(threads, 'thread')}{each}{source}; {_count(seen, 'core')} can be used"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" + ("" if number == 1 else "s")
+    return f"on the CPU with {counted(threads, 'thread')}{each}{source}; {counted(seen, 'core')} can be used"

@@ -1,4 +1,4 @@
-"""The facts about an exported network that a program needs, as strings inside the file."""
+"""What a program must know about an exported network, as strings inside the file."""
 
 import json
 
@@ -13,14 +13,14 @@ def describe(labels: LabelSpace, preprocessing: Preprocessing) -> dict[str, str]
     ``classes`` and ``colors`` are in the order of train ids. ``labels`` has the ids of label files, too. ``mean`` and
     ``std`` are for values in 0 to 1. ``scale`` and ``base_size`` say how an image is resized, as in `Preprocessing`.
     """
-    facts = {
+    metadata = {
         "labels": labels.to_dict(),
         "dataset": labels.name,
         "classes": list(labels.class_names),
         "colors": [list(label.color) for label in labels.classes],
         **preprocessing.to_dict(),
     }
-    return {key: json.dumps(value) for key, value in facts.items()}
+    return {key: json.dumps(value) for key, value in metadata.items()}
 
 
 def describe_graph(exported: Exported, size: Size | None) -> dict[str, str]:

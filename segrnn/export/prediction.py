@@ -87,9 +87,9 @@ def load_onnx(path: Path) -> tuple[OnnxNetwork, ModelInfo]:
         raise ExportError(f"{path} does not exist")
     file = OnnxModel(path)
     try:
-        facts = {key: json.loads(file.metadata[key]) for key in ("labels", "mean", "std", "scale", "base_size")}
-        labels = LabelSpace.from_dict(facts.pop("labels"))
-        info = ModelInfo({}, labels, Preprocessing.from_dict(facts), provenance={"onnx": path.name})
+        described = {key: json.loads(file.metadata[key]) for key in ("labels", "mean", "std", "scale", "base_size")}
+        labels = LabelSpace.from_dict(described.pop("labels"))
+        info = ModelInfo({}, labels, Preprocessing.from_dict(described), provenance={"onnx": path.name})
         output = file.metadata["output"]
     except (KeyError, ValueError, TypeError) as error:
         raise ExportError(

@@ -39,7 +39,7 @@ def export_torch(exported: Exported, path: Path, size: Size | None, metadata: Ma
     """
     if path.suffix != ".pt2":
         raise ExportError(f"{path} must end in .pt2: torch does not load files with other names")
-    facts = {**metadata, **describe_graph(exported, size)}
+    files = {**metadata, **describe_graph(exported, size)}
     differences = []
 
     def write(temporary: Path) -> None:
@@ -48,7 +48,7 @@ def export_torch(exported: Exported, path: Path, size: Size | None, metadata: Ma
             with quiet():
                 # as an open file, because torch goes by the suffix of a path, and this one has another suffix
                 with temporary.open("wb") as file:
-                    torch.export.save(program, file, extra_files=facts)
+                    torch.export.save(program, file, extra_files=files)
                 with temporary.open("rb") as file:
                     module = torch.export.load(file).module()
         except Exception as error:  # the serialiser can raise anything

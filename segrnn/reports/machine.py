@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 import segrnn
+from segrnn.text import counted
 
 
 def describe_machine(device: torch.device) -> str:
@@ -18,8 +19,7 @@ def describe_machine(device: torch.device) -> str:
         True
     """
     if device.type == "cpu":
-        threads = torch.get_num_threads()
-        hardware = f"{_processor()}, {threads} {'thread' if threads == 1 else 'threads'}"
+        hardware = f"{_processor()}, {counted(torch.get_num_threads(), 'thread')}"
     else:
         hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     commit = find_commit()

@@ -58,10 +58,10 @@ def export_model(config: ExportModel, run_dir: Path) -> list[Path]:
 def _export(predictor: Predictor, output: Path, config: ExportModel) -> None:
     info = predictor.info
     exported = Exported(predictor.segmenter, info.preprocessing if config.normalize else None, config.argmax)
-    facts = describe(info.labels, info.preprocessing)
+    metadata = describe(info.labels, info.preprocessing)
     size = (config.size[0], config.size[1]) if config.size else None
     write = export_onnx if config.format == "onnx" else export_torch
-    difference = write(exported, output, size, facts)
+    difference = write(exported, output, size, metadata)
     what = "share of pixels that differ" if config.argmax else "largest difference of logits"
     tell(f"the file was compared with the network on two inputs: {what} {difference:.1e}")
     if config.format == "onnx":

@@ -213,8 +213,8 @@ def _watched(
         return nullcontext()
     run_id = config.run_id
     name = run_id if run_dir.name == run_id else f"{run_id}/{run_dir.name}"  # in a sweep, the folder is the job's
-    facts = gather_metadata(model, config.data.crop, data.train.dataset, data.val) | {"folder": str(run_dir)}
-    return dashboard.watch(RunInfo(name, run_id, run_dir, step, data.val.labels, config, facts))
+    metadata = gather_metadata(model, config.data.crop, data.train.dataset, data.val) | {"folder": str(run_dir)}
+    return dashboard.watch(RunInfo(name, run_id, run_dir, step, data.val.labels, config, metadata))
 
 
 def _build_data(config: Train, allow: Sequence[str]) -> DataModule:

@@ -21,7 +21,7 @@ from segrnn.training.module import SegmentationModule
 
 @dataclass(frozen=True)
 class RunInfo:
-    """The facts about a run that a dashboard receives.
+    """What a dashboard receives about a run.
 
     Args:
         name: the run's name, for people.
@@ -30,7 +30,7 @@ class RunInfo:
         step: the step that this part of the run goes on from; 0 for a new run.
         labels: the classes.
         config: the whole configuration.
-        facts: what was found out about data, network and machine, as primitives.
+        metadata: what was found out about data, network and machine, as primitives.
     """
 
     name: str
@@ -39,7 +39,7 @@ class RunInfo:
     step: int
     labels: LabelSpace
     config: Train
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
 
 
 class Dashboard(Logger):

@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from segrnn.errors import ConfigError
 from segrnn.models import Segmenter
 from segrnn.models.trial import black_images
+from segrnn.text import counted
 from segrnn.trouble import is_out_of_memory, reason_of
 
 
@@ -50,7 +51,7 @@ def takes(model: Segmenter, crops: int, crop: Sequence[int]) -> bool:
 
 
 def _try_with_data(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
-    size = f"{crops} crop{'s' if crops > 1 else ''} of {crop[0]} x {crop[1]}"
+    size = f"{counted(crops, 'crop')} of {crop[0]} x {crop[1]}"
     try:
         _forward(model, torch.device("cpu"), crops, crop)
     except _OneValueError as error:

@@ -119,7 +119,7 @@ class WandbDashboard(Dashboard):
         parts = self.info.folder / "wandb_runs.json"
         before = _read_parts(parts) if self.info.step else []
         goes_on = bool(before) and before[-1]["mode"] == mode == "online"
-        config = {**plain(self.info.config), "run": self.info.facts}
+        config = {**plain(self.info.config), "run": self.info.metadata}
         if before and not goes_on:
             config["resumed_from"] = {"wandb_run": before[-1]["id"], "step": self.info.step}
         Path(self._folder).mkdir(parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ class WandbDashboard(Dashboard):
         artifact = wandb.Artifact(f"data-{name}", "dataset", metadata=asdict(data))
         with redirect_stderr(io.StringIO()):  # W&B warns that it does not look into a folder, which would take long
             root = Path(data.root).resolve()
-            artifact.add_reference(f"folder://{root}", self.info.facts["data_digest"], checksum=False)
+            artifact.add_reference(f"folder://{root}", self.info.metadata["data_digest"], checksum=False)
         run.log_artifact(artifact)
 
     def log_hyperparams(self, params: Any, *args: Any) -> None:
@@ -225,10 +225,9 @@ class WandbDashboard(Dashboard):
             path = self.info.folder / "checkpoints" / f"{name}.ckpt"
             if not path.exists():
                 continue
-            facts = _describe(path)
             metadata = {
-                **facts,
-                **self.info.facts,
+                **_describe(path),
+                **self.info.metadata,
                 "class_names": [printable(name) for name in self.info.labels.class_names],
             }
             artifact = wandb.Artifact(f"model-{run.id}", "model", metadata=metadata)
@@ -236,7 +235,7 @@ class WandbDashboard(Dashboard):
             kept.parent.mkdir(exist_ok=True)
             link_or_copy(path, kept)
             artifact.add_file(str(kept), path.name, policy="immutable", skip_cache=True)
-            run.log_artifact(artifact, aliases=[name, f"step-{facts['step']}"])
+            run.log_artifact(artifact, aliases=[name, f"step-{metadata['step']}"])
 
     def _finish(self, run: wandb.Run, exit_code: int) -> None:
         if not run.offline:

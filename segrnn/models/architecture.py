@@ -18,6 +18,7 @@ from segrnn.models.segmenter import Segmenter
 
 MODEL_TARGETS = (
     "segrnn.models.Auxiliary",
+    "segrnn.models.BLLA",
     "segrnn.models.FCN",
     "segrnn.models.ReSeg",
     "segrnn.context.",

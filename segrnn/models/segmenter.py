@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from segrnn.compat import smp
 from segrnn.models.auxiliary import Auxiliary
+from segrnn.models.blla import BLLA
 from segrnn.models.fcn import FCN
 from segrnn.models.reseg import ReSeg
 
-Network: TypeAlias = smp.base.SegmentationModel | FCN | ReSeg
+Network: TypeAlias = smp.base.SegmentationModel | BLLA | FCN | ReSeg
 
 
 class Segmenter(nn.Module):
@@ -21,8 +22,8 @@ class Segmenter(nn.Module):
     -> logits. `segrnn.models.add_context` makes a segmenter with a context.
 
     Args:
-        network: a model of segmentation_models_pytorch, `FCN` or `ReSeg`; trained or not. Its parts are used, not
-            copied. A classification head is left out.
+        network: a model of segmentation_models_pytorch, `BLLA`, `FCN` or `ReSeg`; trained or not. Its parts are used,
+            not copied. A classification head is left out.
         contexts: the context modules, each under the index of the map that goes through it.
 
     Attributes:
@@ -32,8 +33,8 @@ class Segmenter(nn.Module):
         ValueError: the network ends in an activation, not in logits.
 
     Shapes:
-        ``(B, 3, H, W) -> (B, K, H, W)`` for any H and W of at least 1: the image is padded inside by repeating its
-        border, and the logits are cropped back.
+        ``(B, 3, H, W) -> (B, K, H, W)`` for any H and W of at least 1: if the encoder needs it, the image is
+        padded inside by repeating its border. The logits are cropped back.
 
     Example:
         >>> model = Segmenter(FCN("resnet18", classes=4, width=16))
@@ -76,7 +77,8 @@ class Segmenter(nn.Module):
         return self.upsample(coarse, (height, width)), auxiliary
 
     def _encode(self, image: Tensor) -> list[Tensor]:
-        return self.encoder(pad(image, self.encoder.output_stride))
+        # an encoder that rounds up by itself takes any size, and padding would change what it sees at the border
+        return self.encoder(pad(image, getattr(self.encoder, "multiple", self.encoder.output_stride)))
 
     def _paint(self, features: list[Tensor]) -> Tensor:
         """Send features through the neck, the context, the decoder and the head."""

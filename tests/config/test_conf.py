@@ -138,6 +138,18 @@ def test_reseg_is_built_from_its_experiment() -> None:
     assert sum(p.numel() for p in segmenter.neck.parameters()) == 758_400
 
 
+def test_blla_brings_its_encoder_and_its_sweeps() -> None:
+    config = composed("model=blla")
+    assert (config["encoder"]["name"], config["encoder"]["weights"]) == ("blla", None)
+    assert config["context"]["_target_"] is None
+    segmenter = build_segmenter(config, 5)
+    assert sum(p.numel() for p in segmenter.parameters()) == 1_261_605
+    config = composed("context=renet_gru", "context.stride=4", "model=blla")  # what is chosen by hand wins
+    assert list(build_segmenter(config, 5).context) == ["0"]
+    with pytest.raises(ConfigError, match="model: width must be a multiple of groups=32, got 48"):
+        build_segmenter(composed("model=blla", "model.width=48"), 5)
+
+
 def test_a_sum_of_losses_is_overridden_part_by_part() -> None:
     overrides = ["loss=cross_entropy_dice", "loss.weights.dice=3", "loss.losses.cross_entropy.label_smoothing=0.5"]
     loss = instantiate(composed(*overrides)["loss"], "loss", ALLOW_LIST)

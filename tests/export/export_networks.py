@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from segrnn.compat import smp
 from segrnn.context import AxialDecay, LateralSweep, ParallelSweeps, PyramidPooling, ReNet, Residual
-from segrnn.models import Segmenter, add_context
+from segrnn.models import BLLA, Segmenter, add_context
 
 Factory = Callable[[int], nn.Module]
 CLASSES = 5
@@ -89,6 +89,13 @@ def make_small(context: Factory) -> Segmenter:
     head = nn.Sequential(nn.Conv2d(16, CLASSES, 1), nn.Upsample(scale_factor=8, mode="bilinear"))
     network = SimpleNamespace(encoder=Patches(), decoder=Last(), segmentation_head=head)
     model = Segmenter(network, {1: Residual(context(16), 16)})
+    randomize(model)
+    return model
+
+
+def make_blla() -> Segmenter:
+    """BLLA, whose sweeps are not a context, with an eighth of its channels."""
+    model = Segmenter(BLLA(CLASSES, width=8, hidden=4, groups=4))
     randomize(model)
     return model
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from export_networks import CONTEXTS, EACH, Factory, make, make_small, share_of_context
+from export_networks import CONTEXTS, EACH, Factory, make, make_blla, make_small, share_of_context
 from torch import Tensor, nn
 
 from segrnn.context import SCNN, AxialAttention, AxialDecay, FourDirectionIRNN, ReNet, Sweep
@@ -91,6 +91,17 @@ def test_real_networks_compute_the_same_at_any_size(network: str, context: str, 
         labels = run(tmp_path / "model.onnx", image).argmax(dim=1)
         assert clear.float().mean() > 0.95
         assert torch.equal(labels[clear], logits.argmax(dim=1)[clear])
+
+
+@pytest.mark.slow
+def test_blla_computes_the_same_at_any_size(tmp_path: Path) -> None:
+    exported, path = Exported(make_blla(), Preprocessing((0.0,) * 3, (1.0,) * 3), argmax=False), tmp_path / "model.onnx"
+    assert export_onnx(exported, path, None, {}) < 1e-4
+    for size in ((1, 1, 1), (1, 3, 70), (3, 123, 57)):
+        pixels = torch.randint(0, 200, (size[0], 3, *size[1:]), dtype=torch.uint8)
+        with torch.no_grad():
+            torch.testing.assert_close(run(path, pixels), exported(pixels), atol=1e-4, rtol=1e-4)
+    assert operators(path).count("LSTM") == 4
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from export_networks import CONTEXTS, EACH, make, make_small, share_of_context
+from export_networks import CONTEXTS, EACH, make, make_blla, make_small, share_of_context
 from torch import nn
 
 from segrnn.context import SCNN, ReNet
@@ -38,6 +38,11 @@ def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> 
 def test_real_networks_compute_the_same_at_any_size(network: str, context: str, tmp_path: Path) -> None:
     exported = Exported(make(network, CONTEXTS[context]), None, argmax=False)
     assert export_torch(exported, tmp_path / "model.pt2", None, {}) < 1e-4
+
+
+@pytest.mark.slow
+def test_blla_computes_the_same_at_any_size(tmp_path: Path) -> None:
+    assert export_torch(Exported(make_blla(), None, argmax=False), tmp_path / "model.pt2", None, {}) < 1e-5
 
 
 @pytest.mark.slow

@@ -30,6 +30,7 @@ NETWORKS = {
     "deeplab": ["model=deeplabv3plus", "encoder=resnet18", "context=none"],
     "dilated": ["model=fcn_dilated", "encoder=resnet18", "context=renet_mingru", "auxiliary=fcn"],
     "reseg": ["model=reseg", "encoder=vgg16", "context=none"],
+    "blla": ["model=blla"],
 }
 
 

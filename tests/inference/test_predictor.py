@@ -20,7 +20,7 @@ from segrnn.inference import views as views_module
 from segrnn.inference.views import Part, View, winner
 from segrnn.inference.windows import blend
 from segrnn.labels import CAMVID, Label, LabelSpace
-from segrnn.models import FCN, ReSeg, add_context
+from segrnn.models import BLLA, FCN, ReSeg, add_context
 
 RGB = LabelSpace("rgb", [Label(name, i, i, (i, i, i)) for i, name in enumerate(("red", "green", "blue"))])
 
@@ -47,7 +47,7 @@ def eye(labels: LabelSpace = RGB, factor: float = 1.0, **how: object) -> Predict
 
 def trained(network: nn.Module, labels: LabelSpace = CAMVID, scale: float = 1.0) -> Predictor:
     torch.manual_seed(0)
-    model = add_context(network, partial(ReNet, hidden=4), 4 if isinstance(network, ReSeg) else 8)
+    model = add_context(network, partial(ReNet, hidden=4), 4 if isinstance(network, BLLA | ReSeg) else 8)
     for branch in model.context.values():
         nn.init.normal_(branch.project.weight, std=0.1)  # opens the branch
     return Predictor(model, ModelInfo({}, labels, Preprocessing((0.5,) * 3, (0.25,) * 3, scale)))
@@ -76,6 +76,7 @@ NETWORKS = {
     "fpn": lambda: smp.FPN("resnet18", encoder_weights=None, classes=11),
     "unet": lambda: smp.Unet("resnet18", encoder_weights=None, classes=11),
     "reseg": lambda: ReSeg("vgg11", classes=11, hidden=4, filters=4),
+    "blla": lambda: BLLA(classes=11, width=8, hidden=4, groups=4),
 }
 
 

@@ -29,6 +29,7 @@ CONTEXTS = sorted(
     f"segrnn.context.{name}" for name in segrnn.context.__all__ if issubclass(getattr(segrnn.context, name), nn.Module)
 )
 NETWORKS = [target for target in MODEL_TARGETS if not target.endswith(".") and not target.endswith("Auxiliary")]
+OWN_ENCODER = "segrnn.models.BLLA"  # it takes no encoder's name
 REACHING = {  # what timm, SMP and the hub take, with what a stranger might ask for
     "encoder_weights": "imagenet",
     "weights": "imagenet",
@@ -123,6 +124,10 @@ def write_bundle(folder: Path, architecture: dict[str, Any]) -> Path:
     return folder
 
 
+def network(target: str) -> dict[str, Any]:
+    return {"_target_": target} if target == OWN_ENCODER else {"_target_": target, "encoder_name": "resnet18"}
+
+
 def class_of(target: str) -> type[nn.Module]:
     room, _, name = target.rpartition(".")
     return getattr({"segrnn.context": segrnn.context, "segrnn.models": segrnn.models}.get(room, smp), name)
@@ -142,7 +147,7 @@ def arguments_of(target: str) -> dict[str, Any]:
 def test_no_argument_makes_a_file_reach_out(target: str, outside: Path, tmp_path: Path) -> None:
     for name, value in arguments_of(target).items():
         if target in NETWORKS:
-            architecture = {"model": {"_target_": target, "encoder_name": "resnet18", name: value}, "context": NONE}
+            architecture = {"model": {**network(target), name: value}, "context": NONE}
         else:
             architecture = {"model": FCN, "context": {"_target_": target, "stride": 8, name: value}}
         with pytest.raises(CheckpointError, match="is not an argument of the architecture"):
@@ -155,14 +160,15 @@ def test_no_argument_makes_a_file_reach_out(target: str, outside: Path, tmp_path
 def test_no_encoder_is_asked_for_elsewhere(target: str, outside: Path, tmp_path: Path) -> None:
     for name in EVIL_ENCODERS:
         architecture = {"model": {"_target_": target, "encoder_name": name}, "context": NONE}
-        with pytest.raises(CheckpointError, match=r"there is no encoder|must be a text|unhashable"):
+        refused = "is not an argument of" if target == OWN_ENCODER else r"there is no encoder|must be a text|unhashable"
+        with pytest.raises(CheckpointError, match=refused):
             load_trained(write_checkpoint(tmp_path / "evil.ckpt", architecture))
 
 
 @pytest.mark.parametrize("target", NETWORKS)
 def test_networks_are_built_without_their_weights(target: str, outside: Path, tmp_path: Path) -> None:
     """The defaults of segmentation_models_pytorch are to download them."""
-    model = {"_target_": target, "encoder_name": "resnet18"}
+    model = network(target)
     with pytest.raises(
         CheckpointError, match="the checkpoint belongs to another model"
     ):  # built, but no tensor is there
@@ -231,7 +237,7 @@ def test_the_callers_own_class_is_guarded_too(outside: Path, tmp_path: Path, mon
 def test_arguments_of_our_own_classes_are_structural() -> None:
     """They are allowed by their declaration, so none may be the name of something outside."""
     reaching = ("weight", "pretrain", "url", "path", "file", "folder", "cache", "hub", "token", "checkpoint", "repo")
-    for target in [*CONTEXTS, "segrnn.models.FCN", "segrnn.models.ReSeg", "segrnn.models.Auxiliary"]:
+    for target in [*CONTEXTS, OWN_ENCODER, "segrnn.models.FCN", "segrnn.models.ReSeg", "segrnn.models.Auxiliary"]:
         for argument, parameter in inspect.signature(class_of(target)).parameters.items():
             assert parameter.kind is not parameter.VAR_KEYWORD
             if (target, argument) != ("segrnn.models.Auxiliary", "weight"):  # of its loss

@@ -20,8 +20,8 @@ CONF = Path(segrnn.conf.__file__).parent
 MODELS, CONTEXTS, LOSSES = (
     sorted(leaf.stem for leaf in (CONF / group).glob("*.yaml")) for group in ("model", "context", "loss")
 )
-ENCODERS = {"segformer": "mit_b0", "reseg": "vgg16"}
-READS = {"reseg": 4, "segformer": 8}
+ENCODERS = {"segformer": "mit_b0", "reseg": "vgg16", "blla": "blla"}
+READS = {"reseg": 4, "blla": 4, "segformer": 8}
 SOME = ("fcn", "pspnet", "reseg")  # the others are alike
 LOSSES_WITHOUT_FILES = [loss for loss in LOSSES if loss != "weighted_cross_entropy"]  # which needs statistics
 

@@ -1,11 +1,11 @@
-"""Get datasets ready: ``python -m segrnn.prepare download``, ``extract``, ``check``, ``stats``, ``pack``."""
+"""Get datasets and weights ready: ``python -m segrnn.prepare``, with one of the names below."""
 
 from segrnn.config.command import run_subcommand
 
 
 def main() -> None:
     """Run the command."""
-    names = ("download", "extract", "check", "stats", "pack")
+    names = ("download", "extract", "check", "stats", "pack", "import_kraken")
     run_subcommand("prepare", {name: f"segrnn.tasks.prepare:{name}" for name in names})
 
 

@@ -38,6 +38,7 @@ ONLY_IN = {
     "onnx_ir": {"export"},
     "onnxruntime": {"export"},
     "onnxscript": {"export"},
+    "google": {"dataset_tools/coreml.py"},
     "optuna": {"tasks/search.py"},
     "hydra": {"config"},
     "matplotlib": {"reports"},

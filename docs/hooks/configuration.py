@@ -25,6 +25,7 @@ COMMANDS = {
     "prepare_stats": "segrnn.prepare stats",
     "prepare_extract": "segrnn.prepare extract",
     "prepare_pack": "segrnn.prepare pack",
+    "prepare_import_kraken": "segrnn.prepare import_kraken",
 }
 GROUPS = {
     "auxiliary": "A second classifier on a middle map, in training only.",

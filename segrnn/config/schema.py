@@ -5,6 +5,7 @@ from typing import Any
 
 from segrnn.config.knobs import REQUIRED, Limits, knob
 from segrnn.config.parsing import Config
+from segrnn.config.preparing import PrepareExtract, PrepareImportKraken  # noqa: F401  # for `schema_of`
 from segrnn.config.search_space import read_space
 from segrnn.config.study import Study
 
@@ -345,15 +346,6 @@ class PrepareDownload(Config):
     data: Data
     download: dict[str, Any] = knob("the download, from a file in conf/download/")
     allow: list[str] = knob(_ALLOW, [])
-
-
-@dataclass(kw_only=True)
-class PrepareExtract(Config):
-    """The configuration `conf/prepare_extract.yaml`."""
-
-    archive: str = knob("a zip file", REQUIRED)
-    output: str = knob("the folder to write to; if it exists, it must be empty", REQUIRED)
-    inside: str = knob("the folder inside the archive to extract; an empty text extracts all of it", "")
 
 
 @dataclass(kw_only=True)

@@ -1,6 +1,5 @@
 """A dataset of a user's own images and masks in plain folders, with a YAML file of the classes."""
 
-import colorsys
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,7 +11,7 @@ from segrnn.images.passed_over import describe_passed_over
 from segrnn.images.reading import MAX_PIXELS, picture_suffixes, read_colors, read_mask
 from segrnn.images.storage import File, Tree
 from segrnn.labels import IGNORE_INDEX, ColorCode, Label, LabelSpace
-from segrnn.labels.colors import Color
+from segrnn.labels.colors import spread_color
 from segrnn.labels.space import ByteArray
 
 _FILE = "classes.yaml"
@@ -141,7 +140,7 @@ def _label(row: Any, train_id: int, masks: str) -> Label:
         )
     if masks == "colors" and "color" not in row:
         raise ValueError(f"class {row['name']}: masks is colors, so the class needs a color")
-    color = row.get("color", _spread_color(train_id))
+    color = row.get("color", spread_color(train_id))
     if not isinstance(color, list | tuple) or len(color) != 3:
         raise ValueError(f"class {row['name']}: color is {color!r}; it must be three numbers")
     red, green, blue = (_byte(value, "color") for value in color)
@@ -152,12 +151,6 @@ def _byte(value: Any, what: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 255:
         raise ValueError(f"{what} holds {value!r}; it must hold whole numbers from 0 to 255")
     return value
-
-
-def _spread_color(index: int) -> Color:
-    """Return a colour for a class that has none. Hues are a golden ratio apart, so neighbours look different."""
-    red, green, blue = colorsys.hsv_to_rgb(index * 0.61803398875 % 1, 0.75, 0.9)
-    return int(255 * red), int(255 * green), int(255 * blue)
 
 
 def _color_code(labels: LabelSpace) -> ColorCode:

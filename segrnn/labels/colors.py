@@ -1,5 +1,6 @@
 """Label pictures that show each label in its own colour."""
 
+import colorsys
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -39,6 +40,12 @@ class ColorCode:
         at = np.searchsorted(colors, packed).clip(max=len(colors) - 1)
         known = colors[at] == packed
         return np.where(known, ids[at], np.uint8(self.unknown)), int(known.size - np.count_nonzero(known))
+
+
+def spread_color(index: int) -> Color:
+    """Return a colour for a class that has none. Hues are a golden ratio apart, so neighbours look different."""
+    red, green, blue = colorsys.hsv_to_rgb(index * 0.61803398875 % 1, 0.75, 0.9)
+    return int(255 * red), int(255 * green), int(255 * blue)
 
 
 def _pack(picture: ByteArray) -> npt.NDArray[np.uint32]:

@@ -1,4 +1,4 @@
-"""Get datasets ready: ``python -m segrnn.prepare download``, ``extract``, ``check``, ``stats``, ``pack``."""
+"""Get datasets and weights ready: ``python -m segrnn.prepare``, with the name of a function."""
 
 from pathlib import Path
 
@@ -6,8 +6,18 @@ import numpy as np
 from rich.progress import track
 
 from segrnn.config.data import build_dataset
-from segrnn.config.schema import PrepareCheck, PrepareDownload, PrepareExtract, PreparePack, PrepareStats
-from segrnn.dataset_tools import Pack, describe_occurrence, extract_archive, find_problems, for_each, look, new_pack
+from segrnn.config.preparing import PrepareExtract, PrepareImportKraken
+from segrnn.config.schema import PrepareCheck, PrepareDownload, PreparePack, PrepareStats
+from segrnn.dataset_tools import (
+    Pack,
+    describe_occurrence,
+    extract_archive,
+    find_problems,
+    for_each,
+    look,
+    new_pack,
+    read_kraken,
+)
 from segrnn.datasets.statistics import ClassStatistics, count_classes
 from segrnn.errors import DataError
 from segrnn.instantiate import call, instantiate
@@ -131,4 +141,24 @@ def pack(config: PreparePack, run_dir: Path) -> Path:
             written = for_each(dataset, Pack(draft), config.workers)
             size += sum(track(written, f"pack {dataset.split}", total=len(dataset)))
     tell(f"{size / 1e9:.2f} GB in {output}: train on it with data=folder data.root={output} and the crops of your data")
+    return output
+
+
+def import_kraken(config: PrepareImportKraken, run_dir: Path) -> Path:
+    """Write the bundle of a trained segmentation model of kraken.
+
+    Args:
+        config: the configuration of ``conf/prepare_import_kraken.yaml``.
+        run_dir: the run's folder. Nothing is written there.
+
+    Returns:
+        The folder of the bundle.
+
+    Raises:
+        SegrnnError: the file is missing, damaged or another model, or the folder can't be written.
+    """
+    predictor, output = read_kraken(Path(config.file), config.kinds), Path(config.output)
+    predictor.save(output)
+    names = ", ".join(predictor.info.labels.class_names)
+    tell(f"{output}: {names}. python -m segrnn.predict ckpt={output} input=<pages> output=<masks> labels pages with it")
     return output

@@ -48,6 +48,7 @@ def read(argument: str, config_name: str = "train") -> object:
         ("evaluate", "data.split"),
         ("predict", "output"),
         ("prepare_extract", "archive"),
+        ("prepare_import_kraken", "file"),
         ("search", "study.name"),
         ("train", "logger.project"),
     ],

@@ -3,6 +3,8 @@
 from segrnn.context.attention import AxialAttention, CrissCrossAttention, SelfAttention
 from segrnn.context.axial_decay import AxialDecay
 from segrnn.context.convolutions import Convolutions
+from segrnn.context.coordinate_convolutions import CoordinateConvolutions
+from segrnn.context.dilated_convolutions import DilatedConvolutions
 from segrnn.context.irnn import FourDirectionIRNN
 from segrnn.context.lateral_sweep import LateralSweep
 from segrnn.context.local_global import LocalGlobal
@@ -23,7 +25,9 @@ __all__ = [
     "AxialAttention",
     "AxialDecay",
     "Convolutions",
+    "CoordinateConvolutions",
     "CrissCrossAttention",
+    "DilatedConvolutions",
     "FourDirectionIRNN",
     "LateralSweep",
     "LocalGlobal",

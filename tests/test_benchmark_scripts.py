@@ -27,32 +27,45 @@ def test_the_comparison_resumes_where_it_stopped(camvid: Path, tmp_path: Path) -
     small = ["encoder.weights=null", "model.width=16", "data.batch_size=2", "data.crop=[32,32]", "data.workers=0"]
 
     def compare(*contexts: str, steps: int = 1) -> subprocess.CompletedProcess[str]:
-        arguments = ["--root", str(camvid), "--steps", str(steps), "--contexts", *contexts, "--overrides", *small]
-        script = [sys.executable, str(BENCHMARKS / "compare_contexts.py"), "camvid"]
+        arguments = ["--root", str(camvid), "--steps", str(steps), "--arms", *contexts, "--overrides", *small]
+        script = [sys.executable, str(BENCHMARKS / "worth.py"), "camvid"]
         return subprocess.run([*script, *arguments], capture_output=True, text=True, cwd=tmp_path)
 
     first = compare("none")
     assert first.returncode == 0, first.stderr
-    scores = tmp_path / "runs/camvid_contexts/none-seed0/metrics.json"
+    scores = tmp_path / "runs/camvid/none-seed0/metrics.json"
     written = scores.stat().st_mtime_ns
-    cut_off = tmp_path / "runs/camvid_contexts/renet_mingru-seed0/checkpoints"
+    cut_off = tmp_path / "runs/camvid/renet_mingru-seed0/checkpoints"
     cut_off.mkdir(parents=True)
 
     second = compare("none", "renet_mingru")
     assert second.returncode == 0, second.stderr
     assert scores.stat().st_mtime_ns == written
-    with (tmp_path / "benchmarks/results/camvid_contexts.csv").open() as file:
+    with (tmp_path / "benchmarks/results/camvid.csv").open() as file:
         none, mingru = csv.DictReader(file)
-    assert (none["context"], none["parameters in the context"]) == ("none", "0")
-    assert mingru["context"] == "renet_mingru"
+    assert (none["arm"], none["parameters in the context"]) == ("none", "0")
+    assert mingru["arm"] == "renet_mingru"
     numbers = {key: int(mingru[key].replace(",", "")) for key in ("parameters", "parameters in the context")}
     none_parameters = int(none["parameters"].replace(",", ""))
     assert numbers["parameters"] - none_parameters == numbers["parameters in the context"] > 0
-    assert "trainer.max_steps=1" in (tmp_path / "benchmarks/results/camvid_contexts.md").read_text()
+    page = (tmp_path / "benchmarks/results/camvid.md").read_text()
+    assert "trainer.max_steps=1" in page
+    assert "**Verdict**: undecided: renet_mingru is chosen, and no arm without recurrence shares a seed" in page
+    assert (tmp_path / "benchmarks/results/camvid.png").exists()
 
     other = compare("none", steps=2)
     assert other.returncode != 0
     assert "was trained with other settings" in other.stderr
+
+
+def test_the_comparison_says_what_is_missing(tmp_path: Path) -> None:
+    script = [sys.executable, str(BENCHMARKS / "worth.py"), "pages", "--root"]
+    nowhere = subprocess.run([*script, str(tmp_path / "pages")], capture_output=True, text=True)
+    assert nowhere.returncode == 2
+    assert f"--root: {tmp_path / 'pages'} is not there; data/README.md says how to get the images" in nowhere.stderr
+    unknown = subprocess.run([*script, str(tmp_path), "--arms", "renet_gnu"], capture_output=True, text=True)
+    assert unknown.returncode == 2
+    assert "--arms: renet_gnu not among none, coordinate_convolutions" in unknown.stderr
 
 
 @pytest.mark.slow

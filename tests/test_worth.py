@@ -1,0 +1,49 @@
+"""The verdict on recurrent context, by rules that were fixed before the runs."""
+
+import pytest
+from comparisons import COMPARISONS, RECURRENT
+from verdict import dominators, judge
+
+
+def scores(**arms: list[float]) -> dict[str, dict[int, float]]:
+    return {name: dict(enumerate(own)) for name, own in arms.items()}
+
+
+@pytest.mark.parametrize(
+    ("arms", "verdict"),
+    [
+        ({"none": [40, 41, 42], "renet_gru": [44, 45, 46]}, "worth it: over the seeds 1, 2, renet_gru has 45.50"),
+        ({"none": [40, 41, 42], "renet_gru": [44, 41.5, 42.6]}, "undecided: over the seeds 1, 2"),  # less than a point
+        ({"none": [40, 41, 42], "renet_gru": [44, 50, 41]}, "undecided: over the seeds 1, 2"),  # not in every seed
+        ({"none": [40, 41, 42], "renet_gru": [60, 40, 42]}, "refuted: over the seeds 1, 2"),
+        ({"none": [40, 41], "aspp": [30, 45], "renet_gru": [44, 46]}, "best without recurrence, aspp, has 45.00"),
+        # seed 0 chooses, however well another does later
+        ({"none": [40, 41], "renet_gru": [44, 42], "renet_lstm": [43, 99]}, "renet_gru has 42.00"),
+        ({"none": [40], "renet_gru": [44]}, "undecided: renet_gru is chosen, and no arm without recurrence shares"),
+        ({"none": [40, 41]}, "undecided: no arm with recurrence has a run of seed 0"),
+    ],
+)
+def test_the_verdict(arms: dict[str, list[float]], verdict: str) -> None:
+    assert verdict in judge(scores(**arms), RECURRENT)
+
+
+def test_an_arm_without_the_seeds_that_confirm_is_no_rival() -> None:
+    assert "none, has 41.00" in judge(scores(none=[40, 41], aspp=[90], renet_gru=[44, 45]), RECURRENT)
+
+
+def test_the_front_of_score_against_cost() -> None:
+    points = {"a": (1.0, 50.0), "b": (2.0, 60.0), "c": (2.0, 55.0), "d": (3.0, 60.0), "e": (1.0, 50.0)}
+    assert {name: dominators(points, name) for name in points} == {
+        "a": [],
+        "b": [],
+        "c": ["b"],
+        "d": ["b"],
+        "e": [],
+    }
+
+
+def test_every_question_can_be_answered() -> None:
+    for name, comparison in COMPARISONS.items():
+        assert set(comparison.arms) - RECURRENT, name
+        assert set(comparison.arms) & RECURRENT, name
+        assert set(comparison.front) <= set(comparison.arms), name

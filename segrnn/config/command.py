@@ -25,6 +25,7 @@ from segrnn import __version__
 from segrnn.config.defaults import store_defaults
 from segrnn.config.run import find_misplaced, named_run
 from segrnn.config.schema import schema_of
+from segrnn.config.shortcuts import shortcuts
 from segrnn.config.typed import quote_texts
 from segrnn.errors import SegrnnError
 from segrnn.memory import keep_freed_memory
@@ -87,7 +88,7 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"
 
     try:
-        with tidy(), named_run():
+        with tidy(), named_run(), shortcuts(sys.argv[1:]):
             hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=config_name)(guarded)()
     except (HydraException, OmegaConfBaseException, yaml.MarkedYAMLError) as error:
         if debug:
@@ -234,7 +235,7 @@ def explain(error: Exception, config_name: str) -> str:
 def _explain_key(key: str, config_name: str) -> str:
     chosen = [argument for argument in sys.argv[1:] if argument.partition("=")[0] in _groups() and "," not in argument]
     GlobalHydra.instance().clear()
-    with initialize_config_module(CONF, version_base="1.3"):
+    with shortcuts(), initialize_config_module(CONF, version_base="1.3"):
         config = compose(config_name, [argument for argument in chosen if argument.partition("=")[0] != key])
     keys = list(_keys(OmegaConf.to_container(config)))
     parent, _, _ = key.rpartition(".")

@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from segrnn.config.command import CONF, explain
 from segrnn.config.defaults import store_defaults
 from segrnn.config.parsing import Config
+from segrnn.config.shortcuts import shortcuts
 from segrnn.config.typed import quote_texts
 from segrnn.errors import ConfigError
 
@@ -38,7 +39,7 @@ def compose(command: type[C], overrides: Sequence[str] = ()) -> C:
     GlobalHydra.instance().clear()
     store_defaults(name)
     try:
-        with initialize_config_module(CONF, version_base="1.3"):
+        with shortcuts(), initialize_config_module(CONF, version_base="1.3"):
             return command.parse(hydra.compose(name, quote_texts(list(overrides), name, CONF)))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, name)) from error

@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.defaults import store_defaults
 from segrnn.config.schema import Data, Encoder, schema_of
+from segrnn.config.shortcuts import shortcuts
 from segrnn.errors import ConfigError
 from segrnn.instantiate import find
 
@@ -190,5 +191,5 @@ def _hydra(conf: str, config_name: str) -> Iterator[None]:
         yield
         return
     store_defaults(config_name)
-    with initialize_config_module(conf, version_base="1.3"):
+    with shortcuts(), initialize_config_module(conf, version_base="1.3"):
         yield

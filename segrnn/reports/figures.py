@@ -32,10 +32,10 @@ def picture(path: Path, size: tuple[float, float], dpi: int = 100) -> Iterator[F
         # a character that is missing in the font becomes a box in the picture
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         try:
-            figure = Figure(figsize=size, layout="constrained")
-            FigureCanvasAgg(figure)
+            figure = Figure(figsize=size, dpi=dpi, layout="constrained")
+            canvas = FigureCanvasAgg(figure)
             yield figure
-            write_atomically(path, lambda temporary: figure.savefig(temporary, format="png", dpi=dpi))
+            write_atomically(path, canvas.print_png)  # savefig draws twice, and most of the time goes into the layout
         except SegrnnError:
             raise
         except Exception as error:  # matplotlib and its fonts raise many kinds of errors

@@ -17,8 +17,8 @@ from segrnn.trouble import is_out_of_memory, reason_of
 def try_step(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
     """Check that a network can be trained on a number of crops of a size at a time.
 
-    The network is tried on tensors without data, which takes neither memory nor time. If that fails, it is tried with
-    data, because some encoders need it.
+    The network is tried on tensors without data, which takes no memory and always the same time. If that fails, it is
+    tried with data, because some encoders need it. Few pixels are tried with data at once, because that is quicker.
 
     Args:
         model: the network, which is not changed.
@@ -30,9 +30,14 @@ def try_step(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
             size.
     """
     try:
-        _forward(model, torch.device("meta"), crops, crop)
+        few = crops * crop[0] * crop[1] <= _FEW
+        _forward(model, torch.device("cpu" if few else "meta"), crops, crop)
     except Exception:
         _try_with_data(model, crops, crop)
+
+
+_FEW = 2**14
+"""The number of pixels up to which data are quicker than Python's functions for tensors without data."""
 
 
 def takes(model: Segmenter, crops: int, crop: Sequence[int]) -> bool:
@@ -79,7 +84,7 @@ def _forward(model: Segmenter, device: torch.device, crops: int, crop: Sequence[
     for name, module in network.named_modules():
         if isinstance(module, _BatchNorm):
             module.register_forward_pre_hook(lambda _, inputs, name=name: _check(inputs[0], name))
-    with torch.no_grad():
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):  # dropout with data draws random numbers
         network.forward_with_auxiliary(black_images(network.encoder, crops, *crop))
 
 

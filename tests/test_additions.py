@@ -69,7 +69,7 @@ def passes(copied: Copy, *arguments: str) -> None:
     assert re.search(r"\d+ passed", done.stdout)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_context(copied: Copy, camvid: Path) -> None:
     copied.write("segrnn/context/mean.py", CONTEXT)
     copied.replace(

@@ -58,6 +58,7 @@ def test_the_comparison_resumes_where_it_stopped(camvid: Path, tmp_path: Path) -
     assert "was trained with other settings" in other.stderr
 
 
+@pytest.mark.thorough
 def test_the_comparison_says_what_is_missing(tmp_path: Path) -> None:
     script = [sys.executable, str(BENCHMARKS / "worth.py"), "pages", "--root"]
     nowhere = subprocess.run([*script, str(tmp_path / "pages")], capture_output=True, text=True)
@@ -68,7 +69,7 @@ def test_the_comparison_says_what_is_missing(tmp_path: Path) -> None:
     assert "--arms: renet_gnu not among none, coordinate_convolutions" in unknown.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_labelling_takes_less_memory_than_the_plain_way(tmp_path: Path) -> None:
     script = documented("inference_memory.py", "--size", "300", "400", "--repeats", "1")
     done = subprocess.run(script, capture_output=True, text=True, cwd=tmp_path)

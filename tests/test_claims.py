@@ -139,7 +139,7 @@ except OutputError:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_one_of_many_takes_a_claim_over(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         process.kill()

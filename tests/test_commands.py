@@ -279,7 +279,7 @@ def test_mistakes_are_explained(overrides: list[str], message: str, run: Run, ca
     assert not list(Path().rglob("*.ckpt"))
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_broken_file_stops_training_with_its_name(run: Run, camvid: Path, workers: int, capsys) -> None:
     path = camvid / "val" / "0001TP_000002.png"
     path.write_bytes(path.read_bytes()[:200])
@@ -300,7 +300,7 @@ def test_a_folder_that_cannot_be_made(run: Run, camvid: Path, capsys) -> None:
 def test_home_is_where_the_tilde_is(run: Run, camvid: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setenv("HOME", str(camvid.parent))
     overrides = [*SMALL, "data=camvid", "data.root=~/camvid", "hydra.run.dir=run"]
-    assert run("train", *overrides) == 0
+    assert run("train", *overrides, "trainer.max_steps=1") == 0
     assert "6 training and 5 validation images" in capsys.readouterr().out
 
 

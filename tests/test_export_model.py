@@ -35,7 +35,7 @@ def test_a_bundle_of_a_checkpoint(run: Run, trained: str, capsys) -> None:
     assert bundle.info.to_dict() == checkpoint.info.to_dict()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_an_onnx_file_of_one_size_and_its_bundle(run: Run, trained: str, capsys) -> None:
     assert run("export_model", trained, "format=onnx", "output=model.onnx", "size=[40,56]", "argmax=true") == 0
     printed = capsys.readouterr().out
@@ -63,6 +63,7 @@ def test_an_onnx_file_of_any_size_its_8_bit_twin_and_the_script(run: Run, traine
             assert (np.asarray(mask) == model(path)).mean() > 0.99  # but for ties
 
 
+@pytest.mark.slow
 def test_a_file_of_torch_export(run: Run, trained: str, capsys) -> None:
     ask = ("export_model", trained, "format=torch_export", "output=model.pt2", "size=[40,56]", "normalize=false")
     assert run(*ask) == 0

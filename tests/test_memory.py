@@ -31,7 +31,7 @@ def faults(first: str) -> int:
     return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(memory._function("mallopt") is None, reason="the C library is not glibc")
 def test_steps_that_need_the_same_memory_have_no_page_faults() -> None:
     kept, released = faults("assert keep_freed_memory()"), faults("")

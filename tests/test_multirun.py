@@ -47,7 +47,7 @@ def sweep_of_jobs(*overrides: str) -> Iterator[subprocess.Popen[bytes]]:
             sweep.terminate()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_sweep_of_jobs(run: Run, camvid: Path) -> None:
     with sweep_of_jobs(*SMALL, "run_id=sweep", "data=camvid", f"data.root={camvid}", "seed=0,1") as sweep:
         assert sweep.wait(120) == 0

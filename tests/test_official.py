@@ -73,6 +73,7 @@ def assert_equal(ours: float | None, official: float | None) -> None:
         assert ours == pytest.approx(official, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_cityscapes_on_small_frames(run: Run, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
@@ -113,7 +114,7 @@ def mit_score(predictions: list[np.ndarray], labels: list[np.ndarray], num_class
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("present", [40, 150])
+@pytest.mark.parametrize("present", [pytest.param(40, marks=pytest.mark.thorough), 150])
 def test_ade20k_with_and_without_absent_classes(run: Run, tmp_path: Path, present: int) -> None:
     root, rng = tmp_path / "data", np.random.default_rng(present)
     colors = rng.integers(0, 255, (151, 3))

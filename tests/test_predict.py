@@ -110,7 +110,7 @@ def test_a_folder_of_all_kinds_of_images(bundle: Path, run: Run, capsys) -> None
     check_masks(Path("masks"), sizes)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_two_hundred_images_and_a_kill_in_the_middle(bundle: Path) -> None:
     sizes = mixed_folder(Path("photos"), 200)
     ask = [sys.executable, "-m", "segrnn.predict", f"ckpt={bundle}", "input=photos", "output=masks"]
@@ -352,7 +352,7 @@ def test_a_video_becomes_a_video_or_masks(bundle: Path, run: Run, capsys) -> Non
     assert "a video's compression would change ids" in capsys.readouterr().err
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells how much memory is in use")
 def test_memory_does_not_grow_with_a_video(bundle: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten seconds at 640 x 360, whose frames alone take 165 MiB."""

@@ -130,7 +130,9 @@ def test_statistics_of_other_data_are_one_message(
         assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["camvid", pytest.param("cityscapes", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", [pytest.param("camvid", marks=pytest.mark.slow), pytest.param("cityscapes", marks=pytest.mark.thorough)]
+)
 def test_training_on_a_packed_copy_is_training_on_the_original(
     run: Run,
     losses: Callable[..., list[float]],

@@ -225,6 +225,7 @@ def test_a_training_of_nothing_but_nasty_names(
     assert packed.labels.class_names == Folder(str(root), "val").labels.class_names
 
 
+@pytest.mark.slow
 def test_names_reach_the_curves(run: Run, tmp_path: Path) -> None:
     root = nasty_folder(tmp_path / "data")
     assert run("train", *SMALL, "data=folder", f"data.root={root}", "hydra.run.dir=run") == 0

@@ -64,6 +64,7 @@ def test_what_the_user_says_counts(variable: str, machine: Path, monkeypatch: py
     assert torch.get_num_threads() == 3
 
 
+@pytest.mark.slow
 def test_torchrun_chooses_one_thread_and_it_is_said() -> None:
     code = "from segrnn.threads import share_cores; print(share_cores(2))"
     launcher = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--no-python", sys.executable, "-c", code]

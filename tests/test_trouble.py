@@ -104,7 +104,7 @@ import_module(f"segrnn.{command}").main()
 """
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_process_whose_memory_is_limited(run: Run, arguments: list[str], camvid: Path) -> None:
     assert run("train", *arguments, "data.workers=0", "trainer.max_steps=1") == 0
     from PIL import Image

@@ -96,6 +96,7 @@ def test_processes_that_a_run_does_not_want_are_refused(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_script_of_sbatch_trains_without_srun(run: Run, monkeypatch: pytest.MonkeyPatch, camvid, capsys) -> None:
     for name, value in {"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"}.items():
         monkeypatch.setenv(name, value)

@@ -11,7 +11,9 @@ from segrnn.context.axial_decay import LONGEST_MEMORY, DecayingAttention, sum_be
 
 CHANNELS, HIDDEN, HEADS, KEYS = 5, 6, 2, 4
 GATES = pytest.mark.parametrize("gates", ["selective", "fixed"])
-SIZES = pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (7, 13), (33, 40)])
+SIZES = pytest.mark.parametrize(
+    "size", [(1, 1), (1, 9), (9, 1), (7, 13), pytest.param((33, 40), marks=pytest.mark.thorough)]
+)
 
 
 @pytest.fixture(autouse=True)

@@ -145,6 +145,7 @@ def test_saves_and_loads(make: Make) -> None:
     assert torch.equal(one(x), other(x))
 
 
+@pytest.mark.slow
 @EACH
 def test_exports_at_a_fixed_size(make: Make) -> None:
     module, x = make().eval(), torch.rand(1, CHANNELS, 6, 5)

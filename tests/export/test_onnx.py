@@ -142,8 +142,19 @@ def test_a_file_of_one_size_takes_pixels_gives_labels_and_says_so(tmp_path: Path
         run(path, exported.draw_input(1, (48, 51), seed=5))
 
 
-@pytest.mark.parametrize("argmax", [False, True])
-@pytest.mark.parametrize("fault", ["reset before the product", "weight", "shape"])
+@pytest.mark.parametrize(
+    ("fault", "argmax"),
+    [
+        ("weight", False),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in (("reset before the product", False), ("shape", True))
+        ),
+        pytest.param("weight", True, marks=pytest.mark.thorough),
+        pytest.param("reset before the product", True, marks=pytest.mark.thorough),
+        pytest.param("shape", False, marks=pytest.mark.thorough),
+    ],
+)
 def test_a_file_that_computes_something_else_is_never_there(
     fault: str, argmax: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

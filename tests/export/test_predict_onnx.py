@@ -59,7 +59,11 @@ def share_equal(folder: Path, wanted: Tensor) -> float:
 
 @pytest.mark.parametrize(
     ("inside", "argmax", "size"),
-    [(True, True, (33, 50)), (False, False, (33, 50)), pytest.param(True, False, None, marks=pytest.mark.slow)],
+    [
+        (True, True, (33, 50)),
+        pytest.param(False, False, (33, 50), marks=pytest.mark.slow),
+        pytest.param(True, False, None, marks=pytest.mark.slow),
+    ],
 )
 def test_its_mask_is_the_networks(inside: bool, argmax: bool, size: tuple[int, int] | None, tmp_path: Path) -> None:
     exported = make_file(tmp_path, inside, argmax, size, PLAIN)
@@ -74,7 +78,7 @@ def test_its_mask_is_the_networks(inside: bool, argmax: bool, size: tuple[int, i
     assert (colors == LABELS.colorize(wanted.numpy())).mean() > 0.999
 
 
-@pytest.mark.parametrize("argmax", [False, True])
+@pytest.mark.parametrize("argmax", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_windows_of_one_size_cover_a_larger_image(argmax: bool, tmp_path: Path) -> None:
     exported = make_file(tmp_path, inside=True, argmax=argmax, size=(32, 48), preprocessing=PLAIN)
     pixels = draw(exported, (70, 48), tmp_path / "image.png")
@@ -95,7 +99,7 @@ def test_windows_of_one_size_cover_a_larger_image(argmax: bool, tmp_path: Path) 
     assert finished.stderr == "the network takes images of at least 48 x 32 pixels, not of 90 x 31 pixels\n"
 
 
-@pytest.mark.parametrize("argmax", [False, True])
+@pytest.mark.parametrize("argmax", [False, pytest.param(True, marks=pytest.mark.thorough)])
 def test_an_image_is_resized_as_in_training_but_for_rounding(argmax: bool, tmp_path: Path) -> None:
     preprocessing = Preprocessing(PLAIN.mean, PLAIN.std, scale=0.5, base_size=(64, 200))
     exported = make_file(tmp_path, inside=True, argmax=argmax, size=(32, 48), preprocessing=preprocessing)

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from export_networks import CONTEXTS, make_small
@@ -53,8 +54,13 @@ def test_a_file_is_written_once_and_taken_up(tmp_path: Path, monkeypatch: pytest
     assert (windows.mask(pixels) == plain.mask(pixels)).float().mean() > 0.999
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("harm", ["damaged", "of another network"])
+@pytest.mark.parametrize(
+    "harm",
+    [
+        pytest.param("damaged", marks=pytest.mark.thorough),
+        pytest.param("of another network", marks=pytest.mark.slow),
+    ],
+)
 def test_a_kept_file_that_is_wrong_is_written_again(harm: str, tmp_path: Path) -> None:
     model, said = saved(tmp_path), []
     as_onnx(model, PLAIN, tmp_path / "best.ckpt", said.append)
@@ -72,7 +78,7 @@ def test_a_kept_file_that_is_wrong_is_written_again(harm: str, tmp_path: Path) -
     assert (Predictor(network, INFO).mask(pixels) == Predictor(model, INFO).mask(pixels)).float().mean() > 0.999
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_folder_that_can_not_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, said = saved(tmp_path), []
     original = prediction.export_onnx
@@ -90,7 +96,7 @@ def test_a_folder_that_can_not_be_written_to(tmp_path: Path, monkeypatch: pytest
     assert (Predictor(network, INFO).mask(pixels) == Predictor(model, INFO).mask(pixels)).float().mean() > 0.999
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_what_onnx_can_not_express_at_any_size_is_refused(tmp_path: Path) -> None:
     saved(tmp_path)
     model = make_small(partial(SCNN, hidden=8, kernel=3)).eval()
@@ -106,7 +112,9 @@ def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         as_onnx(model, PLAIN, tmp_path / "best.ckpt", print)
 
 
-@pytest.mark.parametrize("inside", [True, False])
+@pytest.mark.parametrize(
+    "inside", [pytest.param(True, marks=pytest.mark.slow), pytest.param(False, marks=pytest.mark.thorough)]
+)
 def test_an_exported_file_is_a_network(inside: bool, tmp_path: Path) -> None:
     model = saved(tmp_path)
     preprocessing = Preprocessing(PLAIN.mean, PLAIN.std, scale=0.75)
@@ -119,6 +127,15 @@ def test_an_exported_file_is_a_network(inside: bool, tmp_path: Path) -> None:
     assert (Predictor(network, info).mask(pixels) == Predictor(model, info).mask(pixels)).float().mean() > 0.999
 
 
+def described(path: Path, copy: Path, **changes: str | None) -> None:
+    """A copy of an exported file with other metadata; None leaves a key out."""
+    graph = onnx.load(path)
+    facts = {each.key: each.value for each in graph.metadata_props} | changes
+    del graph.metadata_props[:]
+    onnx.helper.set_model_props(graph, {key: value for key, value in facts.items() if value is not None})
+    onnx.save(graph, copy)
+
+
 def test_exported_files_that_do_not_fit(tmp_path: Path) -> None:
     model, path = saved(tmp_path), tmp_path / "model.onnx"
     with pytest.raises(ExportError, match=r"model.onnx does not exist"):
@@ -126,15 +143,15 @@ def test_exported_files_that_do_not_fit(tmp_path: Path) -> None:
     path.write_bytes(b"no graph")
     with pytest.raises(ExportError, match=r"model.onnx can't be loaded"):
         load_onnx(path)
-    export_onnx(Exported(model, PLAIN, argmax=True), path, (40, 51), describe(LABELS, PLAIN))
+    export_onnx(Exported(model, PLAIN, argmax=False), path, (40, 51), describe(LABELS, PLAIN))
+    described(path, tmp_path / "labels.onnx", output="labels")
     with pytest.raises(
         ExportError, match=r"returns labels, but prediction needs logits: export the network with argmax=false"
     ):
-        load_onnx(path)
-    export_onnx(Exported(model, PLAIN, argmax=False), path, (40, 51), {})
+        load_onnx(tmp_path / "labels.onnx")
+    described(path, tmp_path / "bare.onnx", classes=None)
     with pytest.raises(ExportError, match=r"does not contain its classes and preprocessing"):
-        load_onnx(path)
-    export_onnx(Exported(model, PLAIN, argmax=False), path, (40, 51), describe(LABELS, PLAIN))
+        load_onnx(tmp_path / "bare.onnx")
     with pytest.raises(
         ExportError, match=r"takes only images of 40 x 51, but this image is 41 x 60: .* windows.size=\[40,51\]"
     ):

@@ -19,7 +19,13 @@ def agreement(exported: Exported, path: Path) -> float:
     return (labels == exported(image)).float().mean().item()
 
 
-@pytest.mark.parametrize(("context", "recurrence"), [("renet_gru", "GRU"), ("renet_lstm", "DynamicQuantizeLSTM")])
+@pytest.mark.parametrize(
+    ("context", "recurrence"),
+    [
+        pytest.param("renet_gru", "GRU", marks=pytest.mark.thorough),
+        pytest.param("renet_lstm", "DynamicQuantizeLSTM", marks=pytest.mark.slow),
+    ],
+)
 def test_an_8_bit_file_runs_and_agrees(context: str, recurrence: str, tmp_path: Path) -> None:
     exported = Exported(make_small(CONTEXTS[context]), None, argmax=True)
     export_onnx(exported, tmp_path / "model.onnx", SIZE, {"classes": "[]"})

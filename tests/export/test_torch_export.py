@@ -18,7 +18,7 @@ SIZE = (40, 51)
 
 @pytest.mark.parametrize(
     "context",
-    ["renet_gru"] + [pytest.param(name, marks=pytest.mark.thorough) for name in CONTEXTS if name != "renet_gru"],
+    [pytest.param(name, marks=pytest.mark.slow if name == "renet_gru" else pytest.mark.thorough) for name in CONTEXTS],
 )
 def test_a_file_for_any_size_computes_the_same(context: str, tmp_path: Path) -> None:
     model = make_small(CONTEXTS[context])
@@ -59,7 +59,7 @@ def test_a_file_of_one_size_needs_torch_alone(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_context_that_is_written_step_by_step_has_one_size(tmp_path: Path) -> None:
     exported = Exported(make_small(partial(SCNN, hidden=4, kernel=3)), None, argmax=False)
     with pytest.raises(ExportError, match=r"export it for one fixed size with size=\[H,W\]"):
@@ -68,6 +68,7 @@ def test_a_context_that_is_written_step_by_step_has_one_size(tmp_path: Path) -> 
     assert export_torch(exported, tmp_path / "model.pt2", SIZE, {}) < 1e-5
 
 
+@pytest.mark.slow
 def test_a_file_that_computes_something_else_is_never_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = module.trace
 

@@ -105,6 +105,7 @@ def test_a_name_on_the_hub_is_downloaded(predictor: Predictor, monkeypatch: pyte
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 def test_it_loads_without_lightning_hydra_and_wandb(predictor: Predictor, tmp_path: Path) -> None:
     predictor.save(tmp_path / "bundle")
     torch.save((IMAGE, logits(predictor)), tmp_path / "expected.pt")

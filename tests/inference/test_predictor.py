@@ -80,11 +80,20 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS.keys())
-@pytest.mark.parametrize(("size", "scale"), [((45, 61), 1.0), ((45, 61), 0.6), ((1, 1), 1.0), ((33, 200), 1.3)])
-def test_masks_are_those_of_the_plain_way(network, size: tuple[int, int], scale: float, monkeypatch) -> None:
+CASES = [((45, 61), 1.0), ((45, 61), 0.6), ((1, 1), 1.0), ((33, 200), 1.3)]
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "scale"),
+    [
+        pytest.param(name, *case, marks=() if i == j else pytest.mark.thorough)
+        for i, name in enumerate(NETWORKS)
+        for j, case in enumerate(CASES)
+    ],
+)
+def test_masks_are_those_of_the_plain_way(name: str, size: tuple[int, int], scale: float, monkeypatch) -> None:
     monkeypatch.setattr(views_module, "_PART_BYTES", 3 * 4 * size[0] * size[1])  # three classes at a time
-    model, image = trained(network(), scale=scale), picture(*size)
+    model, image = trained(NETWORKS[name](), scale=scale), picture(*size)
     logits = plain(model, image)
     mask, confidence = model.mask_with_confidence(image)
     assert torch.equal(mask, logits.argmax(dim=0).byte())

@@ -27,7 +27,7 @@ NETWORKS = {
 }
 LARGE = ("unet", "densenet")
 EACH = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in NETWORKS]
+    "name", [pytest.param(name, marks=pytest.mark.thorough if name in LARGE else ()) for name in NETWORKS]
 )
 
 

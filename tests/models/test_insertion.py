@@ -27,9 +27,9 @@ MODELS = {
     "convnext": lambda: smp.UPerNet("tu-convnext_atto", encoder_weights=None, classes=4),
 }
 STRIDE = {"pan": 16}  # reads nothing at 8
-OF_A_KIND = ("unetplusplus", "manet", "deeplabv3", "segformer_resnet", "upernet")  # others of their kind are quicker
+ALWAYS = ("fpn", "deeplabv3plus", "segformer")  # one of each kind that is quick
 EACH = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name in OF_A_KIND else ()) for name in MODELS]
+    "name", [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.thorough) for name in MODELS]
 )
 
 
@@ -53,7 +53,7 @@ def test_the_output_is_that_of_the_plain_model_to_the_bit(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "cell"),
     [
-        ("fpn", "gru"),
+        pytest.param("fpn", "gru", marks=pytest.mark.slow),
         ("segformer", "mingru"),
         *(pytest.param(n, "gru", marks=pytest.mark.thorough) for n in ("unet", "deeplabv3plus", "pspnet", "segformer")),
         *(pytest.param(n, "mingru", marks=pytest.mark.thorough) for n in ("unet", "fpn", "deeplabv3plus", "pspnet")),

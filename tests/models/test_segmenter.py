@@ -27,7 +27,9 @@ EACH_NETWORK = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORK
 
 
 @EACH_NETWORK
-@pytest.mark.parametrize("size", [(1, 1), (1, 70), (45, 61)])
+@pytest.mark.parametrize(
+    "size", [(1, 1), *(pytest.param(size, marks=pytest.mark.thorough) for size in ((1, 70), (45, 61)))]
+)
 def test_any_size(network, size: tuple[int, int]) -> None:
     model = add_context(network(), partial(ReNet, hidden=4)).eval()
     assert model(torch.rand(1, 3, *size)).shape == (1, 4, *size)
@@ -103,7 +105,9 @@ def test_dropout_is_for_training_and_adds_no_names() -> None:
     assert torch.equal(network.eval().decoder(maps), network.decoder(maps))
 
 
-@pytest.mark.parametrize("name", ["fcn", pytest.param("fpn", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", [pytest.param("fcn", marks=pytest.mark.slow), pytest.param("fpn", marks=pytest.mark.thorough)]
+)
 def test_channels_last_and_compiled_parts_change_nothing(name: str) -> None:
     torch.manual_seed(0)
     model = add_context(NETWORKS[name](), partial(ReNet, hidden=4)).eval()

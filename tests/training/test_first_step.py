@@ -22,7 +22,7 @@ MODELS, CONTEXTS, LOSSES = (
 )
 ENCODERS = {"segformer": "mit_b0", "reseg": "vgg16", "blla": "blla"}
 READS = {"reseg": 4, "blla": 4, "segformer": 8}
-SOME = ("fcn", "pspnet", "reseg")  # the others are alike
+SOME = ("fcn", "reseg")  # the others are alike
 LOSSES_WITHOUT_FILES = [loss for loss in LOSSES if loss != "weighted_cross_entropy"]  # which needs statistics
 
 

@@ -135,7 +135,7 @@ def test_other_settings_take_effect(changes: list[str], finished: Path, run: Run
     assert steps == 6 or any("patience" in change for change in changes)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_an_average_that_is_given_up_leaves_the_weights_themselves(finished: Path, run: Run, monkeypatch) -> None:
     averaged = [*settings("trainer.max_steps=5"), "trainer.ema_decay=0.9"]
     assert run("train", *averaged) == 0

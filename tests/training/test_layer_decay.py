@@ -15,13 +15,16 @@ ENCODERS = {
     "mobilenet_v2": (19, ["features.0", "features.1", "features.2"]),
     "vgg11_bn": (8, ["features.0", "features.4", "features.8"]),
 }
+EACH = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.thorough if name == "vgg11_bn" else ()) for name in ENCODERS]
+)
 
 
 def encoder(name: str) -> nn.Module:
     return smp.encoders.get_encoder(name, weights=None)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@EACH
 def test_blocks_are_what_the_encoder_repeats_from_the_image_on(name: str) -> None:
     net = encoder(name)
     blocks = ordered_blocks(net)
@@ -32,7 +35,7 @@ def test_blocks_are_what_the_encoder_repeats_from_the_image_on(name: str) -> Non
     assert len(parameters) == len(set(parameters)) == len(list(net.parameters()))
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@EACH
 def test_a_block_hears_only_of_those_before_it(name: str) -> None:
     """What the order means: changing a block changes no output of an earlier one."""
     net = encoder(name).eval()

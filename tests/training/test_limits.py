@@ -67,7 +67,7 @@ def test_parts_of_a_batch_count_by_their_valid_pixels(
     np.testing.assert_allclose(losses[2], losses[0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("what", ["loss", "norm of the gradient"])
+@pytest.mark.parametrize("what", ["loss", pytest.param("norm of the gradient", marks=pytest.mark.slow)])
 def test_a_loss_that_is_no_number_stops_the_run_before_it_harms(
     run: Run, arguments: list[str], what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,8 +124,8 @@ def test_a_run_stops_where_validations_get_no_better(
 @pytest.mark.parametrize(
     "overrides",
     [
-        pytest.param(["trainer.precision=bf16-mixed"], marks=pytest.mark.slow),
-        ["trainer.channels_last=true", "trainer.checkpoint_encoder=true"],
+        pytest.param(["trainer.precision=bf16-mixed"], marks=pytest.mark.thorough),
+        pytest.param(["trainer.channels_last=true", "trainer.checkpoint_encoder=true"], marks=pytest.mark.slow),
     ],
     ids=["bf16", "channels_last and checkpoint_encoder"],
 )
@@ -134,7 +134,11 @@ def test_ways_to_save_memory_train(run: Run, arguments: list[str], overrides: li
 
 
 @pytest.mark.parametrize(
-    "debug", ["fast", *(pytest.param(debug, marks=pytest.mark.slow) for debug in ("overfit", "profile", "lr_range"))]
+    "debug",
+    [
+        *(pytest.param(debug, marks=pytest.mark.slow) for debug in ("fast", "lr_range")),
+        *(pytest.param(debug, marks=pytest.mark.thorough) for debug in ("overfit", "profile")),
+    ],
 )
 def test_debug_runs(run: Run, camvid: Path, debug: str, capsys: pytest.CaptureFixture[str]) -> None:
     small = [argument for argument in SMALL if not argument.startswith("trainer.")]

@@ -13,6 +13,7 @@ from segrnn.metrics import Scores
 from segrnn.reports import print_scores
 
 
+@pytest.mark.slow
 def test_tensorboard_has_the_curves_of_the_csv(run: Run, camvid: Path) -> None:
     recipe = [*SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=run"]
     assert run("train", *recipe, "logger=tensorboard") == 0

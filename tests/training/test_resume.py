@@ -158,7 +158,9 @@ def test_a_validation_that_was_cut_off_is_made_up_for(
     assert Path("runs/train/whole/metrics.json").read_text() == Path("runs/train/parts/metrics.json").read_text()
 
 
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGUSR1, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "exit_code"), [(signal.SIGUSR1, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_the_run_with_everything_saved(
     run: Run,
     arguments: list[str],
@@ -178,7 +180,13 @@ def test_a_signal_ends_the_run_with_everything_saved(
     assert f"ended after step 5: {signal.Signals(number).name}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("method", [pytest.param("training_step", marks=pytest.mark.slow), "validation_step"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param("training_step", marks=pytest.mark.slow),
+        pytest.param("validation_step", marks=pytest.mark.thorough),
+    ],
+)
 def test_a_run_that_was_told_to_end_goes_on_exactly(
     run: Run, arguments: list[str], whole: list, steps: list, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

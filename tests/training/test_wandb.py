@@ -267,7 +267,7 @@ def service() -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_service_that_dies_does_not_take_the_run_with_it(
     run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch, capfd
 ) -> None:
@@ -358,6 +358,7 @@ def test_a_preempted_run_keeps_both_parts(run: Run, recipe: list[str], monkeypat
     assert second.summary["state"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_marked_and_leaves_its_checkpoints(run: Run, recipe: list[str]) -> None:
     wrong = ["optimizer.lr=1e30", "optimizer.recurrent_lr=1e30", "optimizer.encoder_lr=1e30", "schedule=constant"]
     assert run("train", *recipe, "hydra.run.dir=run", "checkpoint.every_n_steps=1", *wrong) == 2
@@ -367,6 +368,7 @@ def test_a_failed_run_is_marked_and_leaves_its_checkpoints(run: Run, recipe: lis
     assert page.artifact("model", "last")
 
 
+@pytest.mark.slow
 def test_a_pruned_run_has_not_failed(run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def step(module: SegmentationModule, batch: Any) -> Any:
         raise Pruned("it has fallen behind")

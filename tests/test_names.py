@@ -79,9 +79,8 @@ def draw_data(root: Path, classes: list[str], files: list[str], name: str) -> li
     return names
 
 
-@pytest.mark.parametrize(
-    "part", [pytest.param(part, marks=pytest.mark.slow if part < 1 else pytest.mark.thorough) for part in range(ROUNDS)]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("part", range(ROUNDS))
 def test_any_names_end_well_or_in_a_message(
     part: int, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -113,8 +113,8 @@ def mit_score(predictions: list[np.ndarray], labels: list[np.ndarray], num_class
     return right / labelled, float((intersection / (np.spacing(1) + union)).mean())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("present", [pytest.param(40, marks=pytest.mark.thorough), 150])
+@pytest.mark.thorough
+@pytest.mark.parametrize("present", [40, 150])
 def test_ade20k_with_and_without_absent_classes(run: Run, tmp_path: Path, present: int) -> None:
     root, rng = tmp_path / "data", np.random.default_rng(present)
     colors = rng.integers(0, 255, (151, 3))

@@ -1,6 +1,7 @@
 import os
 import sys
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_blla_computes_the_same_at_any_size(tmp_path: Path) -> None:
     assert operators(path).count("LSTM") == 4
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("context", STEPWISE)
 def test_contexts_that_are_written_step_by_step_have_one_size(context: str, tmp_path: Path) -> None:
     exported = Exported(make_small(STEPWISE[context]), None, argmax=False)
@@ -146,13 +147,12 @@ def test_a_file_of_one_size_takes_pixels_gives_labels_and_says_so(tmp_path: Path
     ("fault", "argmax"),
     [
         ("weight", False),
+        pytest.param("shape", True, marks=pytest.mark.slow),
         *(
-            pytest.param(*each, marks=pytest.mark.slow)
-            for each in (("reset before the product", False), ("shape", True))
+            pytest.param(*each, marks=pytest.mark.thorough)
+            for each in product(("reset before the product", "weight", "shape"), (False, True))
+            if each not in (("weight", False), ("shape", True))
         ),
-        pytest.param("weight", True, marks=pytest.mark.thorough),
-        pytest.param("reset before the product", True, marks=pytest.mark.thorough),
-        pytest.param("shape", False, marks=pytest.mark.thorough),
     ],
 )
 def test_a_file_that_computes_something_else_is_never_there(

@@ -112,9 +112,8 @@ def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         as_onnx(model, PLAIN, tmp_path / "best.ckpt", print)
 
 
-@pytest.mark.parametrize(
-    "inside", [pytest.param(True, marks=pytest.mark.slow), pytest.param(False, marks=pytest.mark.thorough)]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("inside", [True, False])
 def test_an_exported_file_is_a_network(inside: bool, tmp_path: Path) -> None:
     model = saved(tmp_path)
     preprocessing = Preprocessing(PLAIN.mean, PLAIN.std, scale=0.75)

@@ -22,7 +22,13 @@ from segrnn.inference.bundle import _digest_description
 from segrnn.labels import CAMVID
 from segrnn.models.architecture import MODEL_TARGETS, STRUCTURAL, build_segmenter
 
-FCN = {"_target_": "segrnn.models.FCN", "_partial_": True, "encoder_name": "resnet18", "encoder_depth": 3, "width": 8}
+FCN = {
+    "_target_": "segrnn.models.FCN",
+    "_partial_": True,
+    "encoder_name": "tu-test_resnet",
+    "encoder_depth": 3,
+    "width": 8,
+}
 RENET = {"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 4, "stride": 8}
 NONE = {"_target_": None, "stride": 8}
 CONTEXTS = sorted(

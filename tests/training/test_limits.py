@@ -136,8 +136,8 @@ def test_ways_to_save_memory_train(run: Run, arguments: list[str], overrides: li
 @pytest.mark.parametrize(
     "debug",
     [
-        *(pytest.param(debug, marks=pytest.mark.slow) for debug in ("fast", "lr_range")),
-        *(pytest.param(debug, marks=pytest.mark.thorough) for debug in ("overfit", "profile")),
+        pytest.param("fast", marks=pytest.mark.slow),
+        *(pytest.param(debug, marks=pytest.mark.thorough) for debug in ("overfit", "profile", "lr_range")),
     ],
 )
 def test_debug_runs(run: Run, camvid: Path, debug: str, capsys: pytest.CaptureFixture[str]) -> None:

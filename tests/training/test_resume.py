@@ -141,9 +141,8 @@ def whole(run: Run, arguments: list[str], steps: list) -> list:
     return taken
 
 
-@pytest.mark.parametrize(
-    "step", [pytest.param(8, marks=pytest.mark.slow), pytest.param(12, marks=pytest.mark.thorough)]
-)
+@pytest.mark.thorough
+@pytest.mark.parametrize("step", [8, 12])
 def test_a_validation_that_was_cut_off_is_made_up_for(
     run: Run, arguments: list[str], whole: list, steps: list, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -368,7 +368,7 @@ def test_a_failed_run_is_marked_and_leaves_its_checkpoints(run: Run, recipe: lis
     assert page.artifact("model", "last")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_pruned_run_has_not_failed(run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def step(module: SegmentationModule, batch: Any) -> Any:
         raise Pruned("it has fallen behind")
@@ -379,7 +379,7 @@ def test_a_pruned_run_has_not_failed(run: Run, recipe: list[str], monkeypatch: p
     assert (page.summary["state"], page.summary["exit_code"]) == ("finished", 0)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_online_a_run_goes_on_as_it_was(run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """With W&B's own start replaced: it is told the same id; unless one of the parts was offline."""
     started: list[dict] = []

@@ -63,7 +63,7 @@ def test_a_planted_argument_is_caught() -> None:
 @pytest.mark.parametrize(
     "model", ["fcn", "fcn_stride8", "fcn_dilated", "fpn", "unet", "deeplabv3plus", "upernet", "pspnet"]
 )
-@pytest.mark.parametrize("context", ["none", "renet_gru"])
+@pytest.mark.parametrize("context", [pytest.param("none", marks=pytest.mark.thorough), "renet_gru"])
 def test_models_and_contexts_combine(model: str, context: str) -> None:
     segmenter = build_segmenter(composed(f"model={model}", f"context={context}"), 5)
     assert sum(1 for _ in segmenter.context.parameters()) == (0 if context == "none" else 21)

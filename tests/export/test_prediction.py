@@ -148,7 +148,7 @@ def test_exported_files_that_do_not_fit(tmp_path: Path) -> None:
         ExportError, match=r"returns labels, but prediction needs logits: export the network with argmax=false"
     ):
         load_onnx(tmp_path / "labels.onnx")
-    described(path, tmp_path / "bare.onnx", classes=None)
+    described(path, tmp_path / "bare.onnx", labels=None)
     with pytest.raises(ExportError, match=r"does not contain its classes and preprocessing"):
         load_onnx(tmp_path / "bare.onnx")
     with pytest.raises(

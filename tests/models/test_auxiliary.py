@@ -29,7 +29,9 @@ def with_auxiliary(name: str) -> Segmenter:
 
 
 @EACH_NETWORK
-@pytest.mark.parametrize("size", [(1, 1), (45, 61), (64, 96)])
+@pytest.mark.parametrize(
+    "size", [(45, 61), *(pytest.param(each, marks=pytest.mark.thorough) for each in ((1, 1), (64, 96)))]
+)
 def test_both_logits_have_the_size_of_the_image(name: str, size: tuple[int, int]) -> None:
     segmenter, image = with_auxiliary(name).eval(), torch.rand(1, 3, *size)
     logits, auxiliary = segmenter.forward_with_auxiliary(image)

@@ -140,11 +140,13 @@ def _unknown_colors(dataset: SegmentationDataset, found: Sequence[Held], labels:
     if dataset.color_code is None or not unknown:
         return []
     pixels = sum(sum(held.ids.values()) for held in found)
+    rest = next((label.name for label in dataset.labels.classes if label.id == dataset.color_code.unknown), None)
+    fate = "are ignored" if rest is None else f"count as {rest}"
     named = [f"{color} {_nearest_class(dataset, color)}({count})" for color, count in unknown.most_common(_NAMED)]
     more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
     return [
         f"{100 * sum(unknown.values()) / pixels:.1f} % of the pixels of the {labels} have a colour that no class has, "
-        f"and are ignored: {', '.join(named)}{more}"
+        f"and {fate}: {', '.join(named)}{more}"
     ]
 
 

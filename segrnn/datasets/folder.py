@@ -1,66 +1,92 @@
-"""A dataset of a user's own images and masks in plain folders, with a YAML file of the classes."""
+"""A dataset of a user's own images and masks, as they lie, with a YAML file of the classes."""
 
-from pathlib import PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath
 
-import yaml
-
+from segrnn.datasets.class_file import CLASS_FILE, EXAMPLE, ClassFile, read_class_file
 from segrnn.datasets.files import Named, SegmentationDataset
+from segrnn.datasets.layout import Layout, explain_nothing, find_files
+from segrnn.datasets.templates import is_readable
 from segrnn.errors import DataError
 from segrnn.images.passed_over import describe_passed_over
-from segrnn.images.reading import MAX_PIXELS, picture_suffixes, read_colors, read_mask
+from segrnn.images.reading import MAX_PIXELS, read_colors, read_mask
 from segrnn.images.storage import File, Tree
-from segrnn.labels import IGNORE_INDEX, ColorCode, Label, LabelSpace
-from segrnn.labels.colors import spread_color
+from segrnn.labels import ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray
-
-_FILE = "classes.yaml"
-_EXAMPLE = """\
-  name: my streets    # only the names of the classes are required; all else may be missing
-  classes:
-    - {name: road, id: 0, color: [128, 64, 128]}
-    - {name: car, id: 1}
-  ignore: [255]       # ids that are neither trained nor scored; without this line, 255
-  masks: ids          # or colors: masks are pictures in the colours above; other colours are ignored"""
 
 
 class Folder(SegmentationDataset):
-    """A dataset of images and masks in folders, with ``classes.yaml``. Images and masks are paired by their paths.
+    """A dataset of images and masks with ``classes.yaml``, which may also describe where they lie.
 
-    The paths are compared without their suffixes.
+    Without a description, images and masks are paired by their paths below ``images/<split>`` and ``masks/<split>``,
+    without their suffixes.
 
     Args:
         root: a folder, or a zip archive of one.
-        split: the folder below ``images`` and ``masks``.
+        split: the name of the split.
         strict: whether an image without a mask is an error.
+        classes: the path of the file of the classes; by default it is ``classes.yaml`` in the root.
+        fold: the fold that is the split ``val``, in place of the one in the file of the classes.
         max_pixels: the most pixels of a picture. One that claims to have more is refused before it is decoded.
 
     Raises:
-        DataError: the tree is not there, ``classes.yaml`` can't be understood, or an image has no mask.
+        DataError: the tree is not there, the file of the classes can't be understood, or an image has no mask.
     """
 
     paletted = True
     layout = f"""\
   images/<split>/**/<name>.png, .jpg, ...
   masks/<split>/**/<name>.png              one id for each pixel, or colours
-  classes.yaml
+  classes.yaml                             it may describe another tree, too
 
-with {_FILE} like
+with {CLASS_FILE} like
 
-{_EXAMPLE}"""
+{EXAMPLE}"""
 
-    def __init__(self, root: str, split: str, strict: bool = True, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        root: str,
+        split: str,
+        strict: bool = True,
+        classes: str | None = None,
+        fold: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
         self.max_pixels = max_pixels
+        self._classes, self._fold = classes, fold
+        self._content: ClassFile | None = None
         super().__init__(root, split, strict)
+        if self._described is not None:
+            left = f", {len(self.unlabelled)} without a mask" if self.unlabelled else ""
+            left += f", {len(self.orphans)} masks without an image" if self.orphans else ""
+            self.remarks.insert(0, f"{split}: {len(self.pairs)} images with masks{left} ({self._described})")
+
+    @property
+    def _described(self) -> Layout | None:
+        """Return the description of the tree, or None if there is none or the file of the classes is not read yet."""
+        return None if self._content is None else self._content.layout
 
     def find(self, tree: Tree, split: str) -> tuple[list[Named], list[Named]]:
-        """Return images and masks, by their paths below the split."""
+        """Return the images and masks of a split, by their names."""
         top, classes = self._find_classes(tree)
-        self._labels, self.color_code = read_classes(classes)
+        self._content = read_class_file(classes, self._fold)
+        self.color_code = self._content.table.color_code
+        if self._described is None:
+            return self._find_usual(tree, top, split)
+        listing = tree.listing(top)
+        beside = classes.parent if self._classes is not None and isinstance(classes, Path) else None
+        try:
+            found = find_files(self._described, listing, split, str(tree.root / top), beside)
+        except ValueError as error:
+            raise DataError(f"{classes}: {error}") from error
+        self.remarks += found.remarks
+        return found.images, found.masks
+
+    def _find_usual(self, tree: Tree, top: str, split: str) -> tuple[list[Named], list[Named]]:
+        """Return the images and masks of the usual tree, by their paths below the split."""
         found = []
         for kind in ("images", "masks"):
             listing = tree.listing(f"{top}{kind}/{split}")
-            read = {name for name in listing.files if PurePosixPath(name).suffix.lower() in self._suffixes()}
+            read = {name for name in listing.files if is_readable(name)}
             self.remarks += [f"{kind}/{split}: {line}" for line in describe_passed_over(listing, read)]
             found.append(
                 [(PurePosixPath(name).with_suffix("").as_posix(), listing.files[name]) for name in sorted(read)]
@@ -69,95 +95,57 @@ with {_FILE} like
         return images, masks
 
     def _find_classes(self, tree: Tree) -> tuple[str, File]:
-        """Find ``classes.yaml``, at the top or in the one folder that the dataset was packed with."""
+        """Find the file of the classes: the given one, or in the root or the one folder that the dataset came with.
+
+        Returns:
+            The folder in which the dataset lies, and the file.
+        """
+        if self._classes is not None:
+            return "", Path(self._classes)
         files = tree.files()
-        if _FILE in files:
-            return "", files[_FILE]
-        below = [name for name in files if PurePosixPath(name).name == _FILE]
+        if CLASS_FILE in files:
+            return "", files[CLASS_FILE]
+        below = [name for name in files if PurePosixPath(name).name == CLASS_FILE]
         if len(below) == 1 and len(PurePosixPath(below[0]).parts) == 2:
-            return below[0].removesuffix(_FILE), files[below[0]]
+            return below[0].removesuffix(CLASS_FILE), files[below[0]]
         there = (
             f", but there is {', '.join(below[:3])}: data.root must be the folder around it, or this folder must be "
             "the top of the archive"
         )
-        raise DataError(f"{tree.root} holds no {_FILE}{there if below else ''}. {self._wanted()}")
+        raise DataError(
+            f"{tree.root} holds no {CLASS_FILE}{there if below else ''}. {self._wanted()}, or where this file is with "
+            "data.dataset.classes=<file>"
+        )
 
-    @staticmethod
-    def _suffixes() -> frozenset[str]:
-        return picture_suffixes() | {".npy"}
+    def diagnose(self, tree: Tree) -> str:
+        """Explain why the description of the tree finds no images or masks, with the file that is nearest to it."""
+        if self._described is None:
+            return ""
+        return explain_nothing(self._described, tree.files(self._find_classes(tree)[0]), self.split)
+
+    def _wanted(self) -> str:
+        if self._described is None:
+            return super()._wanted()
+        return f"{CLASS_FILE} describes {self._described}. Templates count from the dataset's root"
 
     @property
     def labels(self) -> LabelSpace:
-        """Return the table that ``classes.yaml`` describes."""
-        return self._labels
+        """Return the table that the file of the classes describes."""
+        assert self._content is not None
+        return self._content.table.labels
 
     def read_ids(self, file: File) -> ByteArray:
-        """Return the ids ``(H, W)`` that a mask holds, or that its colours stand for."""
-        if self.color_code is None:
-            return read_mask(file, self.max_pixels)
-        return self.color_code.decode(read_colors(file, self.max_pixels))[0]
+        """Return the ids ``(H, W)`` of a mask. Ids and colours of one class become its first id."""
+        if self.color_code is not None:
+            return self.color_code.decode(read_colors(file, self.max_pixels))[0]
+        assert self._content is not None
+        ids, merged = read_mask(file, self.max_pixels), self._content.table.merged
+        return ids if merged is None else merged[ids]
 
-
-def read_classes(file: File) -> tuple[LabelSpace, ColorCode | None]:
-    """Read the label table of a ``classes.yaml``, and its colours if masks are pictures in colours.
-
-    Raises:
-        DataError: the file is not YAML, a key is unknown or missing, or ids, names or colours are not possible.
-    """
-    text = file.read_bytes()
-    try:
-        content = yaml.safe_load(text)
-        if not isinstance(content, dict) or not isinstance(content.get("classes"), list):
-            raise ValueError("it has no list of classes")
-        if unknown := content.keys() - {"name", "classes", "ignore", "masks"}:
-            raise ValueError(f"unknown keys {sorted(map(str, unknown))}; it has name, classes, ignore and masks")
-        kind = content.get("masks", "ids")
-        if kind not in ("ids", "colors"):
-            raise ValueError(f"masks is {kind!r}; it can be ids or colors")
-        classes = [_label(row, train_id, kind) for train_id, row in enumerate(content["classes"])]
-        usual = [] if any(label.id == IGNORE_INDEX for label in classes) else [IGNORE_INDEX]
-        ignore = content.get("ignore", usual)
-        if not isinstance(ignore, list):
-            raise ValueError(f"ignore is {ignore!r}; it needs a list of ids")
-        ignored = [_byte(id, "ignore") for id in ignore]
-        void = [Label(f"ignored {id}", id, IGNORE_INDEX, (0, 0, 0)) for id in ignored]
-        if repeated := {label.name for label in classes if [other.name for other in classes].count(label.name) > 1}:
-            raise ValueError(f"class names must be unique, got {sorted(repeated)} more than once")
-        labels = LabelSpace(str(content.get("name", _FILE)), [*classes, *void])
-        return labels, _color_code(labels) if kind == "colors" else None
-    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # PyYAML raises them all
-        raise DataError(f"{file} can't be understood: {error}. It should look like\n\n{_EXAMPLE}") from error
-
-
-def _label(row: Any, train_id: int, masks: str) -> Label:
-    if isinstance(row, str):
-        row = {"name": row}
-    if not isinstance(row, dict) or not isinstance(row.get("name"), str):
-        raise ValueError(f"class {train_id} is {row!r}; it needs a name")
-    if unknown := row.keys() - {"name", "id", "color"}:
-        raise ValueError(
-            f"class {row['name']}: unknown keys {sorted(map(str, unknown))}; a class has name, id and color"
+    def explain_foreign(self, error: ForeignIdError) -> str:
+        """Explain foreign ids, with all ids of all classes."""
+        assert self._content is not None
+        return (
+            f"the table has {list(self._content.table.ids)}. Add the ids to a class or to ignore, or let one class "
+            f"take all other ids with `other: {self.labels.class_names[0]}`"
         )
-    if masks == "colors" and "color" not in row:
-        raise ValueError(f"class {row['name']}: masks is colors, so the class needs a color")
-    color = row.get("color", spread_color(train_id))
-    if not isinstance(color, list | tuple) or len(color) != 3:
-        raise ValueError(f"class {row['name']}: color is {color!r}; it must be three numbers")
-    red, green, blue = (_byte(value, "color") for value in color)
-    return Label(row["name"], _byte(row.get("id", train_id), "id"), train_id, (red, green, blue))
-
-
-def _byte(value: Any, what: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 255:
-        raise ValueError(f"{what} holds {value!r}; it must hold whole numbers from 0 to 255")
-    return value
-
-
-def _color_code(labels: LabelSpace) -> ColorCode:
-    ids = {label.color: label.id for label in labels.classes}
-    if len(ids) < labels.num_classes:
-        raise ValueError("masks is colors, so each class needs a colour of its own")
-    void = [label.id for label in labels.labels if label.train_id == IGNORE_INDEX]
-    if not void:
-        raise ValueError("masks is colors, so ignore needs an id for colours that no class has")
-    return ColorCode(ids, unknown=void[0])

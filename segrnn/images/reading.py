@@ -137,7 +137,8 @@ def read_label(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
 def read_mask(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
     """Decode the ids in a user's own mask, ``(H, W)`` uint8.
 
-    Grey masks may have 1, 2, 4, 8 or 16 bits, and opaque alpha. Palettes are not applied: their indices are the ids.
+    Grey masks may have 1, 2, 4, 8 or 16 bits, and opaque alpha. They may also be stored as colours whose three channels
+    are equal. Palettes are not applied: their indices are the ids.
 
     Raises:
         DataError: the file is missing, not an image, lossy, truncated, or does not hold one id for each pixel.
@@ -164,11 +165,13 @@ def ids_of(decoded: Decoded, file: File) -> ByteArray:
         return np.array(picture).astype(np.uint8)
     if picture.mode == "L":
         return np.array(picture) // np.uint8(255 // (2**bits - 1) if bits < 8 else 1)
-    if picture.mode == "LA" and bits == 8:
-        grey, alpha = (np.array(band) for band in picture.split())
-        if (alpha != 255).any():
-            raise DataError(f"{form}, and {(alpha != 255).mean():.1%} of its pixels are transparent: give them an id")
-        return grey
+    if picture.mode in ("LA", "RGB", "RGBA") and bits == 8:
+        bands = np.array(picture)
+        channels = bands[..., : 1 if picture.mode == "LA" else 3]
+        if (channels == channels[..., :1]).all():
+            if picture.mode != "RGB":
+                _require_opaque(bands[..., -1], form, "an id")
+            return channels[..., 0].copy()
     if picture.mode.startswith("I;16"):
         wide = np.asarray(picture)
         if wide.max() > 255:
@@ -180,15 +183,23 @@ def ids_of(decoded: Decoded, file: File) -> ByteArray:
     raise DataError(f"{form}; a mask holds one id for each pixel (grey, or with a palette): {hint}")
 
 
+def _require_opaque(alpha: ByteArray, form: str, missing: str) -> None:
+    if (alpha != 255).any():
+        share = (alpha != 255).mean()
+        raise DataError(f"{form}, and {share:.1%} of its pixels are transparent: give them {missing}, without alpha")
+
+
 def read_colors(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
-    """Decode a label that is a picture in colours, ``(H, W, 3)`` uint8. Alpha is dropped.
+    """Decode a label that is a picture in colours, ``(H, W, 3)`` uint8. It may have opaque alpha.
 
     Raises:
-        DataError: the file is missing, not an image, lossy, truncated, or has no colours.
+        DataError: the file is missing, not an image, lossy, truncated, or has no colours or transparent pixels.
     """
     picture = open_label(file, max_pixels).picture
     if picture.mode not in ("RGB", "RGBA", "P"):
         raise DataError(f"{file} has mode {picture.mode}; a label in colours has mode RGB: does it hold ids instead?")
+    if picture.mode == "RGBA":
+        _require_opaque(np.asarray(picture)[..., 3], f"{file} has mode RGBA", "a colour")
     return np.asarray(picture.convert("RGB"))
 
 

@@ -9,7 +9,7 @@ from conftest import zipped
 from PIL import Image
 
 from segrnn.datasets import Folder
-from segrnn.datasets.folder import read_classes
+from segrnn.datasets.class_file import read_class_file
 from segrnn.errors import DataError
 
 
@@ -205,15 +205,18 @@ MALFORMED = {
     "no list": ("classes: {road: 0}", "it has no list of classes"),
     "no classes": ("classes: []", "1 to 253 classes fit into a byte, got 0"),
     "too many": (yaml.safe_dump({"classes": [f"c{i}" for i in range(254)]}), "1 to 253 classes"),
-    "unknown key": ("classes: [road]\nignored: [1]", r"unknown keys \['ignored'\]; it has name, classes, ignore"),
+    "unknown key": (
+        "classes: [road]\nignored: [1]",
+        r"unknown keys \['ignored'\] \(did you mean ignore\?\); it has name",
+    ),
     "odd keys": ("classes: [road]\n1: 2\nx: 3", r"unknown keys \['1', 'x'\]"),
     "unknown class key": ("classes: [{name: road, colour: [1, 2, 3]}]", r"class road: unknown keys \['colour'\]"),
     "no name": ("classes: [{id: 0}]", "class 0 is {'id': 0}; it needs a name"),
     "a number as name": ("classes: [road, 2]", "class 1 is 2; it needs a name"),
     "yes as name": ("classes: [{name: yes}]", "class 0 is {'name': True}; it needs a name"),
     "names twice": ("classes: [road, car, road]", r"class names must be unique, got \['road'\]"),
-    "ids twice": ("classes: [{name: a, id: 1}, {name: b}]", r"label ids must be unique, got \[1, 1, 255\]"),
-    "ignored class": ("classes: [a, b]\nignore: [1]", r"label ids must be unique, got \[0, 1, 1\]"),
+    "ids twice": ("classes: [{name: a, id: 1}, {name: b}]", "the id 1 is in a and in b; it can have one meaning"),
+    "ignored class": ("classes: [a, b]\nignore: [1]", "the id 1 is in b and in ignore"),
     "id too large": ("classes: [{name: a, id: 256}]", "id holds 256; it must hold whole numbers from 0 to 255"),
     "id negative": ("classes: [{name: a, id: -1}]", "id holds -1"),
     "id true": ("classes: [{name: a, id: true}]", "id holds True"),
@@ -227,11 +230,11 @@ MALFORMED = {
     "color too bright": ("classes: [{name: a, color: [1, 2, 256]}]", "color holds 256"),
     "color in fractions": ("classes: [{name: a, color: [0.5, 0, 1]}]", "color holds 0.5"),
     "masks": ("classes: [a]\nmasks: rgb", "masks is 'rgb'; it can be ids or colors"),
-    "masks as list": ("classes: [a]\nmasks: [ids]", r"masks is \['ids'\]; it can be ids or colors"),
+    "masks as list": ("classes: [a]\nmasks: [ids]", "the template 'ids' has no {name}"),
     "no colours": ("classes: [colors]\nmasks: colors", "class colors: masks is colors, so the class needs a color"),
     "colours twice": (
         "classes: [{name: a, color: [1, 2, 3]}, {name: b, color: [1, 2, 3]}]\nmasks: colors",
-        "each class needs a colour of its own",
+        r"the color \[1, 2, 3\] is in a and in b; it can have one meaning",
     ),
     "no id for other colours": (
         "classes: [{name: a, color: [1, 2, 3]}]\nmasks: colors\nignore: []",
@@ -258,5 +261,6 @@ def test_classes_that_are_not_possible_are_one_message(own_folder: Path, content
 def test_the_example_of_the_messages_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "classes.yaml"
     path.write_text(Folder.layout.split("like\n\n")[1])
-    labels, colors = read_classes(path)
-    assert (labels.name, labels.class_names, colors) == ("my streets", ("road", "car"), None)
+    content = read_class_file(path)
+    assert (content.table.labels.name, content.table.labels.class_names) == ("my streets", ("road", "car"))
+    assert (content.table.color_code, content.layout) == (None, None)

@@ -113,6 +113,7 @@ def _parse_masks(value: Any) -> tuple[str, Any]:
 def _parse_layout(content: dict[str, Any], mask_paths: Any, fold: int | None) -> Layout:
     images, masks = content.get("images"), mask_paths
     divided = "lists" in content or "split" in content
+    whole = divided or (images is not None and "{split}" not in str(images))
     lists, division, by = content.get("lists"), None, None
     if "split" in content:
         division, by = _parse_split(content["split"], fold)
@@ -120,16 +121,16 @@ def _parse_layout(content: dict[str, Any], mask_paths: Any, fold: int | None) ->
         raise ValueError(f"fold is {fold}, but no split: {{folds: 5}} is described")
     return Layout(
         _parse_templates(_default(_IMAGES, divided) if images is None else images, "images"),
-        _parse_templates(_default(_MASKS, divided) if masks is None else masks, "masks"),
+        _parse_templates(_default(_MASKS, whole) if masks is None else masks, "masks"),
         None if lists is None else _parse_lists(lists),
         division,
         _parse_groups(content.get("groups"), by),
     )
 
 
-def _default(template: str, divided: bool) -> str:
-    """Return the usual template. If lists or a rule give the splits, the tree needs no folders for them."""
-    return template.replace("{split}/", "") if divided else template
+def _default(template: str, whole: bool) -> str:
+    """Return the usual template, without the folder of the split if the tree has none."""
+    return template.replace("{split}/", "") if whole else template
 
 
 def _parse_templates(value: Any, key: str) -> tuple[Template, ...]:

@@ -175,5 +175,5 @@ def _color_code(
     if rest is None and not ignored:
         raise ValueError("masks is colors, so ignore needs an id for colours that no class has")
     ids = {color: each.ids[0] for each in classes for color in each.colors}
-    ids |= dict.fromkeys(ignored_colors, ignored[0])
+    ids |= {color: ignored[0] for color in ignored_colors}  # noqa: C420  # without colours, there may be no id
     return ColorCode(ids, unknown=ignored[0] if rest is None else rest)

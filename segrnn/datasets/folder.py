@@ -75,10 +75,10 @@ with {CLASS_FILE} like
         listing = tree.listing(top)
         beside = classes.parent if self._classes is not None and isinstance(classes, Path) else None
         try:
-            found = find_files(self._described, listing, split, str(tree.root / top), beside)
+            found = find_files(self._described, listing.files, split, str(tree.root / top), beside)
         except ValueError as error:
             raise DataError(f"{classes}: {error}") from error
-        self.remarks += found.remarks
+        self.remarks += [*found.remarks, *describe_passed_over(listing, found.used | {CLASS_FILE})]
         return found.images, found.masks
 
     def _find_usual(self, tree: Tree, top: str, split: str) -> tuple[list[Named], list[Named]]:

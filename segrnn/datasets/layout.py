@@ -9,8 +9,7 @@ from segrnn.datasets.file_lists import Contents, Row, read_list, read_table, spl
 from segrnn.datasets.splits import Division, Grouping, by_itself, describe_division, divide_names, find_torn
 from segrnn.datasets.templates import Match, Template, describe, match_files, nearest_path
 from segrnn.errors import DataError
-from segrnn.images.passed_over import describe_passed_over
-from segrnn.images.storage import File, Listing
+from segrnn.images.storage import File
 from segrnn.text import counted, nearest
 
 
@@ -51,8 +50,8 @@ class Layout:
             )
         if not any(told) and in_images == {False}:
             raise ValueError(
-                f"nothing says which split an image belongs to: write {{split}} in images ({describe(self.images)}), or "
-                "add lists: {train: train.txt, val: val.txt}, or split: {val: 0.15, by: folder}"
+                f"nothing says which split an image belongs to: write {{split}} in images ({describe(self.images)}), "
+                "or add lists: {train: train.txt, val: val.txt}, or split: {val: 0.15, by: folder}"
             )
 
     def __str__(self) -> str:
@@ -80,12 +79,14 @@ class Found:
     remarks: list[str] = field(default_factory=list)
 
 
-def find_files(layout: Layout, listing: Listing, split: str, root: str, beside: Path | None = None) -> Found:
+def find_files(
+    layout: Layout, files: Mapping[str, File], split: str, root: str, beside: Path | None = None
+) -> Found:
     """Find the images and masks of a split.
 
     Args:
         layout: the description of the tree.
-        listing: the tree's files.
+        files: the tree's files, by their paths.
         split: the name of the split.
         root: the dataset's root, for messages and for lists with whole paths.
         beside: another folder in which lists may lie.
@@ -95,13 +96,10 @@ def find_files(layout: Layout, listing: Listing, split: str, root: str, beside: 
         DataError: a list is missing, or one of its lines is wrong.
     """
     if layout.lists is not None:
-        found = _find_listed(layout, listing.files, split, root, beside)
-    elif layout.division is not None:
-        found = _find_divided(layout, layout.division, listing.files, split)
-    else:
-        found = _find_by_paths(layout, listing.files, split)
-    found.remarks += describe_passed_over(listing, found.used)
-    return found
+        return _find_listed(layout, files, split, root, beside)
+    if layout.division is not None:
+        return _find_divided(layout, layout.division, files, split)
+    return _find_by_paths(layout, files, split)
 
 
 def explain_nothing(layout: Layout, files: Mapping[str, File], split: str) -> str:

@@ -127,12 +127,17 @@ class Shares:
             raise ValueError(f"the shares in split are {sum(self.shares.values()):g} together; at most 1 can be given")
 
     def __str__(self) -> str:
-        return ", ".join(f"{split} {share:g}" for split, share in self.shares.items()) + f", seed {self.seed}"
+        return ", ".join(f"{split} {share:g}" for split, share in self._ordered) + f", seed {self.seed}"
 
     @property
     def splits(self) -> tuple[str, ...]:
         """Return ``train``, if something is left for it, and the splits with shares."""
-        return (*((TRAIN,) if self._rest else ()), *self.shares)
+        return (*((TRAIN,) if self._rest else ()), *(split for split, _ in self._ordered))
+
+    @property
+    def _ordered(self) -> list[tuple[str, float]]:
+        """Return the shares, ``val`` first: it stays the same if another split is added, and in any order of keys."""
+        return sorted(self.shares.items(), key=lambda pair: (pair[0] != VAL, pair[0]))
 
     @property
     def _rest(self) -> bool:
@@ -144,7 +149,7 @@ class Shares:
         left, total = _shuffled(sizes, self.seed)[::-1], sum(sizes.values())
         found: dict[str, str] = {}
         behind = len(self.splits)  # each split behind the current one needs a group
-        for split, share in self.shares.items():
+        for split, share in self._ordered:
             behind -= 1
             taken = 0
             while len(left) > behind and (not behind or not taken or taken + sizes[left[-1]] / 2 < share * total):

@@ -167,6 +167,30 @@ def own_folder(tmp_path: Path) -> Path:
     return root
 
 
+def write_own_trees(root: Path) -> None:
+    """The three trees of the page about own images, without their files of classes."""
+    rng = np.random.default_rng(6)
+    colors = np.array([[128, 64, 128], [244, 35, 232], [0, 0, 0], [255, 255, 255], [9, 9, 9]], np.uint8)
+    for number in range(6):
+        name = f"2007_00{number:04d}"
+        mask = root / "voc/SegmentationClass" / f"{name}.png"
+        write_pair(root / "voc/JPEGImages" / f"{name}.jpg", mask, blocks(rng, [0, 1, 2, 255]), rng)
+        picture = Image.open(mask)
+        picture.putpalette(rng.integers(0, 256, 768).tolist())
+        picture.save(mask)
+        drive = f"drive{number // 2}_{number:04d}"
+        write_pair(root / f"flat/{drive}.jpg", root / f"flat/{drive}_mask.png", blocks(rng, [0, 255]), rng)
+        of_colors = blocks(rng, list(range(5)))
+        write_pair(root / f"listed/day 1/{number}.jpg", root / f"listed/gt/{number}.png", of_colors, rng)
+        Image.fromarray(colors[of_colors]).save(root / f"listed/gt/{number}.png")
+    names = [f"2007_00{number:04d}" for number in range(6)]
+    lines = [f"day 1/{number}.jpg gt/{number}.png" for number in range(6)]
+    (root / "voc/ImageSets/Segmentation").mkdir(parents=True)
+    for split, part in (("train", slice(4)), ("val", slice(4, 6))):
+        (root / f"voc/ImageSets/Segmentation/{split}.txt").write_text("\n".join(names[part]))
+        (root / f"listed/{split}.txt").write_bytes(b"\xef\xbb\xbf" + "\r\n\r\n".join(lines[part]).encode())
+
+
 def composed(*overrides: str) -> Train:
     """The configuration of a training, as the command gets it."""
     return compose(Train, overrides)

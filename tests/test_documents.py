@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from conftest import Run
+from conftest import Run, write_own_trees
 from PIL import Image
 from torch import nn
 
@@ -115,6 +115,7 @@ def sandbox(run: Run) -> Path:
         Image.fromarray(frames[0]).save(folder / path)
     (folder / "damaged" / "cut.jpg").write_bytes(b"\xff\xd8")
     write_video(folder / "drive.mp4", 10, iter(frames))
+    write_own_trees(folder)
     return folder
 
 
@@ -132,6 +133,12 @@ def execute(command: str, run: Run) -> int:
             return run(words[2].removeprefix("segrnn."), *words[3:])
         command = shlex.join(words)
     return subprocess.run(["bash", "-euo", "pipefail", "-c", command], env=environment).returncode
+
+
+def write_class_file(text: str) -> None:
+    """Write a block of YAML to the file that its first line names, if it is one of classes."""
+    if found := re.match(r"# (\S+/classes\.yaml)\n", text):
+        Path(found[1]).write_text(text)
 
 
 def serve(words: list[str], ready: str, environment: dict[str, str]) -> int:
@@ -194,9 +201,11 @@ def test_a_page_can_be_followed(
     for command in reversed(missing):
         assert execute(command, run) == 0
     names: dict[str, object] = {}
-    for block in typed(page):
+    for block in (block for block in blocks(page) if block.kind):
         where = f"{block.page}:{block.line}"
-        if block.kind == "python":
+        if block.kind == "yaml":
+            write_class_file(block.text)
+        elif block.kind == "python":
             exec(compile(block.text, where, "exec"), names)  # each goes on where the one before it ended
         elif block.kind == "bash":
             for command in filter(lambda command: not reason(command), commands(block.text)):

@@ -79,9 +79,7 @@ class Found:
     remarks: list[str] = field(default_factory=list)
 
 
-def find_files(
-    layout: Layout, files: Mapping[str, File], split: str, root: str, beside: Path | None = None
-) -> Found:
+def find_files(layout: Layout, files: Mapping[str, File], split: str, root: str, beside: Path | None = None) -> Found:
     """Find the images and masks of a split.
 
     Args:

@@ -12,6 +12,7 @@ from segrnn.images.reading import MAX_PIXELS, read_colors, read_mask
 from segrnn.images.storage import File, Tree
 from segrnn.labels import ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray
+from segrnn.text import counted
 
 
 class Folder(SegmentationDataset):
@@ -57,8 +58,8 @@ with {CLASS_FILE} like
         super().__init__(root, split, strict)
         if self._described is not None:
             left = f", {len(self.unlabelled)} without a mask" if self.unlabelled else ""
-            left += f", {len(self.orphans)} masks without an image" if self.orphans else ""
-            self.remarks.insert(0, f"{split}: {len(self.pairs)} images with masks{left} ({self._described})")
+            left += f", {counted(len(self.orphans), 'mask')} without an image" if self.orphans else ""
+            self.remarks.insert(0, f"{split}: {counted(len(self.pairs), 'image')} with masks{left} ({self._described})")
 
     @property
     def _described(self) -> Layout | None:

@@ -8,6 +8,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from segrnn.dataset_tools.occurrence import describe_occurrence, look
+from segrnn.dataset_tools.packing import Pack, new_pack
 from segrnn.datasets import Folder
 from segrnn.datasets.class_table import parse_classes
 from segrnn.errors import DataError
@@ -119,3 +121,27 @@ def test_transparent_masks_are_refused(tmp_path: Path) -> None:
 def test_tables_that_are_not_possible(rows: list, rest: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_classes("toy", rows, **rest)
+
+
+def test_a_packed_copy_of_grouped_ids_is_the_same(tmp_path: Path) -> None:
+    classes = [{"name": "background", "id": 9}, {"name": "car", "ids": [200, 4]}]
+    dataset = one(tmp_path / "own", [[200, 4, 9, 77, 255]], classes, other="background")
+    with new_pack([dataset], tmp_path / "copy") as draft:
+        Pack(draft)(dataset, 0)
+    copy = Folder(str(tmp_path / "copy"), "train")
+    assert (copy[0].mask == dataset[0].mask).all()
+    assert [label.id for label in copy.labels.classes] == [9, 200]
+
+
+def test_a_class_that_a_division_leaves_out_of_training_is_told(tmp_path: Path) -> None:
+    one(tmp_path, [[0, 1]], ["road", "car"])
+    for folder, color in (("images", 0), ("masks", 0)):
+        Image.new("L", (4, 3), color).save(tmp_path / folder / "train/2.png")
+    seeds = [{"split": {"val": 0.5, "seed": seed}} for seed in range(8)]
+    told = []
+    for split in seeds:
+        (tmp_path / "classes.yaml").write_text(yaml.safe_dump({"classes": ["road", "car"], **split}))
+        train = Folder(str(tmp_path), "train")
+        told.append(describe_occurrence(train, [look(train, 0)]))
+        assert bool(told[-1]) == (train.pairs[0].name == "train/2")
+    assert ["class car occurs in none of the 1 train labels"] in told

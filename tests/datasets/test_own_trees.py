@@ -80,7 +80,7 @@ def test_a_split_in_the_images_alone_takes_only_its_masks(tmp_path: Path) -> Non
     dataset = Folder(str(root), "val")
     assert names(dataset) == ["2"]
     assert dataset.orphans == [f"label {root}/gt/3.png has no image"]
-    assert "1 masks without an image" in dataset.remarks[0]
+    assert "1 mask without an image" in dataset.remarks[0]
 
 
 CATEGORIES = """

@@ -337,7 +337,7 @@ def test_a_split_that_is_not_there_names_the_others(tmp_path: Path) -> None:
 
 
 IMPOSSIBLE = {
-    "an unknown place": ({"images": "{nam}.jpg"}, r"{nam} (did you mean name?); it may have {name}, {split} and *"),
+    "an unknown place": ({"images": "{names}.jpg"}, r"{names} (did you mean name?); it may have {name}, {split} and *"),
     "no name": ({"images": "a.jpg"}, "the template 'a.jpg' has no {name}"),
     "no text": ({"images": {"name": None}}, "images holds {'name': None}; it needs a path in quotation marks"),
     "no split": ({"images": "{name}.jpg"}, "nothing says which split an image belongs to: write {split} in images"),

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from randomized import randomized
 from torch import Tensor, nn
 
 from segrnn.context import AxialDecay
@@ -19,13 +20,6 @@ SIZES = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)
-
-
-def randomized(module: nn.Module) -> nn.Module:
-    """In double precision."""
-    for parameter in module.double().parameters():
-        nn.init.normal_(parameter, std=0.5)
-    return module
 
 
 def slow_sum_between(forward: Tensor, backward: Tensor, i: int, j: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from randomized import randomized
 from torch import Tensor, nn
 
 from segrnn.context import LateralSweep
@@ -16,13 +17,6 @@ SIZES = pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (7, 13), (33, 4
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)
-
-
-def randomized(module: nn.Module) -> nn.Module:
-    """In double precision, biases included."""
-    for parameter in module.double().parameters():
-        nn.init.normal_(parameter, std=0.3)
-    return module
 
 
 def positive_only(module: nn.Module) -> nn.Module:
@@ -97,7 +91,7 @@ def bright(y: Tensor) -> set[tuple[int, int]]:
 @SIZES
 @pytest.mark.parametrize(("kernel", "steps"), [(3, 3), (5, 2), (1, 6)])
 def test_output_and_gradients_are_those_of_plain_loops(size: tuple[int, int], kernel: int, steps: int) -> None:
-    sweep = randomized(LateralSweep(CHANNELS, HIDDEN, kernel, steps))
+    sweep = randomized(LateralSweep(CHANNELS, HIDDEN, kernel, steps), std=0.3)
     x = torch.randn(2, CHANNELS, *size, dtype=torch.float64, requires_grad=True)
     fast, slow = sweep(x), slow_sweep(sweep, x)
     inputs = [x, *sweep.parameters()]
@@ -140,7 +134,7 @@ def test_all_directions_reach_what_the_sum_of_steps_allows(position: tuple[int, 
 @DIRECTION
 def test_nothing_comes_from_beyond_the_border(direction: str) -> None:
     axis, reverse = DIRECTIONS[direction]
-    steps = randomized(LateralSteps(HIDDEN, 3, 4, axis, reverse))
+    steps = randomized(LateralSteps(HIDDEN, 3, 4, axis, reverse), std=0.3)
     x = torch.randn(1, HIDDEN, 6, 7, dtype=torch.float64)
     shape = list(x.shape)
     shape[axis] = 20
@@ -156,7 +150,7 @@ def test_nothing_comes_from_beyond_the_border(direction: str) -> None:
 @DIRECTION
 def test_a_line_does_not_depend_on_those_behind_it(direction: str) -> None:
     axis, reverse = DIRECTIONS[direction]
-    steps = randomized(LateralSteps(HIDDEN, 3, 3, axis, reverse))
+    steps = randomized(LateralSteps(HIDDEN, 3, 3, axis, reverse), std=0.3)
     x = torch.randn(1, HIDDEN, 20, 20, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(steps(x).select(axis, 10).sum(), x)
     seen = gradient.abs().amax(dim=(1, 5 - axis)).squeeze(0).nonzero().flatten().tolist()
@@ -164,7 +158,7 @@ def test_a_line_does_not_depend_on_those_behind_it(direction: str) -> None:
 
 
 def test_a_map_without_features_has_no_messages() -> None:
-    sweep = randomized(LateralSweep(CHANNELS, HIDDEN))
+    sweep = randomized(LateralSweep(CHANNELS, HIDDEN), std=0.3)
     nn.init.zeros_(sweep.reduce.bias)
     assert sweep(torch.zeros(1, CHANNELS, 8, 9, dtype=torch.float64)).count_nonzero() == 0
 
@@ -172,7 +166,7 @@ def test_a_map_without_features_has_no_messages() -> None:
 def test_a_turned_map_with_turned_weights_gives_the_turned_result() -> None:
     """Columns and rows take the same form, and so do both ways along them."""
     x = torch.randn(1, HIDDEN, 11, 6, dtype=torch.float64)
-    down = randomized(LateralSteps(HIDDEN, 3, 3, axis=2, reverse=False))
+    down = randomized(LateralSteps(HIDDEN, 3, 3, axis=2, reverse=False), std=0.3)
     for axis, reverse in list(DIRECTIONS.values())[1:]:
         other = LateralSteps(HIDDEN, 3, 3, axis, reverse).double()
         weights = {
@@ -199,7 +193,7 @@ def test_gates_at_twenty_times_their_scale_stay_finite() -> None:
 
 
 def test_gradients_are_those_of_finite_differences() -> None:
-    sweep = randomized(LateralSweep(2, 2, kernel=3, steps=2))
+    sweep = randomized(LateralSweep(2, 2, kernel=3, steps=2), std=0.3)
     x = torch.randn(1, 2, 4, 3, dtype=torch.float64, requires_grad=True)
     names = [name for name, _ in sweep.named_parameters()]
 

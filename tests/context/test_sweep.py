@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from randomized import randomized
 from torch import Tensor, nn
 
 from segrnn.context import LRNN, FourDirectionIRNN, ParallelSweeps, ReNet, Sweep
@@ -28,13 +29,6 @@ TWINS = {
 @pytest.fixture(autouse=True)
 def seed() -> None:
     torch.manual_seed(0)
-
-
-def randomized(module: nn.Module) -> nn.Module:
-    """In double precision, biases and zeros included."""
-    for parameter in module.double().parameters():
-        nn.init.normal_(parameter, std=0.5)
-    return module
 
 
 def slow_sweep(sweep: Sweep, x: Tensor) -> Tensor:

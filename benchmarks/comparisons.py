@@ -1,14 +1,13 @@
 """The questions that ``benchmarks/worth.py`` asks: a recipe for each, and its arms."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 RECURRENT = {
     "renet_rnn",
     "renet_gru",
     "renet_lstm",
     "renet_mingru",
-    "renet_narrow",
     "lateral_sweep",
     "scnn",
     "local_global",
@@ -28,7 +27,7 @@ class Comparison:
     """Height and width of the image that is timed."""
     arms: dict[str, Sequence[str]]
     steps: int = 160
-    front: Sequence[str] = field(default=())
+    front: Sequence[str] = ()
     """Arms that should lie on the front of score against time and against parameters."""
 
 

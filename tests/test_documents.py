@@ -38,6 +38,7 @@ NOT_RUN = {
     "pip download": "kraken's weights are not here",
     "blla.mlmodel": "kraken's weights are not here",
     "=lines ": "kraken's weights are not here",
+    "--ckpt lines": "kraken's weights are not here",
     "pip install": "installs; .ci/run does so",
     "python3 -m venv": "makes an environment; .ci/run does so",
     "-m pytest": "this is it; .ci/run does so",

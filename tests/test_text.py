@@ -126,6 +126,15 @@ def test_a_picture_that_cant_be_drawn_ends_nothing(tmp_path: Path, capsys: pytes
     assert [path.name for path in tmp_path.iterdir()] == ["c.png"]
 
 
+def test_logarithmic_axes_have_plain_numbers(tmp_path: Path) -> None:
+    with picture(tmp_path / "a.png", (3, 3)) as figure:
+        axes = figure.add_subplot()
+        axes.loglog([1, 1000], [0.001, 1])
+    labels = {label.get_text() for label in [*axes.get_xticklabels(which="both"), *axes.get_yticklabels(which="both")]}
+    assert {"0.001", "1", "1000"} <= labels
+    assert not any("$" in label for label in labels)
+
+
 def test_a_spreadsheet_computes_nothing(tmp_path: Path) -> None:
     write_scores(Scores(np.eye(len(NASTY), dtype=np.int64), NASTY), tmp_path)
     rows = list(csv.reader(io.StringIO((tmp_path / "per_class.csv").read_text(encoding="utf-8"), newline="")))

@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from segrnn.atomic import write_atomically
 from segrnn.errors import SegrnnError
@@ -35,8 +36,18 @@ def picture(path: Path, size: tuple[float, float], dpi: int = 100) -> Iterator[F
             figure = Figure(figsize=size, dpi=dpi, layout="constrained")
             canvas = FigureCanvasAgg(figure)
             yield figure
+            _write_powers_as_numbers(figure)
             write_atomically(path, canvas.print_png)  # savefig draws twice, and most of the time goes into the layout
         except SegrnnError:
             raise
         except Exception as error:  # matplotlib and its fonts raise many kinds of errors
             tell(f"{path} can't be drawn: {type(error).__name__}: {error}")
+
+
+def _write_powers_as_numbers(figure: Figure) -> None:
+    """Label logarithmic axes with plain numbers. Matplotlib labels them with formulas, which `picture` turns off."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":
+                axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                axis.set_minor_formatter(NullFormatter())

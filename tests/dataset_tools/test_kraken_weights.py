@@ -3,12 +3,15 @@
 import importlib.util
 import os
 import re
+import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from kraken_files import META, SIZE, SPEC, field, layers, page, write
+from PIL import Image
 from torch import Tensor
 
 import segrnn
@@ -114,6 +117,15 @@ def test_the_command_writes_a_bundle(run, small: Path, tmp_path: Path, capsys: p
     assert "no.mlmodel is not a file: file= needs a CoreML file of kraken" in capsys.readouterr().err
     assert run("prepare", "import_kraken", f"file={small}", "output=other", "kinds=[]") == 2
     assert not Path("other").exists()
+
+
+def test_the_page_of_the_documentation_is_drawn(run, small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("prepare", "import_kraken", f"file={small}", "output=bundle") == 0
+    script = Path(__file__).parents[2] / "scripts" / "draw_page.py"
+    monkeypatch.setattr(sys, "argv", [str(script), "--ckpt", "bundle", "--output", "pictures/page.png"])
+    runpy.run_path(str(script), run_name="__main__")
+    with Image.open("pictures/page.png") as drawn:
+        assert drawn.width > 900
 
 
 def refused(path: Path) -> str:

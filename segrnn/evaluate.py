@@ -1,4 +1,4 @@
-"""Score a checkpoint: ``python -m segrnn.evaluate ckpt=...``."""
+"""Score a checkpoint with ``python -m segrnn.evaluate ckpt=...``, or masks with ``masks=...``."""
 
 from segrnn.config.command import run_command
 

@@ -319,6 +319,22 @@ def test_a_checkpoint_of_other_classes_shows_both_lists(trained: Path, run: Run,
     assert "road, sidewalk, building, wall" in err
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ([], "ckpt=None, masks=None: choose one of them, a network or masks"),
+        (["ckpt=best.ckpt", "masks=here"], "ckpt=best.ckpt, masks=here: choose one of them"),
+        (["masks=here"], "masks do not say which data they belong to: choose data=<dataset>"),
+        (["masks=here", "data=camvid", "flip=true"], "masks=here: flip would change nothing, because no network runs"),
+    ],
+)
+def test_either_a_network_or_masks_are_scored(
+    overrides: list[str], message: str, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("evaluate", *overrides) == 2
+    assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["evaluate", "predict"])
 def test_unusable_checkpoints(trained: Path, run: Run, camvid: Path, command: str, capsys) -> None:
     good = trained / "checkpoints" / "best.ckpt"

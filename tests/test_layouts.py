@@ -55,6 +55,11 @@ def test_from_published_files_to_a_submission(
     masks = sorted(Path("masks").rglob("*.png"))
     assert masks
     assert count is None or len(masks) == count
+    written = ["masks=masks", f"data={data}", f"data.root={root}", "data.workers=0"]
+    assert run("evaluate", *written, "hydra.run.dir=again") == 0
+    without_network = {**scores, "calibration": json.loads(Path("again/metrics.json").read_text())["calibration"]}
+    assert json.loads(Path("again/metrics.json").read_text()) == without_network
+    assert without_network["calibration"]["expected_calibration_error"] is None
 
     capsys.readouterr()
     code = run("predict", *inputs, "output=submission.zip", "format=submission")

@@ -98,6 +98,27 @@ def build_scored(
     return build_dataset(data, data.split, allow), data
 
 
+def build_chosen(chosen: Mapping[str, Any], allow: Sequence[str] = ()) -> tuple[SegmentationDataset, Data]:
+    """Build the split on which masks are scored that no known network wrote.
+
+    Args:
+        chosen: the configuration of the group ``data``.
+        allow: import paths of the caller's own code that may be named.
+
+    Returns:
+        The split, and the configuration of its data.
+
+    Raises:
+        ConfigError: no dataset was chosen, it does not exist, or it refuses its arguments.
+        DataError: the files are not there.
+    """
+    told = {key: value for key, value in chosen.items() if value is not None}
+    if "dataset" not in told:
+        raise ConfigError("masks do not say which data they belong to: choose data=<dataset> and data.root=<folder>")
+    data = Scored.parse(OmegaConf.create({"data": told})).data
+    return build_dataset(data, data.split, allow), data
+
+
 def build_dataset(data: Data, split: str, allow: Sequence[str] = (), strict: bool = True) -> SegmentationDataset:
     """Build a split of a dataset.
 

@@ -33,7 +33,7 @@ def describe_views(config: Inference) -> dict[str, str]:
     Example:
         >>> from segrnn.config.schema import Windows
         >>> windows = Windows(size=[512, 1024])
-        >>> describe_views(Inference(ckpt="best.ckpt", runtime="onnx", flip=True, windows=windows))
+        >>> describe_views(Inference(runtime="onnx", flip=True, windows=windows))
         {'runtime': 'onnx', 'flip': 'yes', 'windows': '512 x 1024, gaussian'}
     """
     views, windows = {}, config.windows

@@ -11,8 +11,12 @@ from segrnn.text import tell
 from segrnn.threads import share_cores
 
 
-def build_predictor(config: Inference) -> Predictor:
-    """Build a predictor with the network of ``ckpt`` on its device, and with ``scales``, ``flip`` and ``windows``.
+def build_predictor(ckpt: str, config: Inference) -> Predictor:
+    """Build a predictor with a trained network on its device, and with ``scales``, ``flip`` and ``windows``.
+
+    Args:
+        ckpt: the path of a checkpoint, a bundle or an ONNX file.
+        config: the device, and how the network sees images.
 
     Raises:
         CheckpointError: the checkpoint or bundle is missing or damaged.
@@ -23,13 +27,13 @@ def build_predictor(config: Inference) -> Predictor:
     windows = None
     if chosen.size:
         windows = call(Windows, "windows", chosen.size, chosen.stride, chosen.gaussian)
-    network, info = _load(config)
+    network, info = _load(Path(ckpt), config)
     return Predictor(network, info, config.scales, config.flip, windows)
 
 
-def _load(config: Inference) -> tuple[Network, ModelInfo]:
+def _load(path: Path, config: Inference) -> tuple[Network, ModelInfo]:
     """Load the network, prepared for its device, and its description."""
-    path, device = Path(config.ckpt), config.device
+    device = config.device
     runs_onnx = path.suffix == ".onnx" or config.runtime == "onnx"
     if runs_onnx and device not in ("auto", "cpu"):
         raise ConfigError(f"device={device}: ONNX Runtime runs on the CPU only: choose device=cpu, or runtime=torch")

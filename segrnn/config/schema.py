@@ -8,11 +8,13 @@ from segrnn.config.parsing import Config
 from segrnn.config.preparing import PrepareExtract, PrepareImportKraken  # noqa: F401  # for `schema_of`
 from segrnn.config.search_space import read_space
 from segrnn.config.study import Study
+from segrnn.errors import ConfigError
 
 _COUNT, _SHARE, _POSITIVE = Limits(at_least=1), Limits(share=True), Limits(above=0)
 _SEED, _SIDES, _THREE = Limits(at_least=0), Limits(above=0, length=2), Limits(length=3)
 
 _CKPT = "the path of a run's checkpoint, or of a bundle's folder"
+_TRAINED = f"{_CKPT}, or an ONNX file of export_model"
 _ALLOW = "import prefixes of your own code that a configuration may name, e.g. allow=[my_package.]"
 _KEEP = "keep freed memory for the next image or step, which saves time; false returns it to the system at once"
 _DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
@@ -222,7 +224,6 @@ class Windows:
 class Inference(Config):
     """The settings of inference: how a trained network sees images."""
 
-    ckpt: str = knob(f"{_CKPT}, or an ONNX file of export_model", REQUIRED)
     device: str = knob(_DEVICE, "auto")
     runtime: str = knob(
         "torch, or onnx for ONNX Runtime on the CPU; its file is exported once and kept beside the checkpoint",
@@ -244,8 +245,14 @@ class Inference(Config):
 class Evaluate(Inference):
     """The configuration `conf/evaluate.yaml`."""
 
+    ckpt: str | None = knob(f"{_TRAINED}; null with masks=", None)
+    masks: str | None = knob("in place of a network, a folder or zip archive of masks named as the images", None)
     data: dict[str, Any] = knob("the settings that differ from the data that the checkpoint was trained on")
     examples: Examples
+
+    def __post_init__(self) -> None:
+        if bool(self.ckpt) == bool(self.masks):
+            raise ConfigError(f"ckpt={self.ckpt}, masks={self.masks}: choose one of them, a network or masks")
 
 
 @dataclass(kw_only=True)
@@ -259,6 +266,7 @@ class Scored(Config):
 class Predict(Inference):
     """The configuration `conf/predict.yaml`."""
 
+    ckpt: str = knob(_TRAINED, REQUIRED)
     input: str = knob("an image, a folder (it is searched with its subfolders), a zip archive or a video", REQUIRED)
     inside: str = knob("the folder inside the input that is searched; an empty text searches all of it", "")
     output: str = knob(

@@ -2,6 +2,7 @@
 
 from segrnn.inference.checkpoint import KEY, digest_weights, load_checkpoint, read_checkpoint, to_checkpoint
 from segrnn.inference.device import choose_device
+from segrnn.inference.given_masks import GivenMasks
 from segrnn.inference.info import ModelInfo
 from segrnn.inference.jobs import Job, find_images, plan, plan_frames, take_up
 from segrnn.inference.large import LargeImages
@@ -20,6 +21,7 @@ __all__ = [
     "PICTURES",
     "VIDEO_SUFFIXES",
     "Fusions",
+    "GivenMasks",
     "Job",
     "LargeImages",
     "ModelInfo",

@@ -18,8 +18,8 @@ class ADE20KScores:
     150 classes, the two are equal. On a part of it, the benchmark's mean is lower.
 
     Args:
-        counts: int64 ``(K, K)``; rows are the truth, columns the prediction. Unlabelled pixels (id 0 on disk) are left
-            out.
+        counts: int64 ``(K, K)``, or ``(K, K + 1)`` with a column for void, as in `Scores`. Pixels without a label (id 0
+            on disk) are left out.
 
     Example:
         >>> scores = ADE20KScores(np.array([[3, 1, 0], [0, 4, 0], [0, 0, 0]]))
@@ -38,7 +38,7 @@ class ADE20KScores:
     def mean_iou(self) -> float:
         """Return the mean IoU of all K classes. A class that never occurs counts as 0."""
         hits = np.diag(self.counts)
-        iou = divide(hits, self.counts.sum(axis=0) + self.counts.sum(axis=1) - hits)
+        iou = divide(hits, self.counts.sum(axis=0)[: len(hits)] + self.counts.sum(axis=1) - hits)
         return float(np.nan_to_num(iou, nan=0).mean())
 
     @property

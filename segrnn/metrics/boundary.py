@@ -27,7 +27,7 @@ class BoundaryIoU:
     they are divided, as for IoU.
 
     The paper has no void. Here, the prediction is set to void wherever the truth is void. So void is in no count, and
-    an edge to void is contour in both masks.
+    an edge to void is contour in both masks. Pixels that only the prediction calls void belong to no class.
 
     Attributes:
         intersection: int64 ``(K,)``, the pixels in both boundaries of each class.
@@ -67,13 +67,13 @@ class BoundaryIoU:
         """
         require_equal_shapes(prediction, target)
         void = target == IGNORE_INDEX
-        require_classes("prediction", prediction[~void], self.num_classes)
+        require_classes("prediction", prediction[~void & (prediction != IGNORE_INDEX)], self.num_classes)
         require_classes("target", target[~void], self.num_classes)
 
         distance = max(1, round(self.dilation * hypot(*target.shape)))
         predicted = np.where(void, IGNORE_INDEX, prediction).astype(np.uint8)
         in_target = _near_contour(target, distance) & ~void
-        in_prediction = _near_contour(predicted, distance) & ~void
+        in_prediction = _near_contour(predicted, distance) & (predicted != IGNORE_INDEX)
         in_both = in_target & in_prediction & (target == predicted)
         both = self._per_class(target[in_both])
         self.intersection += both

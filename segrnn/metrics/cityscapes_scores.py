@@ -28,7 +28,8 @@ class CityscapesScores:
     NaN and is left out of means.
 
     Args:
-        counts: int64 ``(K, K)``; rows are the truth, columns the prediction. Pixels with a void truth are left out.
+        counts: int64 ``(K, K)``, or ``(K, K + 1)`` with a column for void, as in `Scores`. Pixels with a void truth are
+            left out.
         space: the label table of the train ids: Cityscapes, or a subset of it.
         instances: the hits of instances. Without them, every iIoU is NaN.
 
@@ -51,7 +52,7 @@ class CityscapesScores:
 
     def __post_init__(self) -> None:
         name, classes = self.space.name, self.space.num_classes
-        if self.counts.shape != (classes, classes):
+        if self.counts.shape not in ((classes, classes), (classes, classes + 1)):
             raise ValueError(f"{name} has {classes} classes, but the counts have the shape {self.counts.shape}")
         if self.instances is not None and self.instances.space.labels != self.space.labels:
             raise ValueError(f"the label table is {name}, but the instances are of {self.instances.space.name}")
@@ -64,8 +65,9 @@ class CityscapesScores:
 
     @property
     def _category_counts(self) -> IntArray:
-        """Return the `counts` of categories, ``(C, C)``."""
-        return np.asarray(self._members @ self.counts @ self._members.T)
+        """Return the `counts` of categories, ``(C, C)``, with a column for void if `counts` have one."""
+        rows, classes = self._members @ self.counts, self.space.num_classes
+        return np.hstack([rows[:, :classes] @ self._members.T, rows[:, classes:]])
 
     @property
     def class_iou(self) -> FloatArray:
@@ -76,7 +78,7 @@ class CityscapesScores:
     def class_iiou(self) -> FloatArray:
         """Return the instance-weighted IoU of each class, ``(K,)``."""
         scored = np.array([label.has_instances for label in self.space.classes])
-        return self._iiou(self.counts, np.eye(len(scored), dtype=np.int64), CLASS_HITS, scored)
+        return self._iiou(_false_alarms(self.counts), np.eye(len(scored), dtype=np.int64), CLASS_HITS, scored)
 
     @property
     def category_iou(self) -> FloatArray:
@@ -89,13 +91,16 @@ class CityscapesScores:
         # void labels count here, too, except for a label that exists in polygons only (its id is negative)
         lacking = {label.category for label in self.space.labels if label.id >= 0 and not label.has_instances}
         scored = np.array([category not in lacking for category in self.space.categories])
-        return self._iiou(self._category_counts, self._members, CATEGORY_HITS, scored)
+        false_alarms = _false_alarms(self._category_counts)
+        if self.instances is not None:
+            false_alarms = false_alarms + self.instances.false_alarms
+        return self._iiou(false_alarms, self._members, CATEGORY_HITS, scored)
 
-    def _iiou(self, counts: IntArray, members: IntArray, hits: int, scored: npt.NDArray[np.bool_]) -> FloatArray:
+    def _iiou(self, false_alarms: IntArray, members: IntArray, hits: int, scored: npt.NDArray[np.bool_]) -> FloatArray:
         """Compute the iIoU of G groups of classes.
 
         Args:
-            counts: the confusion matrix ``(G, G)`` of the groups.
+            false_alarms: ``(G,)``, the pixels that are predicted as the group and belong to another one.
             members: ``(G, K)``, 1 where the class belongs to the group.
             hits: the column with the number of an instance's pixels that are predicted as its group.
             scored: ``(G,)``, whether the group has an iIoU.
@@ -109,7 +114,6 @@ class CityscapesScores:
         groups = members[:, true].astype(bool)
         found_weight = np.array([fsum((found * weight)[group]) for group in groups])
         missed_weight = np.array([fsum(((pixels - found) * weight)[group]) for group in groups])
-        false_alarms = counts.sum(axis=0) - np.diag(counts)
         iiou = divide(found_weight, found_weight + false_alarms + missed_weight)
         return np.where(scored, iiou, np.nan)
 
@@ -143,6 +147,10 @@ class CityscapesScores:
             "per_class": _rows(self.space.class_names, self.class_iou, self.class_iiou),
             "per_category": _rows(self.space.categories, self.category_iou, self.category_iiou),
         }
+
+
+def _false_alarms(counts: IntArray) -> IntArray:
+    return np.asarray(counts.sum(axis=0)[: len(counts)] - np.diag(counts))
 
 
 def _rows(names: tuple[str, ...], iou: FloatArray, iiou: FloatArray) -> dict[str, dict[str, float | None]]:

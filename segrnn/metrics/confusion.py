@@ -14,6 +14,8 @@ class ConfusionMatrix:
 
     Args:
         num_classes: K, the number of classes.
+        void_column: whether a prediction may be void. If so, the counts have one column more, ``(K, K + 1)``. It counts
+            the pixels that are predicted as no class.
 
     Example:
         >>> matrix = ConfusionMatrix(2)
@@ -23,9 +25,9 @@ class ConfusionMatrix:
         ([[0, 0], [0, 1]], [[1, 1], [0, 1]])
     """
 
-    def __init__(self, num_classes: int) -> None:
-        self.num_classes = num_classes
-        self.counts = torch.zeros(num_classes, num_classes, dtype=torch.int64)
+    def __init__(self, num_classes: int, void_column: bool = False) -> None:
+        self.num_classes, self.void_column = num_classes, void_column
+        self.counts = torch.zeros(num_classes, num_classes + void_column, dtype=torch.int64)
 
     def update(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Count the pixels of two masks of train ids, ``(H, W)`` or ``(B, H, W)``, both of the same shape.
@@ -40,10 +42,13 @@ class ConfusionMatrix:
             raise ValueError(f"prediction {tuple(prediction.shape)} and target {tuple(target.shape)} differ in shape")
         valid = target != IGNORE_INDEX
         true, predicted = target[valid].long(), prediction[valid].long()
-        for name, ids in (("prediction", predicted), ("target", true)):
-            if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= self.num_classes):
+        if self.void_column:
+            predicted[predicted == IGNORE_INDEX] = self.num_classes
+        columns = self.counts.shape[1]
+        for name, ids, limit in (("prediction", predicted, columns), ("target", true, self.num_classes)):
+            if ids.numel() and (int(ids.min()) < 0 or int(ids.max()) >= limit):
                 raise ValueError(f"{name} holds ids outside 0..{self.num_classes - 1}: {ids.unique().tolist()}")
-        cells = torch.bincount(true * self.num_classes + predicted, minlength=self.num_classes**2)
-        counts = cells.reshape(self.num_classes, self.num_classes).to(self.counts.device)
+        cells = torch.bincount(true * columns + predicted, minlength=self.num_classes * columns)
+        counts = cells.reshape(self.num_classes, columns).to(self.counts.device)
         self.counts += counts
         return counts

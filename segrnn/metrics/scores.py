@@ -27,10 +27,12 @@ class Scores:
     """Scores of a segmentation, as fractions.
 
     As in the Cityscapes evaluation, a class that occurs neither in the truth nor in the predictions has an IoU of NaN
-    and is left out of the mean. A class that is predicted but never true counts as 0.
+    and is left out of the mean. A class that is predicted but never true counts as 0. A pixel that is predicted as void
+    is wrong, but it is no false alarm of a class.
 
     Args:
-        counts: int64 ``(K, K)``; rows are the truth, columns the prediction.
+        counts: int64 ``(K, K)``; rows are the truth, columns the prediction. With one more column, ``(K, K + 1)``, the
+            last one counts the pixels that are predicted as void.
         class_names: the names of the K classes.
 
     Example:
@@ -47,15 +49,24 @@ class Scores:
         return np.diag(self.counts)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the names of the columns of `counts`: those of the classes, and of void if it has a column."""
+        return (*self.class_names, "void")[: self.counts.shape[1]]
+
+    @property
     def support(self) -> IntArray:
         """Return the number of true pixels of each class, ``(K,)``."""
         return np.asarray(self.counts.sum(axis=1))
 
     @property
+    def predicted(self) -> IntArray:
+        """Return the number of pixels that are predicted as each class, ``(K,)``."""
+        return np.asarray(self.counts.sum(axis=0)[: len(self.counts)])
+
+    @property
     def iou(self) -> FloatArray:
         """Return the intersection over union of each class, ``(K,)``."""
-        union = self.counts.sum(axis=1) + self.counts.sum(axis=0) - self._hits
-        return divide(self._hits, union)
+        return divide(self._hits, self.support + self.predicted - self._hits)
 
     @property
     def accuracy(self) -> FloatArray:
@@ -88,12 +99,13 @@ class Scores:
 
     def confusions(self, count: int) -> list[Confusion]:
         """Return up to `count` of the most frequent confusions, those with the most pixels first."""
-        wrong = np.where(np.eye(len(self.class_names), dtype=bool), 0, self.counts)
+        wrong = self.counts.copy()
+        np.fill_diagonal(wrong, 0)
         cells = np.argsort(wrong, axis=None, kind="stable")[::-1][:count]
         return [
             Confusion(
                 self.class_names[true],
-                self.class_names[predicted],
+                self.columns[predicted],
                 int(wrong[true, predicted]),
                 float(wrong[true, predicted] / self.support[true]),
             )

@@ -30,12 +30,12 @@ def draw_confusion(scores: Scores, path: Path) -> None:
     classes = len(scores.class_names)
     side = 2.5 + min(0.45 * classes, 24)
     small = None if classes <= 50 else 5
-    names = [shorten(name, _NAME) for name in scores.class_names]
+    names = [shorten(name, _NAME) for name in scores.columns]
     with picture(path, (side + 1, side), dpi=110) as figure:
         axes = figure.add_subplot()
         image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-        axes.set_xticks(range(classes), names, rotation=90, fontsize=small)
-        axes.set_yticks(range(classes), names, fontsize=small)
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=small)
+        axes.set_yticks(range(classes), names[:classes], fontsize=small)
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         axes.set_title(f"mIoU {100 * scores.miou:.2f} %")

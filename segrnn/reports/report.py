@@ -115,6 +115,7 @@ def _describe(report: Report) -> dict[str, Any]:
         ],
         "outcomes": [{"name": name, "color": _hex(color)} for name, color in OUTCOMES.items()],
         "counts": scores.counts.tolist(),
+        "columns": list(scores.columns),
         "confusions": [confusion._asdict() for confusion in scores.confusions(_CONFUSIONS)],
     }
 

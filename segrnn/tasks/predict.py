@@ -63,7 +63,7 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
 def _write_files(config: Predict) -> list[Path]:
     output, (suffix, write) = Path(config.output), FORMATS[config.format]
     jobs = plan(Path(config.input), output, suffix, config.inside, tell)
-    predictor = build_predictor(config)
+    predictor = build_predictor(config.ckpt, config)
     left = take_up(jobs, output, _settings(config), config.overwrite)
     _say_kept(len(jobs) - len(left), len(jobs), output)
     written, broken, large = [], [], LargeImages(predictor, tell)
@@ -86,7 +86,7 @@ def _write_frames(config: Predict) -> list[Path]:
     """Write a file for each frame of a video, numbered from 1."""
     output, (suffix, write) = Path(config.output), FORMATS[config.format]
     video = Video(Path(config.input), config.max_pixels)
-    predictor = build_predictor(config)
+    predictor = build_predictor(config.ckpt, config)
     jobs = plan_frames(video.path, output, suffix)
     left = take_up(jobs, output, _settings(config), config.overwrite)
     kept = {job.mask for job in jobs} - {job.mask for job in left}
@@ -110,7 +110,7 @@ def _write_video(config: Predict) -> list[Path]:
         )
     _check_free(config)
     video = Video(Path(config.input), config.max_pixels)
-    predictor = build_predictor(config)
+    predictor = build_predictor(config.ckpt, config)
     count = 0
 
     def paint() -> Iterator[ByteArray]:
@@ -138,7 +138,7 @@ def _write_submission(config: Predict) -> list[Path]:
         raise OutputError(f"output={output}: a submission is one zip archive: set output=<name>.zip")
     _check_free(config)
     images = find_images(Path(config.input), config.inside, tell)
-    predictor = build_predictor(config)
+    predictor = build_predictor(config.ckpt, config)
     labels = predictor.info.labels
     rules, large = rules_for(labels), LargeImages(predictor, tell)
 

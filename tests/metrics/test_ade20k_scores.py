@@ -23,17 +23,19 @@ def by_the_book(predictions: list[np.ndarray], truths: list[np.ndarray], classes
     return accuracy, mean_iou, (accuracy + mean_iou) / 2
 
 
-@pytest.mark.parametrize(("classes", "drawn"), [(5, 5), (150, 150), (150, 12)])
-def test_equals_the_published_formula(classes: int, drawn: int) -> None:
+@pytest.mark.parametrize(("classes", "drawn", "lowest"), [(5, 5, 1), (150, 150, 1), (150, 12, 1), (5, 5, 0)])
+def test_equals_the_published_formula(classes: int, drawn: int, lowest: int) -> None:
+    """With 0 as the lowest id, some pixels are predicted as unlabelled."""
     rng = np.random.default_rng(classes)
     truths = [rng.integers(0, drawn + 1, (48, 70)) for _ in range(4)]
     predictions = [
-        np.where((rng.random(t.shape) < 0.5) & (t > 0), t, rng.integers(1, drawn + 1, t.shape)) for t in truths
+        np.where((rng.random(t.shape) < 0.5) & (t > 0), t, rng.integers(lowest, drawn + 1, t.shape)) for t in truths
     ]
-    confusion = ConfusionMatrix(classes)
+    confusion = ConfusionMatrix(classes, void_column=not lowest)
     for prediction, truth in zip(predictions, truths, strict=True):
         target = np.where(truth == 0, VOID, truth - 1)
-        confusion.update(torch.from_numpy(prediction - 1), torch.from_numpy(target))
+        predicted = np.where(prediction == 0, VOID, prediction - 1)
+        confusion.update(torch.from_numpy(predicted), torch.from_numpy(target))
     scores = ADE20KScores(confusion.counts.numpy())
     ours = (scores.pixel_accuracy, scores.mean_iou, scores.score)
     assert ours == pytest.approx(by_the_book(predictions, truths, classes), rel=0, abs=1e-12)

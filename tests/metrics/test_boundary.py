@@ -85,6 +85,13 @@ def test_order_never_shows() -> None:
     assert forward.intersection.dtype == forward.union.dtype == np.int64
 
 
+def test_a_pixel_that_is_predicted_as_void_is_in_no_predicted_boundary() -> None:
+    boundary = BoundaryIoU(2)
+    boundary.update(np.array([[0, VOID]], np.uint8), np.array([[0, 1]], np.uint8))
+    assert boundary.intersection.tolist() == [1, 0]
+    assert boundary.union.tolist() == [1, 1]
+
+
 def test_what_does_not_fit_is_refused() -> None:
     boundary = BoundaryIoU(2)
     zeros = np.zeros((2, 2), np.uint8)

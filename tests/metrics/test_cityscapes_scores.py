@@ -9,7 +9,7 @@ import torch
 from cityscapes_official import evaluate_officially
 from PIL import Image
 
-from segrnn.labels import CITYSCAPES, DEMO, LabelSpace
+from segrnn.labels import CITYSCAPES, DEMO, IGNORE_INDEX, LabelSpace
 from segrnn.metrics import CityscapesScores, ConfusionMatrix, InstanceHits, Scores
 
 HEIGHT, WIDTH = 64, 128
@@ -55,6 +55,8 @@ def draw(case: str) -> list[Frame]:
         return [draw_frame(rng, [0, 7, 8, 23, 26, 29], EVALUATED) for _ in range(5)]
     if case == "predictions of two classes":
         return [draw_frame(rng, IDS, [7, 26]) for _ in range(5)]
+    if case == "predictions of void, too":
+        return [draw_frame(rng, IDS, IDS) for _ in range(8)]
     if case == "only groups":
         frames = [draw_frame(rng, IDS, EVALUATED) for _ in range(3)]
         return [Frame(frame.truth, frame.truth, frame.prediction) for frame in frames]
@@ -67,6 +69,7 @@ CASES = [
     "classes that never occur",
     "false alarms of absent classes",
     "predictions of two classes",
+    "predictions of void, too",
     "only groups",
     "only void",
 ]
@@ -86,12 +89,13 @@ def write(frames: list[Frame], root: Path) -> tuple[Path, Path]:
 
 
 def score(frames: list[Frame], space: LabelSpace = CITYSCAPES) -> CityscapesScores:
-    confusion, instances = ConfusionMatrix(space.num_classes), InstanceHits(space)
-    for frame in frames:
-        prediction = space.encode(frame.prediction.astype(np.uint8))
+    predictions = [space.encode(frame.prediction.astype(np.uint8)) for frame in frames]
+    with_void = any((prediction == IGNORE_INDEX).any() for prediction in predictions)
+    confusion, instances = ConfusionMatrix(space.num_classes, void_column=with_void), InstanceHits(space)
+    for frame, prediction in zip(frames, predictions, strict=True):
         truth = space.encode(frame.truth.astype(np.uint8))
         confusion.update(torch.from_numpy(prediction), torch.from_numpy(truth))
-        instances.update(prediction, frame.instances.astype(np.uint16))
+        instances.update(frame.prediction.astype(np.uint8), frame.instances.astype(np.uint16))
     return CityscapesScores(confusion.counts.numpy(), space, instances)
 
 
@@ -161,7 +165,7 @@ def test_a_subset_by_hand() -> None:
     prediction = np.array([[road, car, car, car, bus, road, bus, car, car]], np.uint8)
     confusion, hits = ConfusionMatrix(DEMO.num_classes), InstanceHits(DEMO)
     confusion.update(torch.from_numpy(prediction), torch.from_numpy(DEMO.encode(np.array([truth], np.uint8))))
-    hits.update(prediction, instance_ids)
+    hits.update(DEMO.decode(prediction), instance_ids)
     assert hits.rows.tolist() == [[car, 3, 1, 2], [bus, 2, 1, 2]]
 
     scores = CityscapesScores(confusion.counts.numpy(), DEMO, hits).to_dict()

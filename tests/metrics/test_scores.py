@@ -71,6 +71,18 @@ def test_counts_do_not_depend_on_batches_or_order(batch: int) -> None:
     assert parts.counts.dtype == torch.int64
 
 
+def test_a_pixel_that_is_predicted_as_void_is_wrong_but_no_false_alarm() -> None:
+    matrix = ConfusionMatrix(2, void_column=True)
+    counts = matrix.update(torch.tensor([0, 255, 255, 1]), torch.tensor([0, 0, 255, 1]))
+    assert counts.tolist() == [[1, 0, 1], [0, 1, 0]]
+    scores = Scores(counts.numpy(), ("road", "sky"))
+    assert scores.iou.tolist() == [0.5, 1]
+    assert scores.accuracy.tolist() == [0.5, 1]
+    assert scores.pixel_accuracy == 2 / 3
+    assert scores.support.tolist() == [2, 1]
+    assert [confusion.predicted for confusion in scores.confusions(5)] == ["void"]
+
+
 def test_bad_masks_are_refused() -> None:
     matrix = ConfusionMatrix(3)
     with pytest.raises(ValueError, match="differ in shape"):

@@ -307,6 +307,26 @@ def test_a_matrix_of_many_classes_is_read_by_pointer_and_keys(tmp_path: Path, br
 
 
 @needs_browser
+@pytest.mark.parametrize("labels", [TOY, ADE20K], ids=lambda labels: labels.name)
+def test_predictions_of_void_have_a_column(tmp_path: Path, browser: webdriver.Chrome, labels: LabelSpace) -> None:
+    counts = np.pad(counts_of(labels), ((0, 0), (0, 1)), constant_values=10**6)
+    scores = Scores(counts, labels.class_names)
+    path = tmp_path / "report.html"
+    write_report(Report("void", {"mIoU": scores.miou}, {}, scores, labels, gallery_of(labels, {})), path)
+    browser.get(path.as_uri())
+    if labels is TOY:
+        heads = browser.find_elements(By.CSS_SELECTOR, "#matrix thead th")
+        assert [head.get_attribute("title") for head in heads] == [*labels.class_names, "void"]
+    else:
+        browser.find_element(By.CSS_SELECTOR, "#matrix canvas").send_keys(Keys.ARROW_RIGHT * 200)
+        words = browser.find_element(By.CSS_SELECTOR, "#matrix .read").text
+        assert words.startswith("wall taken for void: ")
+        assert words.endswith(", 1,000,000 pixels")
+    confused = browser.find_elements(By.CSS_SELECTOR, "#confusions tbody tr")
+    assert "void" in confused[0].text
+
+
+@needs_browser
 def test_light_and_dark(tmp_path: Path, browser: webdriver.Chrome) -> None:
     browser.get(write(tmp_path, TOY, gallery_of(TOY, {"a": (30, 40)})).as_uri())
     brightness = []

@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import torch
+from band_files import write_bands
 from PIL import Image
 from torch import nn
 
@@ -168,7 +169,7 @@ def own_folder(tmp_path: Path) -> Path:
 
 
 def write_own_trees(root: Path) -> None:
-    """The three trees of the page about own images, without their files of classes."""
+    """The trees of the page about own images, without their files of classes."""
     rng = np.random.default_rng(6)
     colors = np.array([[128, 64, 128], [244, 35, 232], [0, 0, 0], [255, 255, 255], [9, 9, 9]], np.uint8)
     for number in range(6):
@@ -183,6 +184,7 @@ def write_own_trees(root: Path) -> None:
         of_colors = blocks(rng, list(range(5)))
         write_pair(root / f"listed/day 1/{number}.jpg", root / f"listed/gt/{number}.png", of_colors, rng)
         Image.fromarray(colors[of_colors]).save(root / f"listed/gt/{number}.png")
+    write_bands(root / "bands", size=(64, 80))
     names = [f"2007_00{number:04d}" for number in range(6)]
     lines = [f"day 1/{number}.jpg gt/{number}.png" for number in range(6)]
     (root / "voc/ImageSets/Segmentation").mkdir(parents=True)

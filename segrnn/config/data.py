@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from segrnn.config.schema import Data, Scored
 from segrnn.datasets import SegmentationDataset
 from segrnn.errors import ConfigError, DataError
+from segrnn.images import Bands
 from segrnn.inference import ModelInfo
 from segrnn.instantiate import call, check_plain, find, instantiate, matches
 
@@ -140,4 +141,5 @@ def build_dataset(data: Data, split: str, allow: Sequence[str] = (), strict: boo
         check_plain({key: value for key, value in component.items() if key != "_target_"}, path)
     make = instantiate({**component, "_partial_": True}, path, (*_DATASETS, *allow))
     dataset: SegmentationDataset = call(make, path, root=data.root, split=split, strict=strict)
+    dataset.bands = Bands(data.channels, data.white)
     return dataset

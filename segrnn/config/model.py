@@ -5,19 +5,31 @@ from collections.abc import Sequence
 from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.parsing import plain
 from segrnn.config.schema import BenchmarkInference, Data, Encoder, Train
+from segrnn.errors import ConfigError
 from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo
 from segrnn.instantiate import call, instantiate
 from segrnn.labels import Label, LabelSpace
 from segrnn.models import Segmenter
 from segrnn.models.architecture import build_segmenter
+from segrnn.text import counted
 
 
 def build_preprocessing(encoder: Encoder, data: Data) -> Preprocessing:
-    """Build the preprocessing of every image: the normalisation of the encoder, and the size that the data sets."""
+    """Build the preprocessing of every image: the normalisation of the encoder, and the size that the data sets.
+
+    Raises:
+        ConfigError: the encoder's mean or std has another number of channels than the data.
+    """
     height, width = data.base_size or (None, None)
     base_size = None if height is None or width is None else (height, width)
-    return Preprocessing(_three(encoder.mean), _three(encoder.std), data.eval_scale, base_size)
+    for name, numbers in {"mean": encoder.mean, "std": encoder.std}.items():
+        if len(numbers) != data.channels:
+            raise ConfigError(
+                f"encoder.{name} has {counted(len(numbers), 'number')}, but data.channels={data.channels}: python -m "
+                f"segrnn.prepare stats data=... data.channels={data.channels} prints the mean and std of each channel"
+            )
+    return Preprocessing(tuple(encoder.mean), tuple(encoder.std), data.eval_scale, base_size, data.white)
 
 
 def build_model(config: Train, labels: LabelSpace, allow: Sequence[str]) -> tuple[Segmenter, ModelInfo]:
@@ -48,7 +60,7 @@ def build_untrained(
         ConfigError: a component does not exist, or does not fit the others.
     """
     labels = LabelSpace("untrained", [Label(f"class {i}", i, i, (i, i, i)) for i in range(classes)])
-    return _build(config, labels, Preprocessing(_three(config.encoder.mean), _three(config.encoder.std)), allow)
+    return _build(config, labels, Preprocessing(tuple(config.encoder.mean), tuple(config.encoder.std)), allow)
 
 
 def _build(
@@ -57,12 +69,7 @@ def _build(
     whole = plain(config)
     architecture = {part: whole[part] for part in ("model", "context")}
     info = ModelInfo(architecture, labels, preprocessing, provenance={"config": whole})
-    return build_segmenter(whole, labels.num_classes, allow), info
-
-
-def _three(numbers: list[float]) -> tuple[float, float, float]:
-    red, green, blue = numbers
-    return red, green, blue
+    return build_segmenter(whole, labels.num_classes, allow, preprocessing.channels), info
 
 
 def load_pretrained(segmenter: Segmenter, encoder: Encoder, allow: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from segrnn.config.study import Study
 from segrnn.errors import ConfigError
 
 _COUNT, _SHARE, _POSITIVE = Limits(at_least=1), Limits(share=True), Limits(above=0)
-_SEED, _SIDES, _THREE = Limits(at_least=0), Limits(above=0, length=2), Limits(length=3)
+_SEED, _SIDES, _CHANNELS = Limits(at_least=0), Limits(above=0, length=2), Limits(filled="channel")
 
 _CKPT = "the path of a run's checkpoint, or of a bundle's folder"
 _TRAINED = f"{_CKPT}, or an ONNX file of export_model"
@@ -105,6 +105,8 @@ class Data:
         _COUNT,
     )
     workers: int = knob("the number of processes that load data; 0 loads in the main process", 2, Limits(at_least=0))
+    channels: int = knob("the number of channels of an image file", 3, _COUNT)
+    white: float = knob("the value that counts as 1: 255 for 8 bits, 65535 for 16, 1 for floats", 255.0, _POSITIVE)
     crop: list[int] = knob("height and width of a training crop", limits=_SIDES)
     base_size: list[int] | None = knob(
         "[short, long]: each image is first resized to the largest size within these sides, its ratio kept; null keeps "
@@ -146,8 +148,8 @@ class Encoder:
     """The choice of an encoder, and the normalisation of its images."""
 
     name: str = knob("an encoder of segmentation_models_pytorch, or tu-<name> for one of timm")
-    mean: list[float] = knob("the mean of red, green and blue, for values from 0 to 1", limits=_THREE)
-    std: list[float] = knob("the standard deviation of red, green and blue", limits=Limits(above=0, length=3))
+    mean: list[float] = knob("the mean of each channel, for values from 0 to 1", limits=_CHANNELS)
+    std: list[float] = knob("the standard deviation of each channel", limits=Limits(above=0, filled="channel"))
     weights: dict[str, Any] | None = knob("the function that loads trained weights; null trains from scratch")
 
 

@@ -2,10 +2,10 @@
 
 from segrnn.datasets.files import SegmentationDataset
 from segrnn.errors import DataError
+from segrnn.images.bands import ImageArray
 from segrnn.images.reading import is_dark, open_picture, read_depth
 from segrnn.images.storage import File
 from segrnn.labels import IGNORE_INDEX
-from segrnn.labels.space import ByteArray
 
 
 def find_problems(dataset: SegmentationDataset, index: int) -> list[str]:
@@ -32,7 +32,7 @@ def find_problems(dataset: SegmentationDataset, index: int) -> list[str]:
     return problems
 
 
-def _find_depth(file: File, image: ByteArray) -> list[str]:
+def _find_depth(file: File, image: ImageArray) -> list[str]:
     """Report 16-bit images: Pillow reads only the upper half of 16-bit colours, and does not say so."""
     if file.suffix.lower() == ".npy" or read_depth(file) <= 8:
         return []

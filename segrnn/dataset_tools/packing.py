@@ -12,8 +12,8 @@ from segrnn.atomic import new_folder
 from segrnn.dataset_tools.extract import require_space
 from segrnn.datasets.files import SegmentationDataset
 from segrnn.errors import DataError, OutputError
+from segrnn.images import ImageArray
 from segrnn.labels import IGNORE_INDEX, LabelSpace
-from segrnn.labels.space import ByteArray
 from segrnn.paths import safe_path
 
 
@@ -48,7 +48,7 @@ class Pack:
         return image.nbytes + ids.nbytes
 
 
-def _write(path: Path, array: ByteArray) -> None:
+def _write(path: Path, array: ImageArray) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, array)

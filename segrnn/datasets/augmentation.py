@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from segrnn.datasets.crops import draw_window
+from segrnn.images.bands import ImageArray
 from segrnn.images.preprocessing import base_factor, to_tensor
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.space import ByteArray
@@ -65,7 +66,7 @@ class Augmentation:
             steps.append(A.ColorJitter(color, color, color, color / 10, p=1))
         self.pipeline = A.Compose(steps)
 
-    def __call__(self, image: ByteArray, mask: ByteArray, counter: int) -> tuple[Tensor, Tensor]:
+    def __call__(self, image: ImageArray, mask: ByteArray, counter: int) -> tuple[Tensor, Tensor]:
         """Draw the crop of a sample: image ``(3, h, w)`` and train ids ``(h, w)``, both uint8."""
         rng = np.random.default_rng([self.seed, counter])
         base = base_factor(image, self.base_size)

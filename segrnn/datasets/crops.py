@@ -1,9 +1,10 @@
 """Choosing the part of an image that a training crop shows."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.space import ByteArray
@@ -11,6 +12,9 @@ from segrnn.labels.space import ByteArray
 _TRIES = 10
 _COUNTED = 128
 """The approximate number of rows and of columns of a window in which its classes are counted."""
+
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class Window(NamedTuple):
@@ -21,14 +25,14 @@ class Window(NamedTuple):
     height: int
     width: int
 
-    def cut(self, array: ByteArray, fill: int) -> ByteArray:
+    def cut(self, array: npt.NDArray[Scalar], fill: int) -> npt.NDArray[Scalar]:
         """Return the window's part of ``(H, W)`` or ``(H, W, C)``, with `fill` beyond the border."""
         rows = slice(max(self.top, 0), max(0, min(self.top + self.height, array.shape[0])))
         columns = slice(max(self.left, 0), max(0, min(self.left + self.width, array.shape[1])))
         inside = array[rows, columns]
         if inside.shape[:2] == (self.height, self.width):
             return inside
-        part = np.full((self.height, self.width, *array.shape[2:]), fill, array.dtype)
+        part = np.full_like(array, fill, shape=(self.height, self.width, *array.shape[2:]))
         top, left = rows.start - self.top, columns.start - self.left
         part[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
         return part

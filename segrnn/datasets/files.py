@@ -9,7 +9,8 @@ import numpy.typing as npt
 from torch.utils.data import Dataset
 
 from segrnn.errors import DataError
-from segrnn.images.reading import MAX_PIXELS, read_image, read_label
+from segrnn.images.bands import RGB, Bands, ImageArray, read_bands
+from segrnn.images.reading import MAX_PIXELS, read_label
 from segrnn.images.storage import File, Member, Tree
 from segrnn.labels import ColorCode, ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray
@@ -17,9 +18,9 @@ from segrnn.metrics import InstanceHits
 
 
 class Sample(NamedTuple):
-    """An image ``(H, W, 3)`` uint8, its mask of train ids ``(H, W)`` uint8, and the sample's unique name."""
+    """An image ``(H, W, C)``, its mask of train ids ``(H, W)`` uint8, and the sample's unique name."""
 
-    image: ByteArray
+    image: ImageArray
     mask: ByteArray
     name: str
 
@@ -67,6 +68,8 @@ class SegmentationDataset(Dataset[Sample]):
     """A picture of the dataset's tree, for messages."""
     color_code: ColorCode | None = None
     """The colours that stand for ids, if label files are pictures in colours."""
+    bands: Bands = RGB
+    """The channels and the depth of image files."""
     max_pixels = MAX_PIXELS
     """The most pixels of a picture. Files that claim to have more are refused before they are decoded."""
 
@@ -128,12 +131,12 @@ class SegmentationDataset(Dataset[Sample]):
         shorter.pairs = self.pairs[:count]
         return shorter
 
-    def sample(self, pair: FilePair, image: ByteArray, ids: ByteArray) -> Sample:
+    def sample(self, pair: FilePair, image: ImageArray, ids: ByteArray) -> Sample:
         """Make a sample from the contents of a pair of files.
 
         Args:
             pair: the files and the sample's name.
-            image: the pixels of the image, ``(H, W, 3)``.
+            image: the pixels of the image, ``(H, W, C)``.
             ids: the ids of the label, ``(H, W)``.
 
         Raises:
@@ -162,9 +165,9 @@ class SegmentationDataset(Dataset[Sample]):
         except ForeignIdError as error:
             raise DataError(f"{file}: {error}; {self.explain_foreign(error)}") from error
 
-    def read_pixels(self, file: File) -> ByteArray:
-        """Return the pixels ``(H, W, 3)`` of an image file."""
-        return read_image(file, self.max_pixels)
+    def read_pixels(self, file: File) -> ImageArray:
+        """Return the pixels ``(H, W, C)`` of an image file."""
+        return read_bands(file, self.bands, self.max_pixels)
 
     def read_ids(self, file: File) -> ByteArray:
         """Return the ids ``(H, W)`` that a label file holds."""
@@ -213,6 +216,6 @@ def _by_name(files: Iterable[Named]) -> tuple[dict[str, File], list[str]]:
     return found, taken
 
 
-def _size(array: ByteArray) -> str:
+def _size(array: ImageArray) -> str:
     """Write a size with the width first, as people do."""
     return f"{array.shape[1]} x {array.shape[0]}"

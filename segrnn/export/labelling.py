@@ -6,11 +6,11 @@ from torch import Tensor
 
 from segrnn.export.runtime import OnnxModel
 from segrnn.images import Preprocessing
-from segrnn.labels.space import ByteArray
+from segrnn.images.bands import ImageArray
 
 
-def label(model: OnnxModel, preprocessing: Preprocessing, image: ByteArray) -> Tensor:
-    """Label every pixel of an image ``(H, W, 3)`` with an ONNX file, at the image's own size: ``(H, W)`` uint8.
+def label(model: OnnxModel, preprocessing: Preprocessing, image: ImageArray) -> Tensor:
+    """Label every pixel of an image ``(H, W, C)`` with an ONNX file, at the image's own size: ``(H, W)`` uint8.
 
     Raises:
         ExportError: the file takes another size than that of the image.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from segrnn.errors import ExportError, OutputError
 from segrnn.export.check import check
 from segrnn.export.graph import Exported
+from segrnn.export.metadata import read_preprocessing
 from segrnn.export.onnx import export_onnx
 from segrnn.export.runtime import OnnxModel
 from segrnn.images import Preprocessing
@@ -39,7 +40,7 @@ class OnnxNetwork:
         self._upsample = upsample
 
     def coarse_logits(self, image: Tensor) -> Tensor:
-        """Compute the file's logits for an image ``(1, 3, H, W)``.
+        """Compute the file's logits for an image ``(1, C, H, W)``.
 
         Raises:
             ExportError: the file takes images of one size only, and the image has another.
@@ -70,7 +71,7 @@ class Coarse(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor) -> Tensor:
-        """Compute the coarse logits of images ``(B, 3, H, W)``."""
+        """Compute the coarse logits of images ``(B, C, H, W)``."""
         return self.model.coarse_logits(image)
 
 
@@ -87,9 +88,8 @@ def load_onnx(path: Path) -> tuple[OnnxNetwork, ModelInfo]:
         raise ExportError(f"{path} does not exist")
     file = OnnxModel(path)
     try:
-        described = {key: json.loads(file.metadata[key]) for key in ("labels", "mean", "std", "scale", "base_size")}
-        labels = LabelSpace.from_dict(described.pop("labels"))
-        info = ModelInfo({}, labels, Preprocessing.from_dict(described), provenance={"onnx": path.name})
+        labels = LabelSpace.from_dict(json.loads(file.metadata["labels"]))
+        info = ModelInfo({}, labels, read_preprocessing(file.metadata), provenance={"onnx": path.name})
         output = file.metadata["output"]
     except (KeyError, ValueError, TypeError) as error:
         raise ExportError(
@@ -116,7 +116,7 @@ def as_onnx(model: Segmenter, preprocessing: Preprocessing, path: Path, say: Cal
     Raises:
         ExportError: the network can't be exported for images of any size, or a package is missing.
     """
-    exported = Exported(Coarse(model), None, argmax=False)
+    exported = Exported(Coarse(model), None, argmax=False, channels=preprocessing.channels)
     stem = path.name if path.is_dir() else path.stem
     kept = path.with_name(f"{stem}.{digest_weights(path)[:12]}.onnx")
     if kept.exists():

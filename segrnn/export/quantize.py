@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
-
 from segrnn.atomic import write_atomically
 from segrnn.errors import ExportError
 from segrnn.export.packages import need
@@ -48,5 +46,4 @@ def _try(model: OnnxModel) -> None:
     """Run a file once, because the runtime notices some missing operators only when it runs them."""
     size = model.metadata["size"]
     height, width = TRACED if size == "dynamic" else json.loads(size)
-    kind = np.uint8 if model.metadata["input"] == "pixels" else np.float32
-    model(np.zeros((1, 3, height, width), kind))
+    model(model.black_image(height, width))

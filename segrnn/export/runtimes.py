@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 
 from segrnn.export.graph import Exported, Size
+from segrnn.export.metadata import read_preprocessing
 from segrnn.export.runtime import OnnxModel
+from segrnn.images import BYTE, Preprocessing
 from segrnn.inference import ModelInfo, find_fusions, load_trained, prepare
 from segrnn.memory import keep_freed_memory
 from segrnn.models import Segmenter
@@ -42,13 +44,14 @@ def compiled(bundle: Path, allow: Sequence[str], size: Size) -> Work:
 
 def onnx(file: Path, size: Size) -> Work:
     """Load a file for ONNX Runtime."""
-    model, image = OnnxModel(file), _pixels(size).numpy()
+    model = OnnxModel(file)
+    image = _pixels(read_preprocessing(model.metadata), size).numpy()
     return lambda: model(image)
 
 
 def _torch(model: Segmenter, info: ModelInfo, size: Size) -> Work:
     exported = Exported(model, info.preprocessing, argmax=True)
-    image = _pixels(size)
+    image = _pixels(info.preprocessing, size)
 
     def run() -> None:
         with torch.inference_mode():
@@ -57,5 +60,7 @@ def _torch(model: Segmenter, info: ModelInfo, size: Size) -> Work:
     return run
 
 
-def _pixels(size: Size) -> torch.Tensor:
-    return torch.randint(256, (1, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+def _pixels(preprocessing: Preprocessing, size: Size) -> torch.Tensor:
+    shape = (1, preprocessing.channels, *size)
+    pixels = torch.randint(256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return pixels if preprocessing.white == BYTE else pixels * (preprocessing.white / BYTE)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from segrnn.errors import DataError
@@ -33,8 +34,10 @@ _LOSSY = {"JPEG", "MPO", "JPEG2000", "AVIF", "HEIF"}
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _PNG_DEPTH = 24
 """The place of the byte in a PNG file that gives the number of bits of a channel."""
-_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
-"""The numbers of two tags of TIFF files."""
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _SAMPLES_PER_PIXEL = 258, 262, 277
+"""The numbers of three tags of TIFF files."""
+_TIFF_BEGINNINGS = (b"II*\0", b"MM\0*")
+_MANY_BANDS = "Images of other bands or depths than photos need data.channels=<bands> and data.white=<value of 1>"
 _LIMIT_LOCK = threading.Lock()
 
 
@@ -88,7 +91,18 @@ def read_image(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
     """
     if file.suffix.lower() == ".npy":
         return _map_array(file, dimensions=3)
-    return to_rgb(open_picture(file, max_pixels).picture, file)
+    picture = open_picture(file, max_pixels).picture
+    if picture.format == "TIFF":
+        _require_photo(picture, file)
+    return to_rgb(picture, file)
+
+
+def _require_photo(picture: Image.Image, file: File) -> None:
+    """Refuse a TIFF file of whose bands some would be dropped, unless that is alpha and says nothing."""
+    bands = picture.tag_v2.get(_SAMPLES_PER_PIXEL, 1)  # type: ignore[attr-defined]
+    shown = len(picture.getbands())
+    if bands > shown or (picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255)):
+        raise DataError(f"{file} has {bands} bands, of which a photo would show {min(shown, 3)}. {_MANY_BANDS}")
 
 
 def to_rgb(picture: Image.Image, name: object) -> ByteArray:
@@ -226,12 +240,7 @@ def open_picture(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
     try:
         content = file.read_bytes()
         picture = _open(io.BytesIO(content))
-        width, height = picture.size
-        if width * height > max_pixels:
-            raise DataError(
-                f"{file} ({len(content)} bytes) claims to be {width} x {height}, which is {width * height} pixels and "
-                f"more than max_pixels={max_pixels}: if this size is right, set max_pixels={width * height}"
-            )
+        check_pixels(f"{file} ({len(content)} bytes)", *picture.size, max_pixels)
         bits, as_written = _find_depth(picture, content), _keeps_values(picture)
         picture.load()
     except FileNotFoundError:
@@ -244,6 +253,8 @@ def open_picture(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
         reason = str(error).partition(" <_io")[0] if content else "the file is empty"  # cut off an object's address
         if content[4:8] == b"ftyp" and content[8:12] in _HEIC_BRANDS and "HEIF" not in picture_formats():
             reason = f"it is a HEIC picture; {HEIC_HINT}"
+        if content[:4] in _TIFF_BEGINNINGS:
+            reason += f". {_MANY_BANDS}"
         raise DataError(f"{file} ({len(content)} bytes) can't be decoded: {reason}") from error
     picture.info.pop("transparency", None)  # so that alpha is dropped without a warning
     if picture.mode == "I" and bits == 16:  # some formats give grey of 16 bits in this mode
@@ -251,6 +262,19 @@ def open_picture(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
         picture = Image.fromarray(wide.astype(np.uint16))
         picture.format = format
     return Decoded(picture, bits, as_written)
+
+
+def check_pixels(name: object, width: int, height: int, max_pixels: int) -> None:
+    """Refuse a picture that claims to have too many pixels.
+
+    Raises:
+        DataError: it has more than `max_pixels`.
+    """
+    if width * height > max_pixels:
+        raise DataError(
+            f"{name} claims to be {width} x {height}, which is {width * height} pixels and more than "
+            f"max_pixels={max_pixels}: if this size is right, set max_pixels={width * height}"
+        )
 
 
 def read_depth(file: File) -> int:
@@ -262,13 +286,13 @@ def read_depth(file: File) -> int:
         return 8
 
 
-def is_dark(image: ByteArray) -> bool:
+def is_dark(image: npt.NDArray[np.generic]) -> bool:
     """Tell whether the upper 8 of 16 bits are nearly empty, as in a camera's picture of 12 bits or fewer stored in 16.
 
     Args:
         image: the upper 8 bits, ``(H, W, 3)``.
     """
-    return bool(image.max() < 16)
+    return bool(image.dtype == np.uint8 and image.max() < 16)
 
 
 def picture_format(path: Path) -> str | None:

@@ -72,7 +72,7 @@ def load_bundle(folder: Path, allow: Sequence[str] = ()) -> tuple[Segmenter, Mod
     try:
         info = ModelInfo.from_dict(content)
         with no_side_effects("building its network"):
-            segmenter = build_segmenter(info.architecture, info.labels.num_classes, allow)
+            segmenter = build_segmenter(info.architecture, info.labels.num_classes, allow, info.preprocessing.channels)
         load_weights(segmenter, load_file(folder / WEIGHTS))
     except Exception as error:  # a bundle of another version can fail at any step
         raise CheckpointError(f"{folder} can't be loaded: {error}") from error

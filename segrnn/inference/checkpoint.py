@@ -95,7 +95,7 @@ def load_checkpoint(path: str | Path, allow: Sequence[str] = ()) -> tuple[Segmen
         kept = checkpoint[KEY]
         labels, preprocessing = LabelSpace.from_dict(kept["labels"]), Preprocessing.from_dict(kept["preprocessing"])
         with no_side_effects("building its network"):
-            segmenter = build_segmenter(kept["config"], labels.num_classes, allow)
+            segmenter = build_segmenter(kept["config"], labels.num_classes, allow, preprocessing.channels)
         load_weights(segmenter, weights_of(checkpoint))
         validations = checkpoint.get("callbacks", {}).get("Checkpoints", {}).get("validations", [])
         scores = {f"mIoU on {kept['config']['data']['split']}": validations[-1][1]} if validations else {}

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from segrnn.images.bands import ImageArray
 from segrnn.inference.predictor import MOST_WHOLE, Predictor
-from segrnn.labels.space import ByteArray
 
 
 class LargeImages:
@@ -18,8 +18,8 @@ class LargeImages:
         self.predictor, self.say = predictor, say
         self.said = False
 
-    def note(self, image: ByteArray, name: object) -> None:
-        """Check the size of an image ``(H, W, 3)``, and give the message if this is the first that is too large."""
+    def note(self, image: ImageArray, name: object) -> None:
+        """Check the size of an image ``(H, W, C)``, and give the message if this is the first that is too large."""
         if self.said or self.predictor.windows is not None or not (windows := self.predictor.windows_for(image)):
             return
         self.said = True

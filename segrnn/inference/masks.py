@@ -8,34 +8,35 @@ import numpy as np
 from PIL import Image
 
 from segrnn.atomic import write_atomically
+from segrnn.images.bands import ImageArray, as_photo
 from segrnn.inference.predictor import Predictor
 from segrnn.labels.space import ByteArray
 
-Render = Callable[[Predictor, ByteArray], ByteArray]
-"""A function that makes the pixels ``(H, W)`` or ``(H, W, 3)`` of a picture for an image ``(H, W, 3)``."""
+Render = Callable[[Predictor, ImageArray], ByteArray]
+"""A function that makes the pixels ``(H, W)`` or ``(H, W, 3)`` of a picture for an image ``(H, W, C)``."""
 
 
-def label_ids(predictor: Predictor, image: ByteArray) -> ByteArray:
+def label_ids(predictor: Predictor, image: ImageArray) -> ByteArray:
     """Return the mask as the ids of the dataset's own label files, which official evaluators expect."""
     return predictor.info.labels.decode(train_ids(predictor, image))
 
 
-def train_ids(predictor: Predictor, image: ByteArray) -> ByteArray:
+def train_ids(predictor: Predictor, image: ImageArray) -> ByteArray:
     """Return the mask as the network numbers the classes, from 0."""
     return predictor.mask(image).cpu().numpy()
 
 
-def color(predictor: Predictor, image: ByteArray) -> ByteArray:
+def color(predictor: Predictor, image: ImageArray) -> ByteArray:
     """Return the mask in the colours of the dataset's palette."""
     return predictor.info.labels.colorize(train_ids(predictor, image))
 
 
-def overlay(predictor: Predictor, image: ByteArray) -> ByteArray:
+def overlay(predictor: Predictor, image: ImageArray) -> ByteArray:
     """Return the average of the image and the mask in the colours of the dataset's palette."""
-    return ((image.astype(np.uint16) + color(predictor, image)) // 2).astype(np.uint8)
+    return ((as_photo(image).astype(np.uint16) + color(predictor, image)) // 2).astype(np.uint8)
 
 
-def uncertainty(predictor: Predictor, image: ByteArray) -> ByteArray:
+def uncertainty(predictor: Predictor, image: ImageArray) -> ByteArray:
     """Return the entropy of the probabilities: black where the network is sure, white where it has no idea."""
     return (255 * predictor.uncertainty(image)).round().byte().cpu().numpy()
 
@@ -52,10 +53,10 @@ class Format(NamedTuple):
     """
 
     suffix: str
-    write: Callable[[Path, Predictor, ByteArray], None]
+    write: Callable[[Path, Predictor, ImageArray], None]
 
 
-def write_probabilities(path: Path, predictor: Predictor, image: ByteArray) -> None:
+def write_probabilities(path: Path, predictor: Predictor, image: ImageArray) -> None:
     """Write all probabilities as a NumPy file ``(K, H, W)`` of float16, part by part."""
     shape = (predictor.info.labels.num_classes, *image.shape[:2])
 

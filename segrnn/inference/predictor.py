@@ -12,6 +12,7 @@ from huggingface_hub import HfApi
 from torch import Tensor, nn
 
 from segrnn.atomic import new_folder
+from segrnn.images.bands import ImageArray
 from segrnn.images.conversion import Picture, as_array
 from segrnn.inference.bundle import download_bundle, write_bundle
 from segrnn.inference.info import ModelInfo
@@ -36,7 +37,7 @@ class Network(Protocol):
     """The methods that a `Predictor` needs of a network. A `Segmenter` has them."""
 
     def coarse_logits(self, image: Tensor) -> Tensor:
-        """Compute the logits of an image ``(1, 3, H, W)``. The logits may have any size."""
+        """Compute the logits of an image ``(1, C, H, W)``. The logits may have any size."""
 
     def upsample(self, coarse: Tensor, size: Sequence[int]) -> Tensor:
         """Bring coarse logits ``(1, K, h, w)`` of all or some classes to the size ``(H, W)`` of their image."""
@@ -157,8 +158,8 @@ class Predictor:
         """Label every pixel of an image, or of each image in a list.
 
         Args:
-            image: a path, a PIL image, an array ``(H, W, 3)`` or ``(H, W)`` of bytes, or a tensor ``(3, H, W)`` of
-                bytes, of any size; or a list of them.
+            image: a path, a PIL image, an array ``(H, W, C)`` or ``(H, W)``, or a tensor ``(C, H, W)``, of any size; or
+                a list of them. Values are bytes, unless the network was trained with another depth.
 
         Returns:
             Train ids ``(H, W)``, uint8, or a list of them for a list. ``info.labels`` has their names and colours.
@@ -168,11 +169,11 @@ class Predictor:
         """
         if isinstance(image, list):
             return [self(each) for each in image]
-        return self.mask(as_array(image)).cpu().numpy()
+        return self.mask(as_array(image, self.preprocessing.bands)).cpu().numpy()
 
     @torch.inference_mode()
-    def mask(self, image: ByteArray) -> Tensor:
-        """Label every pixel of an image ``(H, W, 3)`` at the image's own size.
+    def mask(self, image: ImageArray) -> Tensor:
+        """Label every pixel of an image ``(H, W, C)`` at the image's own size.
 
         Returns:
             Train ids ``(H, W)``, uint8, on the network's device.
@@ -181,7 +182,7 @@ class Predictor:
         return winner(view.parts() if view else self.probabilities(image), image.shape[:2])[0]
 
     @torch.inference_mode()
-    def mask_with_confidence(self, image: ByteArray) -> tuple[Tensor, Tensor]:
+    def mask_with_confidence(self, image: ImageArray) -> tuple[Tensor, Tensor]:
         """Return the mask and the probability of each pixel's class.
 
         Returns:
@@ -194,7 +195,7 @@ class Predictor:
         return mask, (best - view.log_sum).exp_().clamp_(max=1)
 
     @torch.inference_mode()
-    def uncertainty(self, image: ByteArray) -> Tensor:
+    def uncertainty(self, image: ImageArray) -> Tensor:
         """Return the entropy of each pixel's probabilities, ``(H, W)``: 0 if it is sure, 1 if it has no idea."""
         entropy = torch.zeros(image.shape[:2], device=self.device)
         for part in self.probabilities(image):
@@ -203,7 +204,7 @@ class Predictor:
         return entropy.div_(torch.tensor(float(max(2, self._classes))).log()).clamp_(0, 1)
 
     @torch.inference_mode()
-    def probabilities(self, image: ByteArray) -> Iterator[Part]:
+    def probabilities(self, image: ImageArray) -> Iterator[Part]:
         """Yield the probabilities of all classes, some classes for all rows or all classes for some rows at a time.
 
         A part holds values ``(k, h, W)``, see `Part`.
@@ -216,8 +217,8 @@ class Predictor:
             shape = (self._classes, image.shape[0], image.shape[1])
             yield from blend(windows, shape, self.device, lambda ys, xs: average(self._see_all(image[ys, xs], factor)))
 
-    def windows_for(self, image: ByteArray) -> Windows | None:
-        """Return the windows in which the network sees an image ``(H, W, 3)``, or None for the whole image.
+    def windows_for(self, image: ImageArray) -> Windows | None:
+        """Return the windows in which the network sees an image ``(H, W, C)``, or None for the whole image.
 
         The caller's windows come first. Without them, an image gets windows of 1024 x 1024 every 768 pixels if it has
         more than `MOST_WHOLE` pixels at the size that the network sees. The windows are lower if there are very many
@@ -231,16 +232,16 @@ class Predictor:
         size, stride = ((max(1, round(side * lower / zoom)), max(1, round(side / zoom))) for side in (_WINDOW, _STRIDE))
         return Windows(size, stride)
 
-    def _single_view(self, image: ByteArray) -> View | None:
+    def _single_view(self, image: ImageArray) -> View | None:
         """Return the single view, or None if several must be averaged."""
         if len(self.views) > 1 or self.windows_for(image) is not None:
             return None
         return self._see_all(image, self.preprocessing.factor(image))[0]
 
-    def _see_all(self, image: ByteArray, factor: float) -> list[View]:
+    def _see_all(self, image: ImageArray, factor: float) -> list[View]:
         return [self._see(image, factor * scale, flipped) for scale, flipped in self.views]
 
-    def _see(self, image: ByteArray, factor: float, flipped: bool) -> View:
+    def _see(self, image: ImageArray, factor: float, flipped: bool) -> View:
         pixels = self.preprocessing.resize(image, factor)[None].to(self._place)
         mode = evaluating(self.network) if isinstance(self.network, nn.Module) else nullcontext()
         # in full precision even inside a mixed-precision training loop, so that a checkpoint's score can be reproduced

@@ -61,7 +61,9 @@ _PASSED_ON = {"drop_path_rate", "output_stride"}
 """The structural arguments that these models don't declare. The models pass them on to their encoder."""
 
 
-def build_segmenter(architecture: Mapping[str, Any], num_classes: int, allow: Sequence[str] = ()) -> Segmenter:
+def build_segmenter(
+    architecture: Mapping[str, Any], num_classes: int, allow: Sequence[str] = (), channels: int = 3
+) -> Segmenter:
     """Build the network with its context and its auxiliary head, without pretrained weights.
 
     Args:
@@ -69,6 +71,7 @@ def build_segmenter(architecture: Mapping[str, Any], num_classes: int, allow: Se
             `instantiate` takes. The context also has a ``stride``. Its ``_target_`` is None for no context.
         num_classes: the number of classes of the network.
         allow: import paths of the caller's own code that may be named besides `MODEL_TARGETS`.
+        channels: the number of channels of an image. If it is not 3, the model gets it as ``in_channels``.
 
     Raises:
         ConfigError: a component does not exist or does not fit the others, or an argument is not structural.
@@ -85,7 +88,8 @@ def build_segmenter(architecture: Mapping[str, Any], num_classes: int, allow: Se
     make_context = build_part(context, "context", allow) if context["_target_"] else None
     make_auxiliary = build_part(auxiliary, "auxiliary", allow) if auxiliary["_target_"] else None
 
-    network = call(make_network, "model", classes=num_classes)
+    in_channels = {} if channels == 3 else {"in_channels": channels}  # a user's own model may lack this argument
+    network = call(make_network, "model", classes=num_classes, **in_channels)
     segmenter: Segmenter
     if make_context is None:
         segmenter = call(Segmenter, "model", network)

@@ -28,9 +28,10 @@ class BLLA(nn.Module):
         width: the number of channels of the first convolution. The others have two and four times as many.
         hidden: the number of units of each direction of a sweep, and the channels of the 1 x 1 convolution.
         groups: the number of groups of each group norm. It divides `width` and `hidden`.
+        in_channels: C, the number of channels of an image.
 
     Shapes:
-        ``(B, 3, H, W) -> (B, K, H', W')``, H and W rounded up to multiples of 4; `Segmenter` cuts them to H and W.
+        ``(B, C, H, W) -> (B, K, H', W')``, H and W rounded up to multiples of 4; `Segmenter` cuts them to H and W.
 
     Raises:
         ValueError: a number is below 1, or `groups` does not divide `width` or `hidden`.
@@ -40,12 +41,12 @@ class BLLA(nn.Module):
         torch.Size([1, 5, 48, 64])
     """
 
-    def __init__(self, classes: int, width: int = 64, hidden: int = 32, groups: int = 32) -> None:
+    def __init__(self, classes: int, width: int = 64, hidden: int = 32, groups: int = 32, in_channels: int = 3) -> None:
         super().__init__()
         for name, channels in {"width": width, "hidden": hidden}.items():
             if positive(name, channels) % positive("groups", groups):
                 raise ValueError(f"{name} must be a multiple of groups={groups}, got {channels}")
-        self.encoder = _Convolutions(width, groups)
+        self.encoder = _Convolutions(positive("in_channels", in_channels), width, groups)
         self.neck = _Sweeps(4 * width, hidden, groups)
         self.decoder = _Last()
         self.segmentation_head = nn.Sequential(
@@ -54,7 +55,7 @@ class BLLA(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Segment ``(B, 3, H, W)`` into logits ``(B, K, H', W')``."""
+        """Segment ``(B, C, H, W)`` into logits ``(B, K, H', W')``."""
         return self.segmentation_head(self.decoder(self.neck(self.encoder(image))))
 
 
@@ -69,9 +70,10 @@ class _Convolutions(nn.Module):
     multiple = 1
     """The sides of an image must be divisible by it. Any side fits, because a convolution with a stride rounds up."""
 
-    def __init__(self, width: int, groups: int) -> None:
+    def __init__(self, in_channels: int, width: int, groups: int) -> None:
         super().__init__()
-        self.out_channels = (3, width, 2 * width, 2 * width, 4 * width, 4 * width)
+        self._in_channels = in_channels  # as the encoders of segmentation_models_pytorch state it
+        self.out_channels = (in_channels, width, 2 * width, 2 * width, 4 * width, 4 * width)
         self.layers = nn.ModuleList(
             _convolution(channels, filters, kernel, stride, groups)
             for channels, filters, kernel, stride in zip(

@@ -1,5 +1,6 @@
 """Encoders of segmentation_models_pytorch: making them, and asking for their maps and channels."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -41,7 +42,7 @@ def check_encoder_name(name: str) -> None:
         raise ValueError(f"there is no encoder {name!r}{nearest(str(name), known)}")
 
 
-def make_encoder(name: str, depth: int, output_stride: int = 32) -> Any:
+def make_encoder(name: str, depth: int, output_stride: int = 32, in_channels: int = 3) -> Any:
     """Make an encoder without trained weights and without layers that no map needs.
 
     Args:
@@ -49,6 +50,7 @@ def make_encoder(name: str, depth: int, output_stride: int = 32) -> Any:
         depth: the number of stages.
         output_stride: the stride of the coarsest map. 8 or 16 turns the strides of the deeper stages into dilation (Yu
             and Koltun 2016, arXiv 1511.07122). Their maps stay that fine, but take more time and memory.
+        in_channels: the number of channels of an image.
 
     Raises:
         ValueError: there is no such encoder, or it can't be dilated to that stride.
@@ -56,11 +58,12 @@ def make_encoder(name: str, depth: int, output_stride: int = 32) -> Any:
     check_encoder_name(name)
     if output_stride not in (8, 16, 32):
         raise ValueError(f"output_stride must be 8, 16 or 32, got {output_stride!r}")
+    make = partial(smp.encoders.get_encoder, name, in_channels=in_channels, depth=depth, weights=None)
     if output_stride == 32:
-        encoder = smp.encoders.get_encoder(name, depth=depth, weights=None)
+        encoder = make()
     else:
         try:
-            encoder = smp.encoders.get_encoder(name, depth=depth, weights=None, output_stride=output_stride)
+            encoder = make(output_stride=output_stride)
         except (AssertionError, TypeError, ValueError) as error:  # each library refuses with an error of its own
             raise ValueError(
                 f"{name} can't be dilated to output_stride={output_stride} (ResNets can, and most EfficientNets)"
@@ -83,7 +86,7 @@ def levels(encoder: Any) -> list[Level]:
 
 @torch.enable_grad()
 def drop_unused(encoder: Any) -> None:
-    """Replace the layers behind the last feature map by identities, in place.
+    """Replace the layers behind the last feature map by layers that do nothing, in place.
 
     An encoder that is asked for fewer stages keeps the deeper ones. Their parameters would never have a gradient, and
     timm's EfficientNets would still compute them.
@@ -101,10 +104,17 @@ def levels_read(features: list[Tensor], decoder: nn.Module) -> list[int]:
     return [i for i, gradient in enumerate(gradients) if gradient is not None]
 
 
+class _Skipped(nn.Module):
+    """The place of a layer that is not needed. Some layers take more arguments than a map."""
+
+    def forward(self, x: Tensor, *_: Any) -> Tensor:
+        return x
+
+
 def _replace_without_gradient(module: nn.Module) -> None:
     for name, child in module.named_children():
         parameters = list(child.parameters())
         if parameters and all(parameter.grad is None for parameter in parameters):
-            setattr(module, name, nn.Identity())
+            setattr(module, name, _Skipped())
         else:
             _replace_without_gradient(child)

@@ -28,9 +28,10 @@ class FCN(nn.Module):
             `stride` down. 1 takes the deepest map only, as networks on a dilated encoder do (PSPNet, DeepLabV3).
         output_stride: the stride of the encoder's coarsest map. 8 or 16 dilates the encoder.
         dropout: the share of channels that are dropped before the classifier, in training.
+        in_channels: C, the number of channels of an image.
 
     Shapes:
-        ``(B, 3, H, W) -> (B, K, H, W)``, H and W divisible by the encoder's stride.
+        ``(B, C, H, W) -> (B, K, H, W)``, H and W divisible by the encoder's stride.
 
     Raises:
         ValueError: the encoder has no map at that stride, has fewer maps than `maps`, or can't be dilated.
@@ -50,9 +51,10 @@ class FCN(nn.Module):
         maps: int | None = None,
         output_stride: int = 32,
         dropout: float = 0.0,
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        self.encoder = make_encoder(encoder_name, encoder_depth, output_stride)
+        self.encoder = make_encoder(encoder_name, encoder_depth, output_stride, in_channels)
         self.neck = Sum(levels(self.encoder), width, stride, maps)
         self.decoder = Convolution(width, dropout)
         self.segmentation_head = nn.Sequential(
@@ -60,7 +62,7 @@ class FCN(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Segment ``(B, 3, H, W)`` into logits ``(B, K, H, W)``."""
+        """Segment ``(B, C, H, W)`` into logits ``(B, K, H, W)``."""
         return self.segmentation_head(self.decoder(self.neck(self.encoder(image))))
 
 

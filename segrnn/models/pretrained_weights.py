@@ -81,9 +81,17 @@ def from_hub(encoder: nn.Module, encoder_name: str, name: str = "imagenet") -> N
 
 
 def _load(encoder: nn.Module, source: Mapping[str, Tensor]) -> None:
-    """Copy by name the tensors that the encoder has; it may have dropped its deepest layers."""
+    """Copy by name the tensors that the encoder has; it may have dropped its deepest layers.
+
+    The first convolution of an encoder for C channels gets the weights of red, green and blue as timm adapts them: one
+    channel gets their sum, and C channels repeat them, scaled by 3 / C.
+    """
     wanted = encoder.state_dict()
     missing = [name for name in wanted if name not in source]
     if missing:
         raise CheckpointError(f"the weights lack {len(missing)} of {len(wanted)} tensors, e.g. {missing[0]}")
-    encoder.load_state_dict({name: source[name] for name in wanted})
+    fitting = {name: source[name] for name in wanted}
+    first = next(name for name, tensor in wanted.items() if tensor.ndim == 4)
+    if wanted[first].shape[1] != fitting[first].shape[1]:  # an image of other channels than red, green and blue
+        fitting[first] = timm.models.adapt_input_conv(wanted[first].shape[1], fitting[first])
+    encoder.load_state_dict(fitting)

@@ -36,9 +36,10 @@ class ReSeg(nn.Module):
         hidden: the number of hidden units of each direction.
         filters: the number of filters of each transposed convolution.
         order: ``rows_columns`` or ``columns_rows``.
+        in_channels: C, the number of channels of an image.
 
     Shapes:
-        ``(B, 3, H, W) -> (B, K, H, W)``, H and W divisible by 4; `Segmenter` takes any size.
+        ``(B, C, H, W) -> (B, K, H, W)``, H and W divisible by 4; `Segmenter` takes any size.
 
     Raises:
         ValueError: a number is below 1, or the order is unknown.
@@ -56,9 +57,10 @@ class ReSeg(nn.Module):
         hidden: int = 100,
         filters: int = 50,
         order: Order = "rows_columns",
+        in_channels: int = 3,
     ) -> None:
         super().__init__()
-        self.encoder = make_encoder(encoder_name, depth=2)  # vgg16 then ends with conv3_3
+        self.encoder = make_encoder(encoder_name, depth=2, in_channels=in_channels)  # vgg16 then ends with conv3_3
         self.encoder.requires_grad_(False)
         axes = AXES[choose("order", order, AXES)]
         self.neck = _ReNetLayers(self.encoder.out_channels[-1], positive("hidden", hidden), axes)
@@ -66,7 +68,7 @@ class ReSeg(nn.Module):
         self.segmentation_head = nn.Conv2d(filters, positive("classes", classes), kernel_size=1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Segment ``(B, 3, H, W)`` into logits ``(B, K, H, W)``."""
+        """Segment ``(B, C, H, W)`` into logits ``(B, K, H, W)``."""
         return self.segmentation_head(self.decoder(self.neck(self.encoder(image))))
 
 

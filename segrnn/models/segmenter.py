@@ -33,7 +33,7 @@ class Segmenter(nn.Module):
         ValueError: the network ends in an activation, not in logits.
 
     Shapes:
-        ``(B, 3, H, W) -> (B, K, H, W)`` for any H and W of at least 1: if the encoder needs it, the image is
+        ``(B, C, H, W) -> (B, K, H, W)`` for any H and W of at least 1: if the encoder needs it, the image is
         padded inside by repeating its border. The logits are cropped back.
 
     Example:
@@ -52,11 +52,11 @@ class Segmenter(nn.Module):
         self.auxiliary: Auxiliary | None = None
 
     def forward(self, image: Tensor) -> Tensor:
-        """Segment ``(B, 3, H, W)`` into logits ``(B, K, H, W)``."""
+        """Segment ``(B, C, H, W)`` into logits ``(B, K, H, W)``."""
         return self.upsample(self.coarse_logits(image), image.shape[-2:])
 
     def coarse_logits(self, image: Tensor) -> Tensor:
-        """Compute the head's logits ``(B, K, h, w)`` for images ``(B, 3, H, W)``, at the decoder's stride."""
+        """Compute the head's logits ``(B, K, h, w)`` for images ``(B, C, H, W)``, at the decoder's stride."""
         return self._paint(self._encode(image))
 
     def upsample(self, coarse: Tensor, size: Sequence[int]) -> Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from segrnn.datasets import Sample
+from segrnn.images.bands import as_photo
 from segrnn.labels.space import ByteArray
 
 
@@ -37,7 +38,7 @@ class Example:
         height, width = prediction.shape
         scale = min(1, longest / max(height, width))
         size = max(1, round(width * scale)), max(1, round(height * scale))
-        image = Image.fromarray(sample.image).resize(size, Image.Resampling.BOX, reducing_gap=2)
+        image = Image.fromarray(as_photo(sample.image)).resize(size, Image.Resampling.BOX, reducing_gap=2)
         truth, mask = (_nearest(each, size) for each in (sample.mask, prediction))
         return cls(sample.name, np.asarray(image), truth, mask, miou)
 

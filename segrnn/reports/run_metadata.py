@@ -43,14 +43,14 @@ def gather_metadata(
         "val_images": len(val),
         "parameters": count_parameters(segmenter),
         "context_parameters": count_parameters(segmenter.context),
-        "gmacs_per_crop": _count_gmacs(segmenter, crop),
+        "gmacs_per_crop": _count_gmacs(segmenter, torch.Size([1, train.bands.channels, *crop])),
         "versions": list_versions(),
     }
 
 
-def _count_gmacs(segmenter: Segmenter, crop: Sequence[int]) -> float | None:
+def _count_gmacs(segmenter: Segmenter, images: torch.Size) -> float | None:
     try:
-        return count_macs(segmenter, torch.Size([1, 3, *crop])) / 1e9
+        return count_macs(segmenter, images) / 1e9
     except Exception:  # counting uses tensors without data, and a foreign encoder may read values from its tensors
         return None
 

@@ -57,8 +57,11 @@ def export_model(config: ExportModel, run_dir: Path) -> list[Path]:
 
 def _export(predictor: Predictor, output: Path, config: ExportModel) -> None:
     info = predictor.info
-    exported = Exported(predictor.segmenter, info.preprocessing if config.normalize else None, config.argmax)
-    metadata = describe(info.labels, info.preprocessing)
+    preprocessing = info.preprocessing
+    exported = Exported(
+        predictor.segmenter, preprocessing if config.normalize else None, config.argmax, preprocessing.channels
+    )
+    metadata = describe(info.labels, preprocessing)
     size = (config.size[0], config.size[1]) if config.size else None
     write = export_onnx if config.format == "onnx" else export_torch
     difference = write(exported, output, size, metadata)

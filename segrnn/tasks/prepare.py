@@ -18,6 +18,7 @@ from segrnn.dataset_tools import (
     new_pack,
     read_kraken,
 )
+from segrnn.datasets.channel_statistics import normalisation, sum_channels
 from segrnn.datasets.statistics import ClassStatistics, count_classes
 from segrnn.errors import DataError
 from segrnn.instantiate import call, instantiate
@@ -96,6 +97,8 @@ def check(config: PrepareCheck, run_dir: Path) -> None:
 def stats(config: PrepareStats, run_dir: Path) -> Path:
     """Count the pixels of each class in every label of a split, and print and write the statistics.
 
+    If images are not photos of 8 bits, mean and standard deviation of their channels are printed, too.
+
     Args:
         config: the configuration of ``conf/prepare_stats.yaml``.
         run_dir: the run's folder. Nothing is written there.
@@ -117,6 +120,10 @@ def stats(config: PrepareStats, run_dir: Path) -> Path:
         f"{output}: with data.stats={output}, loss=weighted_cross_entropy uses its weights, and "
         "data.repeat_threshold=<share> shows images of rare classes more often"
     )
+    if not dataset.bands.are_rgb:  # of photos, the encoder knows them
+        found = for_each(dataset, sum_channels, config.workers)
+        mean, std = normalisation(list(track(found, "measure channels", total=len(dataset))))
+        tell(f"encoder.mean={mean} encoder.std={std} normalises the images".replace(", ", ","))
     return output
 
 

@@ -35,10 +35,8 @@ def test_a_base_size_keeps_the_ratio(size: tuple[int, int], expected: tuple[int,
     assert half == pytest.approx((3, *(max(1, side / 2) for side in expected)), abs=0.5)
 
 
-def test_a_checkpoint_keeps_the_base_size() -> None:
-    preprocessing = Preprocessing((0.5,) * 3, (0.5,) * 3, 2.0, (24, 64))
+def test_a_checkpoint_keeps_base_size_channels_and_depth() -> None:
+    preprocessing = Preprocessing((0.5,) * 4, (0.5,) * 4, 2.0, (24, 64), white=65535)
     values = preprocessing.to_dict()
     assert values["base_size"] == [24, 64]
     assert Preprocessing.from_dict(values) == preprocessing
-    del values["base_size"]  # as in older checkpoints
-    assert Preprocessing.from_dict(values) == Preprocessing((0.5,) * 3, (0.5,) * 3, 2.0)

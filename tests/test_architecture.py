@@ -42,7 +42,7 @@ ONLY_IN = {
     "optuna": {"tasks/search.py"},
     "hydra": {"config"},
     "matplotlib": {"reports"},
-    "cv2": {"datasets/stream.py", "inference/video.py"},
+    "cv2": {"datasets/stream.py", "images/bands.py", "inference/video.py"},
     "pillow_heif": {"images/reading.py"},
     "requests": {"dataset_tools/download.py", "dataset_tools/cityscapes_download.py"},
     "filelock": {"claims.py"},
@@ -93,7 +93,7 @@ def test_no_file_imports_itself_in_a_circle() -> None:
     tuple(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
-OPTIONAL = {"cityscapesscripts", "pillow_heif"}
+OPTIONAL = {"cityscapesscripts", "pillow_heif", "rasterio"}
 """Packages that are imported where they are used, as they need not be installed."""
 
 

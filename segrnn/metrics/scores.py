@@ -28,7 +28,7 @@ class Scores:
 
     As in the Cityscapes evaluation, a class that occurs neither in the truth nor in the predictions has an IoU of NaN
     and is left out of the mean. A class that is predicted but never true counts as 0. A pixel that is predicted as void
-    is wrong, but it is no false alarm of a class.
+    is wrong, but it does not count as a false alarm of any class.
 
     Args:
         counts: int64 ``(K, K)``; rows are the truth, columns the prediction. With one more column, ``(K, K + 1)``, the

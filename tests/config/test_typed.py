@@ -146,7 +146,7 @@ def test_the_runs_of_a_sweep_lie_where_they_were_told(run: Run, camvid: Path) ->
         (["train"], "data.base_size=256", "or null: data.base_size=[256,256]"),
         (["train"], "data.crop=[96,b]", "data.crop=[96,b] must be a list of 2 whole numbers, in brackets"),
         (["train"], "data.crop={a: 1}", "data.crop={a: 1} has another form than what it replaces"),
-        (["train"], "encoder.std=1", "encoder.std=[1,1,1]"),
+        (["train"], "encoder.std=1", "encoder.std=[1]"),
         (["train"], "examples.names=a.png", "examples.names=a.png must be a list of texts: examples.names=[a.png]"),
         (["train"], "trainer.max_steps=2.5", "trainer.max_steps=2.5 must be a whole number\n"),
         (["train"], "trainer.max_steps=2e3", "must be a whole number: trainer.max_steps=2000\n"),

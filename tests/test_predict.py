@@ -69,7 +69,7 @@ def mixed_folder(folder: Path, count: int) -> dict[str, tuple[int, int]]:
             (f"lossy{i}.webp", color, {}),
         ][i % 8]
         save(folder / name, picture, **options)
-        sizes[name] = (width, height)
+        sizes[name] = (height, width) if "exif" in name else (width, height)
     save(folder / "zz.jpg", Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8)))
     (folder / "zz.jpg").write_bytes((folder / "zz.jpg").read_bytes()[:-200])
     return sizes

@@ -2,7 +2,7 @@
 
 from segrnn.images.conversion import Picture, as_array
 from segrnn.images.preprocessing import Preprocessing
-from segrnn.images.reading import read_image, read_label, to_rgb
+from segrnn.images.reading import read_image, read_label, read_photo, to_rgb
 from segrnn.images.storage import File, Tree
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "as_array",
     "read_image",
     "read_label",
+    "read_photo",
     "to_rgb",
 ]

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from segrnn.errors import DataError
-from segrnn.images.reading import read_image, to_rgb
+from segrnn.images.reading import read_photo, to_rgb
 from segrnn.labels.space import ByteArray
 
 Picture: TypeAlias = str | Path | Image.Image | ByteArray | Tensor
@@ -18,6 +18,8 @@ Picture: TypeAlias = str | Path | Image.Image | ByteArray | Tensor
 def as_array(picture: Picture) -> ByteArray:
     """Return the pixels ``(H, W, 3)`` of an image. Grey becomes RGB and alpha is dropped, as for image files.
 
+    A file is turned as its EXIF tag says. A PIL image is taken as it is.
+
     Raises:
         DataError: the file can't be read, or the array is not an image.
 
@@ -26,7 +28,7 @@ def as_array(picture: Picture) -> ByteArray:
         (4, 6, 3)
     """
     if isinstance(picture, str | Path):
-        return read_image(Path(picture))
+        return read_photo(Path(picture))[0]
     if isinstance(picture, Image.Image):
         return to_rgb(picture, "the image")
     if isinstance(picture, Tensor):

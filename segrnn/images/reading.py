@@ -13,6 +13,7 @@ from PIL import Image
 
 from segrnn.errors import DataError
 from segrnn.images.storage import File
+from segrnn.images.turning import UPRIGHT, orientation_of, turn
 from segrnn.labels.space import ByteArray
 
 MAX_PIXELS = 300_000_000
@@ -89,6 +90,22 @@ def read_image(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
     if file.suffix.lower() == ".npy":
         return _map_array(file, dimensions=3)
     return to_rgb(open_picture(file, max_pixels).picture, file)
+
+
+def read_photo(file: File, max_pixels: int = MAX_PIXELS) -> tuple[ByteArray, bool]:
+    """Decode an image as `read_image` does, ``(H, W, 3)`` uint8, and turn it as its EXIF tag says.
+
+    Returns:
+        The pixels as people see them, and whether they are stored in another way.
+
+    Raises:
+        DataError: the file is missing, not an image, truncated, too large, or has one channel of more than 16 bits.
+    """
+    if file.suffix.lower() == ".npy":
+        return read_image(file), False
+    picture = open_picture(file, max_pixels).picture
+    orientation = orientation_of(picture)
+    return turn(to_rgb(picture, file), orientation), orientation != UPRIGHT
 
 
 def to_rgb(picture: Image.Image, name: object) -> ByteArray:
@@ -253,13 +270,29 @@ def open_picture(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
     return Decoded(picture, bits, as_written)
 
 
-def read_depth(file: File) -> int:
-    """Return the number of bits of each channel from a picture's header, or 8 if the header can't be read."""
+@dataclass(frozen=True)
+class Header:
+    """What the header of a picture's file says.
+
+    Args:
+        size: height and width.
+        bits: the number of bits of each channel.
+        orientation: the orientation that an EXIF tag names, 1 to 8. Without a tag, it is 1.
+    """
+
+    size: tuple[int, int] = (0, 0)
+    bits: int = 8
+    orientation: int = UPRIGHT
+
+
+def read_header(file: File) -> Header:
+    """Return what a picture's header says. If it can't be read, the size is 0 x 0 and the rest is what is usual."""
     try:
         content = file.read_bytes()
-        return _find_depth(_open(io.BytesIO(content)), content)
+        picture = _open(io.BytesIO(content))
+        return Header(picture.size[::-1], _find_depth(picture, content), orientation_of(picture))
     except Exception:  # Pillow raises many kinds, as above
-        return 8
+        return Header()
 
 
 def is_dark(image: ByteArray) -> bool:

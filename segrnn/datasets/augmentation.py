@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -71,8 +72,8 @@ class Augmentation:
         mask = resize_mask(window.cut(mask, IGNORE_INDEX), self.crop)
         py_random.random()  # not used: a pipeline of albumentations draws one first, and samples must stay as they were
         if self.flip >= 1 or (self.flip > 0 and py_random.random() < self.flip):
-            image, mask = image[:, ::-1], mask[:, ::-1]
+            image, mask = (np.asarray(cv2.flip(each, 1), np.uint8) for each in (image, mask))
         if self.jitter is not None:
-            image = self.jitter(np.ascontiguousarray(image), rng, py_random)
+            image = self.jitter(image, rng, py_random)
         image, mask = apply_transforms(self.transforms, image, mask, rng, py_random)
         return to_tensor(image), torch.from_numpy(mask.copy())

@@ -59,9 +59,10 @@ def _saturation(image: ByteArray, factor: float) -> ByteArray:
 
 
 def _hue(image: ByteArray, factor: float) -> ByteArray:
-    turned = np.mod(_LEVELS.astype(np.int16) + _CIRCLE * factor, _CIRCLE).astype(np.uint8)
-    hue, saturation, value = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2HSV))
-    return np.asarray(cv2.cvtColor(cv2.merge([cv2.LUT(hue, turned), saturation, value]), cv2.COLOR_HSV2RGB), np.uint8)
+    turned = np.mod(_LEVELS.astype(np.int16) + _CIRCLE * factor, _CIRCLE)
+    levels = np.stack([turned, _LEVELS, _LEVELS], axis=-1).astype(np.uint8)  # saturation and value stay
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+    return np.asarray(cv2.cvtColor(cv2.LUT(hsv, levels[None]), cv2.COLOR_HSV2RGB), np.uint8)
 
 
 _CHANGES = (_brightness, _contrast, _saturation, _hue)

@@ -127,7 +127,10 @@ def test_commands_say_it(command: str, run: Run, own_folder: Path, capsys: pytes
         assert run("train", *SMALL, *data, "trainer.max_steps=1") == 0
     else:
         assert run("prepare", "check", *data, "workers=0") == 0
-    assert "class car occurs in none of the 4 train labels; " in capsys.readouterr().out.replace("\n", " ")
+    out = capsys.readouterr().out.replace("\n", " ")
+    assert "class car occurs in none of the 4 train labels; " in out
+    assert "class car occurs in none of the 2 val labels; " in out
+    assert ("are smaller than data.crop=" in out) == (command == "check")  # a crop of 32 x 32 fits into 36 x 52
 
 
 @pytest.mark.parametrize("classes", [IDS, COLORS])

@@ -22,10 +22,11 @@ import torch
 from PIL import Image
 from publish import publish, table
 
+from segrnn.config.augment import build_augmentation
 from segrnn.config.composition import compose
 from segrnn.config.schema import Train
 from segrnn.dataset_tools.packing import Pack, new_pack
-from segrnn.datasets import ADE20K, Augmentation, Augmented, Cityscapes, Folder, SegmentationDataset
+from segrnn.datasets import ADE20K, Augmented, Cityscapes, Folder, SegmentationDataset
 from segrnn.images import read_image
 from segrnn.reports import describe_machine
 
@@ -57,8 +58,9 @@ def main() -> None:
     lines = [
         "Training samples a second of one process on one core, the median of rounds that take every way in turn.",
         "`decode` reads image and label as arrays and does nothing else. `pipeline` is all that training does:",
-        "decoding, mapping the ids, the recipe's crop, scale, flip and colours (`conf/data/`). `packed` is the",
-        "pipeline on a copy by `prepare pack`, with its files in the system's cache.",
+        "decoding, mapping the ids, the recipe's crop, scale, flip and colours (`conf/data/`). `eight more` adds the",
+        "eight transforms of `augment=documents`, with their own probabilities. `packed` is the pipeline on a copy by",
+        "`prepare pack`, with its files in the system's cache.",
         "",
         f"{arguments.rounds} rounds of {arguments.images} drawn images. {describe_machine(torch.device('cpu'))}.",
         "",
@@ -72,17 +74,13 @@ def measure(name: str, dataset: SegmentationDataset, packed: Path, rounds: int) 
     with new_pack([dataset], packed) as draft:
         for index in range(len(dataset)):
             Pack(draft)(dataset, index)
-    data = compose(Train, [f"data={name}"]).data
-    augmentation = Augmentation(
-        data.crop,
-        data.scale,
-        data.max_class_share,
-        data.flip,
-        data.color,
-        seed=0,
-        base_size=data.base_size,
+    usual, more = (
+        build_augmentation(compose(Train, [f"data={name}", f"augment={augment}"]).data, seed=0, allow=())
+        for augment in ("default", "documents")
     )
-    of_files, of_arrays = (Augmented(d, augmentation) for d in (dataset, Folder(str(packed), "train")))
+    assert len(more.transforms) == 8
+    of_files, with_more = Augmented(dataset, usual), Augmented(dataset, more)
+    of_arrays = Augmented(Folder(str(packed), "train"), usual)
     counter = iter(range(10**9))
 
     def decode(index: int) -> None:
@@ -93,6 +91,7 @@ def measure(name: str, dataset: SegmentationDataset, packed: Path, rounds: int) 
     ways: dict[str, Callable[[int], object]] = {
         "decode": decode,
         "pipeline": lambda index: of_files[next(counter), index],
+        "eight more": lambda index: with_more[next(counter), index],
         "packed": lambda index: of_arrays[next(counter), index],
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
@@ -110,6 +109,8 @@ def measure(name: str, dataset: SegmentationDataset, packed: Path, rounds: int) 
         "decode": f"{1 / median['decode']:.1f}",
         "pipeline": f"{1 / median['pipeline']:.1f}",
         "pipeline / decode": f"{100 * median['decode'] / median['pipeline']:.0f} %",
+        "eight more": f"{1 / median['eight more']:.1f}",
+        "eight more / decode": f"{100 * median['decode'] / median['eight more']:.0f} %",
         "packed": f"{1 / median['packed']:.1f}",
         "packed / pipeline": f"{median['pipeline'] / median['packed']:.1f} x",
     }

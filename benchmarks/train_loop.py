@@ -30,11 +30,12 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.data import DataLoader
 
 from segrnn.config.allow_list import ALLOW_LIST
+from segrnn.config.augment import build_augmentation
 from segrnn.config.composition import compose
 from segrnn.config.data import build_dataset
 from segrnn.config.model import build_model
 from segrnn.config.schema import Train
-from segrnn.datasets import Augmentation, Augmented, EndlessSampler
+from segrnn.datasets import Augmented, EndlessSampler
 from segrnn.datasets.demo_scenes import write_demo
 from segrnn.instantiate import instantiate
 from segrnn.reports import describe_machine
@@ -173,8 +174,7 @@ def train_plain(config: Train, device: torch.device) -> tuple[float, float]:
     data, steps, seed = config.data, config.trainer.max_steps, config.seed
     torch.manual_seed(seed)
     dataset = build_dataset(data, data.train_split)
-    crops = (data.crop, data.scale, data.max_class_share, data.flip, data.color)
-    augmented = Augmented(dataset, Augmentation(*crops, seed, data.base_size))
+    augmented = Augmented(dataset, build_augmentation(data, seed, ()))
     order = EndlessSampler(len(dataset), seed)
     loader = DataLoader(augmented, data.batch_size, sampler=order, num_workers=data.workers)
     model, info = build_model(config, dataset.labels, ())

@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
 
 FLOAT = np.float32
 
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--color", action="store_true", help="write the classes' colours instead of train ids")
     arguments = parser.parse_args()
     network = Network(arguments.model)
-    mask = network.label(Image.open(arguments.image).convert("RGB"))
+    mask = network.label(ImageOps.exif_transpose(Image.open(arguments.image)).convert("RGB"))
     pixels = np.array(network.colors, np.uint8)[mask] if arguments.color else mask
     Image.fromarray(pixels).save(arguments.mask, format="PNG")
 

@@ -10,6 +10,7 @@ from traceback import walk_tb
 from typing import Any
 
 from segrnn.errors import ConfigError, SegrnnError
+from segrnn.text import nearest
 
 _SPECIAL = {"_target_", "_partial_"}
 
@@ -48,7 +49,7 @@ def instantiate(config: Any, path: str, allow: Sequence[str]) -> Any:
         arguments = {
             key: instantiate(value, f"{path}.{key}", allow) for key, value in config.items() if key not in _SPECIAL
         }
-        _check_scalars(target, path, arguments)
+        _check_arguments(target, f"{path} ({config['_target_']})", path, arguments)
         if config.get("_partial_"):
             return partial(target, **arguments)
         return call(target, f"{path} ({config['_target_']})", **arguments)
@@ -112,30 +113,37 @@ def check_plain(value: Any, path: str) -> None:
             check_plain(inner, path)
 
 
-def _check_scalars(target: Any, path: str, arguments: Mapping[str, Any]) -> None:
-    """Check scalars against the annotations of their parameters. Otherwise a wrong one would fail much later, if ever.
+def _check_arguments(target: Any, name: str, path: str, arguments: Mapping[str, Any]) -> None:
+    """Check arguments against a signature. Otherwise a wrong one would fail much later, if ever.
 
     Args:
         target: the function or class to call.
-        path: its place in the whole configuration, for error messages.
+        name: its name in messages.
+        path: its place in the whole configuration, for messages about an argument.
         arguments: the arguments, by their names.
 
     Raises:
-        ConfigError: an argument has another type than its annotation.
+        ConfigError: an argument does not exist, or is a scalar of another type than its annotation.
     """
     try:
         parameters = inspect.signature(target).parameters
     except (TypeError, ValueError):  # not callable, or a C function without a signature
         return
-    for name, value in arguments.items():
-        if name not in parameters:
-            continue  # the call will raise an error
-        parameter = parameters[name]
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    for argument, value in arguments.items():
+        if argument not in parameters:
+            if takes_any:
+                continue
+            raise ConfigError(
+                f"{name} got an unexpected keyword argument {argument!r}{nearest(argument, parameters)}; it takes "
+                + (", ".join(parameters) or "none")
+            )
+        parameter = parameters[argument]
         # only scalars are judged: annotations are often too narrow for other values, and for a default of None
         judged = type(value) in {bool, int, float, str} or (value is None and parameter.default is not None)
         wanted = _SCALARS.get(getattr(parameter.annotation, "__name__", parameter.annotation))
         if judged and wanted and type(value) not in wanted[0]:
-            raise ConfigError(f"{path}.{name}={value!r} must be {wanted[1]}")
+            raise ConfigError(f"{path}.{argument}={value!r} must be {wanted[1]}")
 
 
 def find(target: Any, path: str, allow: Sequence[str]) -> Any:
@@ -162,9 +170,14 @@ def find(target: Any, path: str, allow: Sequence[str]) -> Any:
         )
     module_name, _, name = target.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module_name), name)
+        module = importlib.import_module(module_name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{path}._target_={target!r} can't be imported: {error}") from error
+    try:
+        found = getattr(module, name)
+    except AttributeError as error:
+        hint = nearest(name, (each for each in dir(module) if not each.startswith("_")))
+        raise ConfigError(f"{path}._target_={target!r} can't be imported: {error}{hint}") from error
     if target not in allow and not matches(f"{getattr(found, '__module__', '')}.", allow):
         raise ConfigError(
             f"{path}._target_={target!r} names an object that is defined outside of the allowed modules: {allowed}"

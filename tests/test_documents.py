@@ -136,9 +136,10 @@ def execute(command: str, run: Run) -> int:
     return subprocess.run(["bash", "-euo", "pipefail", "-c", command], env=environment).returncode
 
 
-def write_class_file(text: str) -> None:
-    """Write a block of YAML to the file that its first line names, if it is one of classes."""
-    if found := re.match(r"# (\S+/classes\.yaml)\n", text):
+def write_named_file(text: str) -> None:
+    """Write a block of YAML to the file that its first line names, if the file lies in a folder."""
+    if found := re.match(r"# (\S+/\S+\.yaml)\n", text):
+        Path(found[1]).parent.mkdir(parents=True, exist_ok=True)
         Path(found[1]).write_text(text)
 
 
@@ -205,7 +206,7 @@ def test_a_page_can_be_followed(
     for block in (block for block in blocks(page) if block.kind):
         where = f"{block.page}:{block.line}"
         if block.kind == "yaml":
-            write_class_file(block.text)
+            write_named_file(block.text)
         elif block.kind == "python":
             exec(compile(block.text, where, "exec"), names)  # each goes on where the one before it ended
         elif block.kind == "bash":

@@ -43,10 +43,13 @@ def test_a_user_may_add_prefixes() -> None:
 
 
 def test_errors_name_the_place_and_the_reason() -> None:
-    with pytest.raises(ConfigError, match=r"context\._target_='segrnn.context.ReNett' can't be imported"):
+    with pytest.raises(ConfigError, match=r"context\._target_='segrnn.context.ReNett' can't be .*did you mean ReNet\?"):
         instantiate({"_target_": "segrnn.context.ReNett"}, "context", MODEL_TARGETS)
-    with pytest.raises(ConfigError, match=r"context \(segrnn.context.ReNet\): .*unexpected keyword argument 'levl'"):
-        instantiate({"_target_": "segrnn.context.ReNet", "channels": 4, "levl": 3}, "context", MODEL_TARGETS)
+    unexpected = (
+        r"context \(segrnn.context.ReNet\) got an unexpected keyword argument 'hiden' \(did you mean hidden\?\)"
+    )
+    with pytest.raises(ConfigError, match=rf"{unexpected}; it takes channels, hidden, "):
+        instantiate({"_target_": "segrnn.context.ReNet", "channels": 4, "hiden": 3}, "context", MODEL_TARGETS)
     make = instantiate({"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 0}, "context", MODEL_TARGETS)
     with pytest.raises(ConfigError, match=r"context: hidden must be a whole number of at least 1"):
         call(make, "context", 4)
@@ -109,5 +112,7 @@ def test_arguments_that_the_users_own_class_refuses(tmp_path: Path, monkeypatch:
     monkeypatch.syspath_prepend(tmp_path)
     fcn = {"_target_": "segrnn.models.FCN", "_partial_": True, "encoder_name": "resnet18", "width": 8}
     context = {"_target_": "broken_module.InForward", "_partial_": True, "stride": 8, "size": 3}
-    with pytest.raises(ConfigError, match="context: .*unexpected keyword argument 'size'"):
+    with pytest.raises(
+        ConfigError, match=r"context \(.*InForward\) got an unexpected keyword argument 'size'; it takes channels"
+    ):
         build_segmenter({"model": fcn, "context": context}, 4, allow=["broken_module."])

@@ -69,7 +69,7 @@ def mixed_folder(folder: Path, count: int) -> dict[str, tuple[int, int]]:
             (f"lossy{i}.webp", color, {}),
         ][i % 8]
         save(folder / name, picture, **options)
-        sizes[name] = (width, height)
+        sizes[name] = (height, width) if "exif" in name else (width, height)
     save(folder / "zz.jpg", Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8)))
     (folder / "zz.jpg").write_bytes((folder / "zz.jpg").read_bytes()[:-200])
     return sizes
@@ -90,6 +90,8 @@ def test_a_folder_of_all_kinds_of_images(bundle: Path, run: Run, capsys) -> None
     assert run(*ask) == 2
     printed = capsys.readouterr()
     assert "16 masks (label_ids) in masks" in printed.out
+    assert printed.out.count("EXIF") == 1
+    assert "EXIF tags turn 2 images, e.g. photos/sub/exif14.jpg: the masks have the size that" in printed.out
     assert "1 of 17 images have no mask:\nphotos/zz.jpg (" in printed.err
     check_masks(Path("masks"), sizes)
 

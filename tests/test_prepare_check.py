@@ -1,6 +1,7 @@
 """The check of a dataset as a whole command: 100 images and 100 labels, of which some are broken."""
 
 import re
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -158,6 +159,16 @@ def test_what_is_passed_over_is_told_and_is_no_problem(run: Run, own_folder: Pat
     (own_folder / "images" / "val" / "notes.txt").write_text("x")
     assert run("prepare", "check", "data=folder", f"data.root={own_folder}", "workers=0") == 0
     assert "images/val: 1 other file is passed over: 1 .txt" in capsys.readouterr().out
+
+
+def test_what_teaches_little_is_told_and_is_no_problem(run: Run, own_folder: Path, capsys) -> None:
+    for kind, suffix in (("images", "jpg"), ("masks", "png")):
+        shutil.copy(own_folder / kind / f"train/day0/2.{suffix}", own_folder / kind / f"val/again.{suffix}")
+    assert run("prepare", "check", "data=folder", f"data.root={own_folder}", "data.crop=[40,40]", "workers=0") == 0
+    out = capsys.readouterr().out
+    assert "4 of the 4 train images are smaller than data.crop=[40,40]: day0/0, for example, is 36 high" in out
+    assert "1 image of val looks like an image of train: again like day0/2. " in out
+    assert "val: 3 pairs of image and label, 0 problems" in out
 
 
 def test_a_split_is_needed(run: Run, tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,12 +22,14 @@ COMMANDS = {
     "benchmark_inference": "segrnn.benchmark inference",
     "prepare_download": "segrnn.prepare download",
     "prepare_check": "segrnn.prepare check",
+    "prepare_look": "segrnn.prepare look",
     "prepare_stats": "segrnn.prepare stats",
     "prepare_extract": "segrnn.prepare extract",
     "prepare_pack": "segrnn.prepare pack",
     "prepare_import_kraken": "segrnn.prepare import_kraken",
 }
 GROUPS = {
+    "augment": "Random changes of training crops. [Your own](../own_images.md#random-changes-of-the-images).",
     "auxiliary": "A second classifier on a middle map, in training only.",
     "context": "Modules that look along rows and columns, and their rivals. [What they compute](../contexts.md).",
     "data": "The images, and how they are cropped and augmented. [Their trees](../datasets.md).",
@@ -100,7 +102,7 @@ def _group(group: str) -> str:
     for leaf in sorted((CONF / group).glob("*.yaml")):
         lines = leaf.read_text().strip().splitlines()
         top = next((i for i, line in enumerate(lines) if not line.startswith("#")), len(lines))
-        comment = " ".join(line.removeprefix("#").strip() for line in lines[:top] if line != "# @package _global_")
+        comment = " ".join(line.removeprefix("#").strip() for line in lines[:top] if not line.startswith("# @package"))
         body = "\n".join(lines[top:]).strip()
         parts.append(f"## `{group}={leaf.stem}`\n\n{comment}\n\n```yaml\n{body}\n```\n")
     return "\n".join(parts)

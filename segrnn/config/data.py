@@ -5,10 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from omegaconf import OmegaConf
 
 from segrnn.config.schema import Data, Scored
 from segrnn.datasets import SegmentationDataset
+from segrnn.datasets.statistics import read_statistics_of
 from segrnn.errors import ConfigError, DataError
 from segrnn.images import Bands
 from segrnn.inference import ModelInfo
@@ -143,3 +146,23 @@ def build_dataset(data: Data, split: str, allow: Sequence[str] = (), strict: boo
     dataset: SegmentationDataset = call(make, path, root=data.root, split=split, strict=strict)
     dataset.bands = Bands(data.channels, data.white)
     return dataset
+
+
+def read_repeats(data: Data, train_set: SegmentationDataset) -> npt.NDArray[np.float64] | None:
+    """Return how often to show each training image, ``(N,)``, or None if none is shown more often than others.
+
+    Args:
+        data: the configuration of the group ``data``.
+        train_set: the split for training.
+
+    Raises:
+        ConfigError: a threshold is given without statistics.
+        DataError: the statistics are missing, or are about other data.
+    """
+    threshold = data.repeat_threshold
+    if not data.stats:
+        if threshold:
+            raise ConfigError("data.repeat_threshold needs data.stats=<file>: python -m segrnn.prepare stats writes it")
+        return None
+    statistics = read_statistics_of(train_set, data.stats)  # read in any case: a loss may take its weights from it
+    return statistics.repeats(threshold) if threshold else None

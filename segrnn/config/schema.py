@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from segrnn.config.data_knobs import Data as Data
 from segrnn.config.knobs import REQUIRED, Limits, knob
 from segrnn.config.parsing import Config
 from segrnn.config.preparing import PrepareExtract, PrepareImportKraken  # noqa: F401  # for `schema_of`
@@ -10,8 +11,8 @@ from segrnn.config.search_space import read_space
 from segrnn.config.study import Study
 from segrnn.errors import ConfigError
 
-_COUNT, _SHARE, _POSITIVE = Limits(at_least=1), Limits(share=True), Limits(above=0)
-_SEED, _SIDES, _CHANNELS = Limits(at_least=0), Limits(above=0, length=2), Limits(filled="channel")
+_COUNT, _SHARE, _SEED = Limits(at_least=1), Limits(share=True), Limits(at_least=0)
+_SIDES, _CHANNELS = Limits(above=0, length=2), Limits(filled="channel")
 
 _CKPT = "the path of a run's checkpoint, or of a bundle's folder"
 _TRAINED = f"{_CKPT}, or an ONNX file of export_model"
@@ -88,59 +89,6 @@ class Checkpoint:
     every_n_steps: int = knob(
         "the number of steps after which checkpoints/last.ckpt is written again between validations", 100, _COUNT
     )
-
-
-@dataclass(kw_only=True)
-class Data:
-    """The settings that all datasets have in common. A file of ``conf/data/`` sets those that differ."""
-
-    name: str = knob("the name of the dataset in titles and file names")
-    root: str = knob("the folder or the zip archive that holds the dataset")
-    train_split: str = knob("the split for training", "train")
-    split: str = knob("the split for validation and evaluation", "val")
-    batch_size: int = knob("the number of crops in a step, over all processes together", 16, _COUNT)
-    eval_batch_size: int = knob(
-        "the number of images read at a time; each image goes through the network alone, so scores do not depend on it",
-        8,
-        _COUNT,
-    )
-    workers: int = knob("the number of processes that load data; 0 loads in the main process", 2, Limits(at_least=0))
-    channels: int = knob("the number of channels of an image file", 3, _COUNT)
-    white: float = knob("the value that counts as 1: 255 for 8 bits, 65535 for 16, 1 for floats", 255.0, _POSITIVE)
-    crop: list[int] = knob("height and width of a training crop", limits=_SIDES)
-    base_size: list[int] | None = knob(
-        "[short, long]: each image is first resized to the largest size within these sides, its ratio kept; null keeps "
-        "the file's size",
-        None,
-        _SIDES,
-    )
-    scale: list[float] = knob(
-        "the least and the largest scale of training images, relative to the base size or, without one, to the file's "
-        "size",
-        [0.5, 2.0],
-        _SIDES,
-    )
-    eval_scale: float = knob(
-        "the scale of images in validation, evaluation and prediction, relative to the same size", 1.0, _POSITIVE
-    )
-    max_class_share: float = knob(
-        "the largest share of a crop that one class may cover; otherwise another crop is drawn, at most ten in all; 1 "
-        "takes every crop",
-        1.0,
-        _SHARE,
-    )
-    flip: float = knob("the probability that a crop is mirrored", 0.5, _SHARE)
-    color: float = knob("how much brightness, contrast and saturation may change, from 0 to 1", 0.3, _SHARE)
-    stats: str | None = knob(
-        "the file that prepare stats wrote about the training split; repeat_threshold needs it", None
-    )
-    repeat_threshold: float = knob(
-        "a share of the images; a class in fewer images is rare, and images with rare classes are shown more often; 0 "
-        "repeats none",
-        0.0,
-        _SHARE,
-    )
-    dataset: dict[str, Any] = knob("the class that reads the dataset, and its arguments")
 
 
 @dataclass(kw_only=True)
@@ -375,6 +323,17 @@ class PrepareStats(Config):
     data: Data
     output: str = knob("the file to write", "runs/stats/${data.name}_${data.train_split}.json")
     workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
+    allow: list[str] = knob(_ALLOW, [])
+
+
+@dataclass(kw_only=True)
+class PrepareLook(Config):
+    """The configuration `conf/prepare_look.yaml`."""
+
+    data: Data
+    output: str = knob("the picture to write, a PNG file", "runs/look/${data.name}_${data.train_split}.png")
+    count: int = knob("the number of samples", 16, _COUNT)
+    seed: int = knob("the seed of the training whose first samples are drawn", 0, _SEED)
     allow: list[str] = knob(_ALLOW, [])
 
 

@@ -102,7 +102,8 @@ def _describe(annotation: Any, length: int | None = None) -> str:
     if get_origin(annotation) is list:
         (of,) = get_args(annotation)
         count = f"{length} " if length else ""
-        return f"a list of {count}{_WORDS[of] + 's' if of in _WORDS else 'lists'}"
+        things = "groups of keys" if get_origin(of) is dict else "lists"
+        return f"a list of {count}{_WORDS[of] + 's' if of in _WORDS else things}"
     if annotation is bool:
         return "true or false"
     return f"a {_WORDS[annotation]}" if annotation in _WORDS else "a group of keys"

@@ -9,7 +9,8 @@ from typing import TypeVar
 import numpy as np
 
 from segrnn.datasets.files import SegmentationDataset
-from segrnn.images.reading import is_dark, open_label, read_colors, read_depth
+from segrnn.images.preprocessing import base_factor
+from segrnn.images.reading import Header, is_dark, open_label, read_colors, read_header
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.colors import Color
 
@@ -38,6 +39,9 @@ class Held:
         unknown: the number of pixels of each colour that does not belong to a class; empty if labels are ids.
         palette: the colour in the file's palette for each id in the file; empty without a palette.
         dark: whether the image has 16 bits and the upper 8 are nearly empty. Only the upper 8 are read.
+        void: whether all pixels are void.
+        turned: whether the image is turned as its EXIF tag says, because only then it fits the label.
+        size: height and width.
     """
 
     name: str
@@ -45,17 +49,20 @@ class Held:
     unknown: Mapping[Color, int] = field(default_factory=dict)
     palette: Mapping[int, Color] = field(default_factory=dict)
     dark: bool = False
+    void: bool = False
+    turned: bool = False
+    size: tuple[int, int] = (0, 0)
 
 
 def look(dataset: SegmentationDataset, index: int) -> Held:
-    """Look at a label and at the depth of its image. This is a task for `for_each`.
+    """Look at a label and at the header of its image.
 
     Raises:
         DataError: the label can't be read, or holds foreign ids.
     """
     pair = dataset.pairs[index]
     ids = dataset.read_ids(pair.label)
-    dataset.encode(pair.label, ids)
+    void = bool((dataset.encode(pair.label, ids) == IGNORE_INDEX).all())
     counts = np.bincount(ids.ravel(), minlength=256)
     held = {int(id): int(counts[id]) for id in np.flatnonzero(counts)}
     unknown: Counter[Color] = Counter()
@@ -70,8 +77,11 @@ def look(dataset: SegmentationDataset, index: int) -> Held:
                     unknown[red, green, blue] = count
         else:
             palette = _palette(dataset, index, held)
-    deep = pair.image.suffix.lower() != ".npy" and read_depth(pair.image) > 8
-    return Held(pair.name, held, unknown, palette, deep and is_dark(dataset.read_pixels(pair.image)))
+    header = Header() if pair.image.suffix.lower() == ".npy" else read_header(pair.image)
+    dark = header.bits > 8 and is_dark(dataset.read_pixels(pair.image))
+    turned = header.orientation > 4 and header.size != ids.shape == header.size[::-1]
+    height, width = ids.shape
+    return Held(pair.name, held, unknown, palette, dark, void, turned, (height, width))
 
 
 def _palette(dataset: SegmentationDataset, index: int, ids: Mapping[int, int]) -> dict[int, Color]:
@@ -102,8 +112,9 @@ def describe_occurrence(dataset: SegmentationDataset, found: Sequence[Held]) -> 
         dataset: the split.
         found: the contents of all its labels, or of some.
     """
-    of_all = "" if len(found) == len(dataset) else f" that were looked at, of {len(dataset)}"
-    labels = f"{len(found)} {dataset.split} labels{of_all}"
+    if not found:
+        return []
+    labels = _count(dataset, found, "labels")
     lines = [*_absent(dataset, found, labels), *_unknown_colors(dataset, found, labels)]
     lines += _contradictions(dataset, found)
     if dark := [held.name for held in found if held.dark]:
@@ -111,7 +122,46 @@ def describe_occurrence(dataset: SegmentationDataset, found: Sequence[Held]) -> 
             f"{len(dark)} of the images have 16 bits, e.g. {dark[0]}. Only the upper 8 bits are read, and these are "
             "nearly empty: scale the images to 8 bits"
         )
+    if turned := [held.name for held in found if held.turned]:
+        lines.append(
+            f"{len(turned)} of the images are turned as their EXIF tags say, e.g. {turned[0]}, because only then they "
+            "fit their labels"
+        )
+    if void := [held.name for held in found if held.void]:
+        lines.append(f"{len(void)} of the {labels} hold only void, e.g. {void[0]}: they teach nothing")
     return lines
+
+
+def describe_small(
+    dataset: SegmentationDataset, found: Sequence[Held], crop: Sequence[int], base_size: Sequence[int] | None
+) -> list[str]:
+    """Describe images that are smaller than a crop, in one line.
+
+    Args:
+        dataset: the split for training.
+        found: the contents of all its labels, or of some.
+        crop: height and width of a crop.
+        base_size: the short and the long side of the base size, into which `base_factor` scales every image.
+    """
+    small = [held for held in found if _is_smaller(held.size, crop, base_size)]
+    if not small:
+        return []
+    height, width = small[0].size
+    return [
+        f"{len(small)} of the {_count(dataset, found, 'images')} are smaller than data.crop=[{crop[0]},{crop[1]}]: "
+        f"{small[0].name}, for example, is {height} high and {width} wide{' before data.base_size' * bool(base_size)}. "
+        "The rest of their crops is void"
+    ]
+
+
+def _is_smaller(size: Sequence[int], crop: Sequence[int], base_size: Sequence[int] | None) -> bool:
+    factor = base_factor(size, base_size)
+    return any(round(side * factor) < needed for side, needed in zip(size, crop, strict=True))
+
+
+def _count(dataset: SegmentationDataset, found: Sequence[Held], things: str) -> str:
+    of_all = "" if len(found) == len(dataset) else f" that were looked at, of {len(dataset)}"
+    return f"{len(found)} {dataset.split} {things}{of_all}"
 
 
 def _absent(dataset: SegmentationDataset, found: Sequence[Held], labels: str) -> list[str]:

@@ -41,8 +41,8 @@ class Pack:
                 f"{pair.image}: its name in the copy would be {pair.name!r}, which not every system allows: rename the "
                 "image"
             )
-        image, ids = dataset.read_pixels(pair.image), dataset.read_ids(pair.label)
-        dataset.sample(pair, image, ids)  # raises an error for a sample that can't be trained on
+        ids = dataset.read_ids(pair.label)
+        image = dataset.sample(pair, dataset.read_pixels(pair.image), ids).image  # an error if it can't be trained on
         for kind, array in (("images", image), ("masks", ids)):
             _write(self.root / kind / dataset.split / path, array)
         return image.nbytes + ids.nbytes

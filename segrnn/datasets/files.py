@@ -10,8 +10,9 @@ from torch.utils.data import Dataset
 
 from segrnn.errors import DataError
 from segrnn.images.bands import RGB, Bands, ImageArray, read_bands
-from segrnn.images.reading import MAX_PIXELS, read_label
+from segrnn.images.reading import MAX_PIXELS, read_header, read_label
 from segrnn.images.storage import File, Member, Tree
+from segrnn.images.turning import turn
 from segrnn.labels import ColorCode, ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray
 from segrnn.metrics import InstanceHits
@@ -134,6 +135,9 @@ class SegmentationDataset(Dataset[Sample]):
     def sample(self, pair: FilePair, image: ImageArray, ids: ByteArray) -> Sample:
         """Make a sample from the contents of a pair of files.
 
+        The pixels are used as they are stored. Only if the sizes differ, and turning the image as its EXIF tag says
+        makes them equal, it is turned.
+
         Args:
             pair: the files and the sample's name.
             image: the pixels of the image, ``(H, W, C)``.
@@ -143,11 +147,14 @@ class SegmentationDataset(Dataset[Sample]):
             DataError: the sizes of image and label differ, or the label holds foreign ids.
         """
         if image.shape[:2] != ids.shape:
-            turned = " (they match when turned: was one of them rotated by its EXIF tag?)"
-            raise DataError(
-                f"sizes differ: image {pair.image} is {_size(image)}, label {pair.label} is {_size(ids)}"
-                + (turned if image.shape[1::-1] == ids.shape else "")
-            )
+            upright = turn(image, read_header(pair.image).orientation)
+            if upright.shape[:2] != ids.shape:
+                turned = " (they match when turned, but no EXIF tag of the image says how: turn one of them)"
+                raise DataError(
+                    f"sizes differ: image {pair.image} is {_size(image)}, label {pair.label} is {_size(ids)}"
+                    + (turned if image.shape[1::-1] == ids.shape else "")
+                )
+            image = upright
         return Sample(image, self.encode(pair.label, ids), pair.name)
 
     def encode(self, file: File, ids: ByteArray) -> ByteArray:

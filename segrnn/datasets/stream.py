@@ -4,6 +4,7 @@ import itertools
 import os
 import signal
 from collections.abc import Iterable, Iterator
+from functools import cache
 from threading import Thread
 
 import cv2
@@ -90,10 +91,28 @@ def sample_loader(
         workers: the number of loading processes; 0 reads in this process.
         indices: the indices of the samples to read, in order; all samples by default.
     """
+    stop_threads_before_forks()
     chosen = range(len(dataset)) if indices is None else list(indices)
     return DataLoader(
         dataset, batch_size, sampler=chosen, num_workers=workers, collate_fn=list, worker_init_fn=start_loading
     )
+
+
+@cache
+def stop_threads_before_forks() -> None:
+    """Let OpenCV stop its threads before each fork of this process, from now on. Another call changes nothing.
+
+    A forked process has none of these threads. It would wait for them for ever as soon as it changes their number.
+    """
+    if not hasattr(os, "register_at_fork"):  # Windows has no forks
+        return
+    counts: list[int] = []
+
+    def stop() -> None:
+        counts.append(cv2.getNumThreads())
+        cv2.setNumThreads(1)
+
+    os.register_at_fork(before=stop, after_in_parent=lambda: cv2.setNumThreads(counts.pop()))
 
 
 def start_loading(worker: int) -> None:

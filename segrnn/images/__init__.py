@@ -1,6 +1,6 @@
 """The pixels of images and labels: where they are stored, how they are read, and what the network gets of them."""
 
-from segrnn.images.bands import BYTE, RGB, Bands, ImageArray, as_photo, read_bands
+from segrnn.images.bands import BYTE, RGB, Bands, ImageArray, as_photo, read_bands, read_upright
 from segrnn.images.conversion import Picture, as_array
 from segrnn.images.preprocessing import Preprocessing
 from segrnn.images.reading import read_image, read_label, to_rgb
@@ -20,5 +20,6 @@ __all__ = [
     "read_bands",
     "read_image",
     "read_label",
+    "read_upright",
     "to_rgb",
 ]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from segrnn.errors import DataError
 from segrnn.images.geotiff import TIFF_SUFFIXES, read_tiff
-from segrnn.images.reading import MAX_PIXELS, check_pixels, open_picture, read_image
+from segrnn.images.reading import MAX_PIXELS, check_pixels, open_picture, read_image, read_photo
 from segrnn.images.storage import File
 
 BYTE = 255
@@ -100,6 +100,18 @@ def read_bands(file: File, bands: Bands, max_pixels: int = MAX_PIXELS) -> ImageA
         return bands.require(_decode_deep(file), file)
     picture = decoded.picture.convert("RGB") if decoded.picture.mode in ("P", "CMYK", "YCbCr") else decoded.picture
     return bands.require(np.asarray(picture), file)
+
+
+def read_upright(file: File, bands: Bands, max_pixels: int = MAX_PIXELS) -> tuple[ImageArray, bool]:
+    """Read an image as `read_bands` does, and turn a photo as its EXIF tag says.
+
+    Returns:
+        The pixels as people see them, and whether they are stored in another way.
+
+    Raises:
+        DataError: the file is missing, damaged or too large, or has other channels or another depth.
+    """
+    return read_photo(file, max_pixels) if bands.are_rgb else (read_bands(file, bands, max_pixels), False)
 
 
 def as_photo(image: ImageArray) -> npt.NDArray[np.uint8]:

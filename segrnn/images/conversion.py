@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from segrnn.errors import DataError
-from segrnn.images.bands import RGB, Bands, ImageArray, read_bands
+from segrnn.images.bands import RGB, Bands, ImageArray, read_upright
 from segrnn.images.reading import to_rgb
 
 Picture: TypeAlias = str | Path | Image.Image | npt.NDArray[np.generic] | Tensor
@@ -25,6 +25,8 @@ def as_array(picture: Picture, bands: Bands = RGB) -> ImageArray:
         picture: the image.
         bands: the channels and the depth that the image must have.
 
+    A file is turned as its EXIF tag says. A PIL image is taken as it is.
+
     Raises:
         DataError: the file can't be read, or the array is not such an image.
 
@@ -33,7 +35,7 @@ def as_array(picture: Picture, bands: Bands = RGB) -> ImageArray:
         (4, 6, 3)
     """
     if isinstance(picture, str | Path):
-        return read_bands(Path(picture), bands)
+        return read_upright(Path(picture), bands)[0]
     if isinstance(picture, Image.Image) and bands.are_rgb:
         return to_rgb(picture, "the image")
     if isinstance(picture, Tensor):

@@ -1,7 +1,6 @@
 """The processing that every image goes through between the file and the network."""
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,29 +9,27 @@ import torch
 from torch import Tensor
 
 from segrnn.images.bands import BYTE, Bands, ImageArray
+from segrnn.images.resizing import resize_image
 from segrnn.labels.space import is_whole
 
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # otherwise its import looks for newer versions on the internet
-import albumentations as A
 
-
-def base_factor(image: ImageArray, base_size: Sequence[int] | None) -> float:
+def base_factor(size: Sequence[int], base_size: Sequence[int] | None) -> float:
     """Return the greatest factor at which an image fits into a base size, or 1 if there is no base size.
 
     This is mmsegmentation's ``keep_ratio``: the image's short side becomes that of `base_size`, unless the long side
     would then be longer than that of `base_size`.
 
     Args:
-        image: the image, ``(H, W, C)``.
+        size: height and width of the image.
         base_size: the short and the long side.
 
     Example:
-        >>> base_factor(np.zeros((100, 300, 3), np.uint8), (50, 200)), base_factor(np.zeros((100, 800, 3)), (50, 200))
+        >>> base_factor((100, 300), (50, 200)), base_factor((100, 800), (50, 200))
         (0.5, 0.25)
     """
     if base_size is None:
         return 1.0
-    short, long = sorted(image.shape[:2])
+    short, long = sorted(size)
     return min(base_size[0] / short, base_size[1] / long)
 
 
@@ -100,7 +97,7 @@ class Preprocessing:
 
     def factor(self, image: ImageArray) -> float:
         """Return the size at which the network sees an image ``(H, W, C)``, relative to the image's own size."""
-        return self.scale * base_factor(image, self.base_size)
+        return self.scale * base_factor(image.shape[:2], self.base_size)
 
     def resize(self, image: ImageArray, factor: float) -> Tensor:
         """Return the network's input ``(C, H', W')`` for an image, or for a part of one, at another size."""
@@ -109,7 +106,7 @@ class Preprocessing:
     def pixels(self, image: ImageArray, factor: float) -> Tensor:
         """Return the values ``(C, H', W')`` of an image at another size, in its own type."""
         height, width = (max(1, round(side * factor)) for side in image.shape[:2])
-        return to_tensor(A.Resize(height, width, area_for_downscale="image")(image=image)["image"])
+        return to_tensor(resize_image(image, (height, width)))
 
     def normalize(self, pixels: Tensor) -> Tensor:
         """Turn values ``(..., C, H, W)`` of a file into float32 of mean 0 and deviation 1, on the same device."""

@@ -14,6 +14,7 @@ from PIL import Image
 
 from segrnn.errors import DataError
 from segrnn.images.storage import File
+from segrnn.images.turning import UPRIGHT, orientation_of, turn
 from segrnn.labels.space import ByteArray
 
 MAX_PIXELS = 300_000_000
@@ -91,18 +92,35 @@ def read_image(file: File, max_pixels: int = MAX_PIXELS) -> ByteArray:
     """
     if file.suffix.lower() == ".npy":
         return _map_array(file, dimensions=3)
+    return to_rgb(_open_photo(file, max_pixels), file)
+
+
+def _open_photo(file: File, max_pixels: int) -> Image.Image:
+    """Open a picture of which no band would be dropped, unless that is alpha. A TIFF file may hold anything there."""
     picture = open_picture(file, max_pixels).picture
-    if picture.format == "TIFF":
-        _require_photo(picture, file)
-    return to_rgb(picture, file)
-
-
-def _require_photo(picture: Image.Image, file: File) -> None:
-    """Refuse a TIFF file of whose bands some would be dropped, unless that is alpha and says nothing."""
+    if picture.format != "TIFF":
+        return picture
     bands = picture.tag_v2.get(_SAMPLES_PER_PIXEL, 1)  # type: ignore[attr-defined]
     shown = len(picture.getbands())
     if bands > shown or (picture.mode == "RGBA" and picture.getchannel("A").getextrema() != (255, 255)):
         raise DataError(f"{file} has {bands} bands, of which a photo would show {min(shown, 3)}. {_MANY_BANDS}")
+    return picture
+
+
+def read_photo(file: File, max_pixels: int = MAX_PIXELS) -> tuple[ByteArray, bool]:
+    """Decode an image as `read_image` does, ``(H, W, 3)`` uint8, and turn it as its EXIF tag says.
+
+    Returns:
+        The pixels as people see them, and whether they are stored in another way.
+
+    Raises:
+        DataError: the file is missing, not an image, truncated, too large, or has one channel of more than 16 bits.
+    """
+    if file.suffix.lower() == ".npy":
+        return read_image(file), False
+    picture = _open_photo(file, max_pixels)
+    orientation = orientation_of(picture)
+    return turn(to_rgb(picture, file), orientation), orientation != UPRIGHT
 
 
 def to_rgb(picture: Image.Image, name: object) -> ByteArray:
@@ -277,13 +295,29 @@ def check_pixels(name: object, width: int, height: int, max_pixels: int) -> None
         )
 
 
-def read_depth(file: File) -> int:
-    """Return the number of bits of each channel from a picture's header, or 8 if the header can't be read."""
+@dataclass(frozen=True)
+class Header:
+    """What the header of a picture's file says.
+
+    Args:
+        size: height and width.
+        bits: the number of bits of each channel.
+        orientation: the orientation that an EXIF tag names, 1 to 8. Without a tag, it is 1.
+    """
+
+    size: tuple[int, int] = (0, 0)
+    bits: int = 8
+    orientation: int = UPRIGHT
+
+
+def read_header(file: File) -> Header:
+    """Return what a picture's header says. If it can't be read, the size is 0 x 0 and the rest is what is usual."""
     try:
         content = file.read_bytes()
-        return _find_depth(_open(io.BytesIO(content)), content)
+        picture = _open(io.BytesIO(content))
+        return Header(picture.size[::-1], _find_depth(picture, content), orientation_of(picture))
     except Exception:  # Pillow raises many kinds, as above
-        return 8
+        return Header()
 
 
 def is_dark(image: npt.NDArray[np.generic]) -> bool:

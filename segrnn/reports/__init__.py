@@ -4,7 +4,15 @@ from segrnn.reports.costs import draw_receptive_fields, print_costs, write_costs
 from segrnn.reports.gallery import Example, Gallery, spread
 from segrnn.reports.latencies import print_latencies, write_latencies
 from segrnn.reports.machine import describe_machine, find_commit
-from segrnn.reports.pictures import OUTCOMES, draw_calibration, draw_lr_range, errors, outcomes, write_panels
+from segrnn.reports.pictures import (
+    OUTCOMES,
+    draw_calibration,
+    draw_lr_range,
+    errors,
+    outcomes,
+    write_panels,
+    write_sheet,
+)
 from segrnn.reports.report import Report, write_report
 from segrnn.reports.run_metadata import gather_metadata, list_versions
 from segrnn.reports.search_results import TrialResult, print_trials, rank_trials, write_trials
@@ -50,6 +58,7 @@ __all__ = [
     "write_panels",
     "write_report",
     "write_scores",
+    "write_sheet",
     "write_statistics",
     "write_trials",
 ]

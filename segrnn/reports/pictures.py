@@ -7,7 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from segrnn.labels import IGNORE_INDEX, LabelSpace
+from segrnn.datasets import Sample
+from segrnn.images import as_photo
+from segrnn.labels import IGNORE_INDEX, Label, LabelSpace
 from segrnn.labels.space import ByteArray
 from segrnn.metrics import Calibration, Scores
 from segrnn.reports.figures import picture
@@ -19,6 +21,9 @@ _LEGEND = 40
 
 _NAME, _TITLE = 24, 60
 """The most characters that a picture shows of a class's name and of an image's title. ADE20K has long names."""
+
+_COLUMNS = 4
+"""The most samples in a row of a sheet."""
 
 OUTCOMES = {"right": (255, 255, 255), "wrong": (220, 30, 30), "void": (160, 160, 160)}
 """The possible outcomes of a pixel, and their colours in a picture of errors."""
@@ -100,7 +105,24 @@ def write_panels(examples: Sequence[Example], labels: LabelSpace, path: Path) ->
                 axis.imshow(pixels)
                 axis.set_title(title, fontsize=8)
                 axis.set_axis_off()
-        _legend(figure, labels)
+        _legend(figure, labels.classes)
+
+
+def write_sheet(samples: Sequence[Sample], labels: LabelSpace, path: Path) -> None:
+    """Draw samples of one size in rows, each with its classes in colours over it, and a legend of these classes."""
+    columns = min(_COLUMNS, len(samples))
+    rows = -(-len(samples) // columns)
+    height, width = samples[0].mask.shape
+    present = np.unique(np.concatenate([np.unique(sample.mask) for sample in samples]))
+    shown = [label for label in labels.classes if label.train_id in present]
+    with picture(path, (14, rows * (14 / columns * height / width + 0.3) + 1)) as figure:
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axis in axes:
+            axis.set_axis_off()
+        for axis, sample in zip(axes, samples, strict=False):
+            axis.imshow((as_photo(sample.image) // 2) + (labels.colorize(sample.mask) // 2))
+            axis.set_title(shorten(sample.name, _TITLE), fontsize=8)
+        _legend(figure, shown, void=IGNORE_INDEX in present)
 
 
 def errors(mask: ByteArray, truth: ByteArray) -> ByteArray:
@@ -113,9 +135,10 @@ def outcomes(mask: ByteArray, truth: ByteArray) -> ByteArray:
     return np.where(truth == IGNORE_INDEX, 2, mask != truth).astype(np.uint8)
 
 
-def _legend(figure: Figure, labels: LabelSpace) -> None:
-    shown = labels.classes[:_LEGEND]
+def _legend(figure: Figure, classes: Sequence[Label], void: bool = False) -> None:
     patches = [
-        Patch(color="#{:02x}{:02x}{:02x}".format(*label.color), label=shorten(label.name, _NAME)) for label in shown
+        Patch(color="#{:02x}{:02x}{:02x}".format(*label.color), label=shorten(label.name, _NAME))
+        for label in classes[:_LEGEND]
     ]
+    patches += [Patch(color="black", label="void")] if void else []
     figure.legend(handles=patches, loc="outside lower center", ncols=10, fontsize=8)

@@ -10,7 +10,7 @@ from segrnn.config.parsing import plain
 from segrnn.config.predictor_builder import build_predictor
 from segrnn.config.schema import Predict
 from segrnn.errors import ConfigError, DataError, OutputError
-from segrnn.images import read_image
+from segrnn.images import read_bands, read_upright
 from segrnn.inference import (
     FORMATS,
     PICTURES,
@@ -27,7 +27,7 @@ from segrnn.inference import (
     write_video,
 )
 from segrnn.labels.space import ByteArray
-from segrnn.text import nearest, tell
+from segrnn.text import counted, nearest, tell
 
 SUBMISSION = "submission"
 
@@ -66,16 +66,20 @@ def _write_files(config: Predict) -> list[Path]:
     predictor = build_predictor(config.ckpt, config)
     left = take_up(jobs, output, _settings(config), config.overwrite)
     _say_kept(len(jobs) - len(left), len(jobs), output)
-    written, broken, large = [], [], LargeImages(predictor, tell)
+    written, broken, turned, large = [], [], [], LargeImages(predictor, tell)
     for job in track(left, description="predict"):
         try:
-            image = read_image(job.image, config.max_pixels)
+            image, is_turned = read_upright(job.image, predictor.preprocessing.bands, config.max_pixels)
         except DataError as error:
             broken.append(str(error))
             continue
+        turned += [job.image] if is_turned else []
         large.note(image, job.image)
         write(job.mask, predictor, image)
         written.append(job.mask)
+    if turned:
+        what = counted(len(turned), "image")
+        tell(f"EXIF tags turn {what}, e.g. {turned[0]}: the masks have the size that people see")
     tell(f"{len(written)} masks ({config.format}) in {output}")
     if broken:
         raise DataError(f"{len(broken)} of {len(jobs)} images have no mask:\n" + "\n".join(broken))
@@ -144,7 +148,7 @@ def _write_submission(config: Predict) -> list[Path]:
 
     def masks() -> Iterator[tuple[str, ByteArray]]:
         for name, file in track(images.items(), description="predict"):
-            image = read_image(file, config.max_pixels)
+            image = read_bands(file, predictor.preprocessing.bands, config.max_pixels)
             if rules.size not in (None, image.shape[:2]):
                 height, width = rules.size
                 raise DataError(

@@ -1,29 +1,33 @@
 """Get datasets and weights ready: ``python -m segrnn.prepare``, with the name of a function."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from rich.progress import track
 
-from segrnn.config.data import build_dataset
+from segrnn.config.augment import build_augmentation
+from segrnn.config.data import build_dataset, read_repeats
 from segrnn.config.preparing import PrepareExtract, PrepareImportKraken
-from segrnn.config.schema import PrepareCheck, PrepareDownload, PreparePack, PrepareStats
+from segrnn.config.schema import PrepareCheck, PrepareDownload, PrepareLook, PreparePack, PrepareStats
 from segrnn.dataset_tools import (
     Pack,
     describe_occurrence,
+    describe_shared,
+    describe_small,
+    examine,
     extract_archive,
-    find_problems,
     for_each,
-    look,
     new_pack,
     read_kraken,
 )
+from segrnn.datasets import Augmented, EndlessSampler, Sample
 from segrnn.datasets.channel_statistics import normalisation, sum_channels
 from segrnn.datasets.statistics import ClassStatistics, count_classes
 from segrnn.errors import DataError
 from segrnn.instantiate import call, instantiate
-from segrnn.reports import PlainConsole, print_statistics, write_statistics
-from segrnn.text import tell
+from segrnn.reports import PlainConsole, print_statistics, write_sheet, write_statistics
+from segrnn.text import counted, tell
 
 
 def download(config: PrepareDownload, run_dir: Path) -> list[Path]:
@@ -74,24 +78,52 @@ def check(config: PrepareCheck, run_dir: Path) -> None:
         SegrnnError: at least one file has a problem, or there are no files.
     """
     console = PlainConsole(soft_wrap=True)
-    count = 0
+    data, count = config.data, 0
+    fingerprints = {}
     for split in config.splits:
-        dataset = build_dataset(config.data, split, config.allow, strict=False)
-        found = for_each(dataset, find_problems, config.workers)
-        per_pair = list(track(found, f"check {split}", total=len(dataset), console=console))
-        of_split = [*dataset.unlabelled, *dataset.orphans, *(problem for some in per_pair for problem in some)]
-        for problem in of_split:
-            console.print(problem)
-        remarks = list(dataset.remarks)
-        if not of_split:  # after a problem, a label may be unreadable
-            held = track(for_each(dataset, look, config.workers), f"look at {split}", len(dataset), console=console)
-            remarks += describe_occurrence(dataset, list(held))
-        for remark in remarks:
-            console.print(remark)
-        console.print(f"{split}: {len(dataset)} pairs of image and label, {len(of_split)} problems")
-        count += len(of_split)
+        dataset = build_dataset(data, split, config.allow, strict=False)
+        pairs = for_each(dataset, examine, config.workers)
+        examined = list(track(pairs, f"check {split}", total=len(dataset), console=console))
+        problems = [*dataset.unlabelled, *dataset.orphans, *(each for pair in examined for each in pair.problems)]
+        held = [pair.held for pair in examined if pair.held is not None]
+        fingerprints[split] = [pair.fingerprint for pair in examined if pair.fingerprint is not None]
+        remarks = [*dataset.remarks, *describe_occurrence(dataset, held)]
+        if split == data.train_split:
+            remarks += describe_small(dataset, held, data.crop, data.base_size)
+        for line in (*problems, *remarks):
+            console.print(line)
+        console.print(f"{split}: {len(dataset)} pairs of image and label, {len(problems)} problems")
+        count += len(problems)
+    for line in describe_shared(fingerprints):
+        console.print(line)
     if count:
-        raise DataError(f"{count} problems in {config.data.root}, listed above")
+        raise DataError(f"{count} problems in {data.root}, listed above")
+
+
+def look(config: PrepareLook, run_dir: Path) -> Path:
+    """Draw the first samples of a training, after all random changes, with their classes in colours over them.
+
+    Args:
+        config: the configuration of ``conf/prepare_look.yaml``.
+        run_dir: the run's folder. Nothing is written there.
+
+    Returns:
+        The picture.
+
+    Raises:
+        SegrnnError: the configuration is at fault, an image can't be read, or the picture can't be written.
+    """
+    data, output = config.data, Path(config.output)
+    dataset = build_dataset(data, data.train_split, config.allow)
+    augmented = Augmented(dataset, build_augmentation(data, config.seed, config.allow))
+    order = EndlessSampler(len(dataset), config.seed, repeats=read_repeats(data, dataset))
+    samples = []
+    for counter, index in track(islice(order, config.count), "draw", total=config.count):
+        image, mask = augmented[counter, index]
+        samples.append(Sample(image.permute(1, 2, 0).numpy(), mask.numpy(), dataset.pairs[index].name))
+    write_sheet(samples, dataset.labels, output)
+    tell(f"{output}: {counted(len(samples), 'sample')}, as a training with seed={config.seed} begins")
+    return output
 
 
 def stats(config: PrepareStats, run_dir: Path) -> Path:

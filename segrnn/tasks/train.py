@@ -6,8 +6,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
@@ -16,16 +14,16 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 from segrnn.atomic import write_text
 from segrnn.claims import claimed
 from segrnn.config.allow_list import ALLOW_LIST
-from segrnn.config.data import build_dataset
+from segrnn.config.augment import build_augmentation
+from segrnn.config.data import build_dataset, read_repeats
 from segrnn.config.differences import differences
 from segrnn.config.examples import choose_examples
 from segrnn.config.model import build_model, load_pretrained
 from segrnn.config.parsing import plain
 from segrnn.config.run import check_launcher, check_sweep
 from segrnn.config.schema import Data, Train
-from segrnn.dataset_tools import describe_occurrence, look_at_some
-from segrnn.datasets import Augmentation, SegmentationDataset
-from segrnn.datasets.statistics import read_statistics_of
+from segrnn.dataset_tools import describe_occurrence, describe_small, look_at_some
+from segrnn.datasets import SegmentationDataset
 from segrnn.errors import CheckpointError, ConfigError, OutputError
 from segrnn.inference import KEY, read_checkpoint
 from segrnn.inference.checkpoint import weights_of
@@ -107,13 +105,8 @@ def _train(
             f"{data.val.labels.num_classes} classes; {count_parameters(module.model):,} parameters, "
             f"of which {count_parameters(module.model.context):,} in the context\nrun directory: {run_dir}"
         )
-        train_set = data.train.dataset
         if first:  # the other processes would look at the same labels
-            for remark in (
-                *train_set.remarks,
-                *data.val.remarks,
-                *describe_occurrence(train_set, look_at_some(train_set)),
-            ):
+            for remark in _remarks(data.train.dataset, data.val, config.data):
                 say(remark)
         with _watched(loggers, module.model, data, config, run_dir, step):
             fit(
@@ -135,6 +128,18 @@ def _train(
         title = f"{len(data.val)} images, {config.data.split} of {config.data.name}"
         _report(result, examples.gallery, data.val.labels, title)
     return result
+
+
+def _remarks(train_set: SegmentationDataset, val_set: SegmentationDataset, data: Data) -> list[str]:
+    """Return what is probably wrong with the data, as far as some labels and the files' headers tell it."""
+    train_labels, val_labels = look_at_some(train_set), look_at_some(val_set)
+    return [
+        *train_set.remarks,
+        *val_set.remarks,
+        *describe_occurrence(train_set, train_labels),
+        *describe_small(train_set, train_labels, data.crop, data.base_size),
+        *(describe_occurrence(val_set, val_labels) if data.split != data.train_split else []),
+    ]
 
 
 def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -> Path | None:
@@ -221,21 +226,9 @@ def _build_data(config: Train, allow: Sequence[str]) -> DataModule:
     data, trainer, seed = config.data, config.trainer, config.seed
     train_set = build_dataset(data, data.train_split, allow).first(trainer.max_train_images)
     val_set = build_dataset(data, data.split, allow).first(trainer.max_val_images)
-    crops = (data.crop, data.scale, data.max_class_share, data.flip, data.color)
-    augmentation = call(Augmentation, "data", *crops, seed, data.base_size)
+    augmentation = build_augmentation(data, seed, allow)
     sizes = (data.batch_size, data.eval_batch_size, data.workers)
-    return DataModule(train_set, val_set, augmentation, *sizes, seed, _repeats(data, train_set))
-
-
-def _repeats(data: Data, train_set: SegmentationDataset) -> npt.NDArray[np.float64] | None:
-    """Return how often to show each training image, or None if rare classes need not be shown more often."""
-    threshold = data.repeat_threshold
-    if not data.stats:
-        if threshold:
-            raise ConfigError("data.repeat_threshold needs data.stats=<file>: python -m segrnn.prepare stats writes it")
-        return None
-    statistics = read_statistics_of(train_set, data.stats)  # read in any case: a loss may take its weights from it
-    return statistics.repeats(threshold) if threshold else None
+    return DataModule(train_set, val_set, augmentation, *sizes, seed, read_repeats(data, train_set))
 
 
 def _runs_on_cpu(accelerator: str) -> bool:

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader
 
 from segrnn.datasets import Augmentation, Augmented, EndlessSampler, Sample, SegmentationDataset, sample_loader
-from segrnn.datasets.stream import start_loading
+from segrnn.datasets.stream import start_loading, stop_threads_before_forks
 from segrnn.errors import ConfigError
 
 
@@ -78,6 +78,7 @@ class DataModule(pl.LightningDataModule):
         The stream never ends. It goes on after the samples that the run has already drawn.
         """
         rank, world_size = self._place()
+        stop_threads_before_forks()
         return DataLoader(
             self.train,
             self.batch_size // world_size,

@@ -38,6 +38,9 @@ def components(config: Any, path: str = "") -> list[tuple[str, dict]]:
             found.append((path, config))
         for key, value in config.items():
             found += components(value, f"{path}.{key}" if path else key)
+    elif isinstance(config, list):
+        for value in config:
+            found += components(value, path)
     return found
 
 

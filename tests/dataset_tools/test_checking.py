@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segrnn.dataset_tools.checking import find_problems
+from segrnn.dataset_tools.checking import examine
 from segrnn.datasets import CamVid, Folder, SegmentationDataset
 
 IDS = np.array([[0, 1, 1], [1, 0, 255]], np.uint8)
@@ -26,7 +26,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def problems_of(dataset: SegmentationDataset) -> list[str]:
-    per_pair = [problem for index in range(len(dataset)) for problem in find_problems(dataset, index)]
+    per_pair = [problem for index in range(len(dataset)) for problem in examine(dataset, index).problems]
     return [*dataset.unlabelled, *dataset.orphans, *per_pair]
 
 

@@ -7,7 +7,7 @@ import pytest
 from conftest import SMALL, Run
 from PIL import Image
 
-from segrnn.dataset_tools.occurrence import describe_occurrence, look, look_at_some
+from segrnn.dataset_tools.occurrence import describe_occurrence, describe_small, look, look_at_some
 from segrnn.datasets import Folder
 
 IDS = "classes:\n  - {name: ground, color: [10, 20, 30]}\n  - {name: crack, color: [200, 0, 0]}\n"
@@ -52,7 +52,8 @@ def test_masks_with_all_classes_need_no_word(tmp_path: Path) -> None:
 def test_masks_of_0_and_255(tmp_path: Path) -> None:
     assert said(draw(tmp_path, IDS, grey([0, 0, 255, 255]), grey([255, 255, 255, 255]))) == [
         "class crack occurs in none of the 2 train labels; 75.0 % of their pixels hold 255, which is ignored: if these "
-        "are masks of 0 and 255, give crack `id: 255` and write `ignore: []`"
+        "are masks of 0 and 255, give crack `id: 255` and write `ignore: []`",
+        "1 of the 2 train labels hold only void, e.g. 1: they teach nothing",
     ]
 
 
@@ -93,6 +94,20 @@ def test_images_of_12_bits_in_16(tmp_path: Path) -> None:
     assert said(draw(tmp_path / "full", IDS, grey([0, 1]), image=image * 20)) == []
 
 
+def test_images_smaller_than_a_crop_are_told(tmp_path: Path) -> None:
+    dataset = draw(tmp_path, IDS, grey([0, 1, 1]), grey([0], [1]), grey([0, 1, 1], [1, 1, 1]))
+    found = [look(dataset, index) for index in range(3)]
+    assert describe_small(dataset, found, [2, 3], None) == [
+        "2 of the 3 train images are smaller than data.crop=[2,3]: 0, for example, is 1 high and 3 wide. The rest of "
+        "their crops is void"
+    ]
+    assert describe_small(dataset, found, [1, 1], None) == []
+    assert describe_small(dataset, found, [2, 1], [2, 6]) == []  # at the base size, 0 is 2 x 6 and 1 is 4 x 2
+    [line] = describe_small(dataset, found[1:], [2, 3], [2, 6])
+    assert line.startswith("1 of the 2 train images that were looked at, of 3 are smaller than data.crop=[2,3]: 1, ")
+    assert "2 high and 1 wide before data.base_size. " in line
+
+
 def test_of_many_labels_some_are_looked_at(tmp_path: Path) -> None:
     dataset = draw(tmp_path, IDS, *[grey([0, 0])] * 70)
     found = look_at_some(dataset)
@@ -112,7 +127,10 @@ def test_commands_say_it(command: str, run: Run, own_folder: Path, capsys: pytes
         assert run("train", *SMALL, *data, "trainer.max_steps=1") == 0
     else:
         assert run("prepare", "check", *data, "workers=0") == 0
-    assert "class car occurs in none of the 4 train labels; " in capsys.readouterr().out.replace("\n", " ")
+    out = capsys.readouterr().out.replace("\n", " ")
+    assert "class car occurs in none of the 4 train labels; " in out
+    assert "class car occurs in none of the 2 val labels; " in out
+    assert ("are smaller than data.crop=" in out) == (command == "check")  # a crop of 32 x 32 fits into 36 x 52
 
 
 @pytest.mark.parametrize("classes", [IDS, COLORS])

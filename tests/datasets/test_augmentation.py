@@ -1,12 +1,19 @@
+import hashlib
 import itertools
+import os
 import random
 
 import numpy as np
 import pytest
 import torch
 
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+import albumentations as A
+
 from segrnn.datasets import Augmentation, EndlessSampler
+from segrnn.datasets.color_jitter import ColorJitter
 from segrnn.images import Preprocessing
+from segrnn.images.resizing import resize_image, resize_mask
 
 
 def augmentation(scale: tuple[float, float] = (0.5, 2), **changes: object) -> Augmentation:
@@ -19,6 +26,51 @@ def scene(size: tuple[int, int] = (30, 50)) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.mgrid[: size[0], : size[1]].astype(np.uint8)
     mask = np.where(columns > rows, 3, 5).astype(np.uint8)
     return np.stack([rows * 4, columns * 4, mask], axis=-1), mask
+
+
+GOLDEN = {
+    "defaults": ({}, "575ecc60cc5a1076"),
+    "odd sides": ({"crop": (33, 47), "scale": (0.3, 1.7), "color": 1.0}, "4a89ea5d46a52a82"),
+    "own size": ({"scale": (1, 1), "color": 0.05}, "55430ae84fa9c1ce"),
+    "base size": ({"base_size": (24, 64), "scale": (0.8, 1.6), "max_class_share": 0.5}, "8914dad6019a02c1"),
+    "without colours": ({"color": 0.0, "flip": 1.0}, "35f3fe962a984d81"),
+}
+"""Settings, and the beginning of a digest of the samples that albumentations made of them."""
+
+
+@pytest.mark.parametrize(("changes", "digest"), GOLDEN.values(), ids=GOLDEN)
+def test_samples_stay_the_same_to_the_bit(changes: dict[str, object], digest: str) -> None:
+    draw = augmentation(**{"crop": (48, 64), "scale": (0.5, 2.0), "color": 0.3, "seed": 7, **changes})
+    rng = np.random.default_rng(11)
+    seen = hashlib.sha256()
+    for counter in range(6):
+        size = (41 + 7 * counter, 53 + 9 * counter)
+        image, mask = rng.integers(0, 256, (*size, 3), np.uint8), rng.integers(0, 5, size, np.uint8)
+        for part in draw(image, mask, counter):
+            seen.update(part.numpy().tobytes())
+    assert seen.hexdigest()[:16] == digest
+
+
+@pytest.mark.parametrize("strength", [0.02, 0.4, 1.0])
+def test_colours_are_those_of_albumentations(strength: float) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (37, 53, 3), np.uint8)
+    twin = A.ColorJitter(strength, strength, strength, strength / 10, p=1)
+    for seed in range(30):
+        rng, py_random = np.random.default_rng(seed), random.Random(seed)
+        ours = ColorJitter(strength)(image, rng, py_random)
+        twin.set_random_state(np.random.default_rng(seed), random.Random(seed))
+        assert np.array_equal(ours, twin(image=image)["image"])
+        assert (rng.random(), py_random.random()) == (twin.random_generator.random(), twin.py_random.random())
+
+
+@pytest.mark.parametrize("size", [(41, 67), (13, 90), (80, 20), (41, 100), (1, 1)])
+@pytest.mark.parametrize("area", [True, False])
+def test_sizes_are_those_of_albumentations(size: tuple[int, int], area: bool) -> None:
+    rng = np.random.default_rng(2)
+    image, mask = rng.integers(0, 256, (41, 67, 3), np.uint8)[:, ::-1], rng.integers(0, 9, (41, 67), np.uint8)
+    twin = A.Resize(*size, area_for_downscale="image" if area else None)(image=image, mask=mask)
+    assert np.array_equal(resize_image(image, size, area), twin["image"])
+    assert np.array_equal(resize_mask(mask, size), twin["mask"])
 
 
 @pytest.mark.parametrize("counter", range(20))

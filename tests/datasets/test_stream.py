@@ -1,8 +1,14 @@
 import itertools
+import os
+import signal
+import time
 
+import cv2
 import numpy as np
+import pytest
 
 from segrnn.datasets import EndlessSampler
+from segrnn.datasets.stream import stop_threads_before_forks
 
 REPEATS = np.array([1, 1.25, 2.5, 1])
 
@@ -45,3 +51,29 @@ def test_the_stream_depends_on_the_seed_alone_and_processes_share_it() -> None:
     assert whole != drawn(30, repeats=REPEATS, seed=6)
     parts = [drawn(10, repeats=REPEATS, rank=rank, world_size=3) for rank in range(3)]
     assert sorted(itertools.chain(*parts)) == whole
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system starts processes in another way")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_processes_that_load_do_not_wait_for_threads_of_another_process() -> None:
+    """OpenCV's threads are not there after a fork. A new number of threads would wait for them."""
+    stop_threads_before_forks()
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    try:
+        cv2.GaussianBlur(np.zeros((999, 999, 3), np.uint8), (9, 9), 3)
+        time.sleep(0.05)  # the threads fall asleep
+        child = os.fork()
+        if child == 0:
+            cv2.setNumThreads(1)
+            os._exit(0)
+        end = time.monotonic() + 20
+        while not (done := os.waitpid(child, os.WNOHANG)[0]) and time.monotonic() < end:
+            time.sleep(0.005)
+        if not done:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        assert done
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(threads)

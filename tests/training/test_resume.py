@@ -24,6 +24,7 @@ RECIPE = [  # everything random that a network and its data can have
     "auxiliary.hidden=8",
     "schedule=poly",
     "data=camvid",
+    "augment=strong",
 ]
 
 

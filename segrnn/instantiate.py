@@ -73,7 +73,7 @@ def call(component: Any, path: str, /, *args: Any, **kwargs: Any) -> Any:
     except (AssertionError, TypeError, ValueError, KeyError, RuntimeError, ImportError) as error:
         if _comes_from_the_user(error):
             raise
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {str(error) or type(error).__name__}") from error
 
 
 def _comes_from_the_user(error: BaseException) -> bool:

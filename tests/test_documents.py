@@ -137,8 +137,8 @@ def execute(command: str, run: Run) -> int:
 
 
 def write_named_file(text: str) -> None:
-    """Write a block of YAML to the file that its first line names, if the file lies in a folder."""
-    if found := re.match(r"# (\S+/\S+\.yaml)\n", text):
+    """Write a block of YAML to the file that its first comment names, if the file lies in a folder."""
+    if found := re.match(r"(?:# @package \S+\n)?# (\S+/\S+\.yaml)\n", text):
         Path(found[1]).parent.mkdir(parents=True, exist_ok=True)
         Path(found[1]).write_text(text)
 

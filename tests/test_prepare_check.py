@@ -167,7 +167,7 @@ def test_what_teaches_little_is_told_and_is_no_problem(run: Run, own_folder: Pat
     assert run("prepare", "check", "data=folder", f"data.root={own_folder}", "data.crop=[40,40]", "workers=0") == 0
     out = capsys.readouterr().out
     assert "4 of the 4 train images are smaller than data.crop=[40,40]: day0/0, for example, is 36 high" in out
-    assert "1 image of val looks like an image of train: again like day0/2. " in out
+    assert "1 image of val looks like an image of train: again like day0/2: a score is too good" in out
     assert "val: 3 pairs of image and label, 0 problems" in out
 
 

@@ -50,7 +50,7 @@ def test_the_sheet_shows_the_first_samples_of_a_training(
         ("augment=stronk", "the group augment has no option 'stronk' (did you mean strong?); it has aerial, default"),
         ("data.augment={_target_: albumentations.Rotate}", "only a list can replace a list"),
         ("data.augment=[[albumentations.Rotate]]", "must be a list of groups of keys"),
-        ("data.augment=[{_target_: albumentations.Rotat}]", "has no attribute 'Rotat' (did you mean Rotate?)"),
+        ("data.augment=[{_target_: albumentations.Rotatee}]", "has no attribute 'Rotatee' (did you mean Rotate?)"),
     ],
 )
 def test_mistakes_are_one_message(override: str, message: str, run: Run, own_folder: Path, capsys) -> None:

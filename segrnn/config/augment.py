@@ -18,6 +18,10 @@ _TRANSFORMS = ("albumentations.",)
 """The import prefix of transforms. albumentations is imported only if the configuration names one."""
 
 
+_ADVICE = r"\w+ is an? (special|alias)|This augmenter is very slow"
+"""The beginnings of warnings of albumentations that are no mistakes: another transform does the same, or is faster."""
+
+
 def build_augmentation(data: Data, seed: int, allow: Sequence[str]) -> Augmentation:
     """Build the augmentation of training images, and try the user's transforms on drawn samples.
 
@@ -49,6 +53,7 @@ def _build(path: str, config: Mapping[str, Any], allow: Sequence[str]) -> tuple[
     with warnings.catch_warnings():
         # instead of raising an error, albumentations warns of a wrong argument and takes the default
         warnings.simplefilter("error", UserWarning)
+        warnings.filterwarnings("ignore", _ADVICE, UserWarning)
         try:
             transform = instantiate(filled, path, (*_TRANSFORMS, *allow))
         except UserWarning as warning:
@@ -72,10 +77,17 @@ def _fill_with_void(config: Any, path: str, allow: Sequence[str]) -> Any:
     filled = {key: _fill_with_void(value, f"{path}.{key}", allow) for key, value in config.items()}
     if "_target_" in config:
         target = find(config["_target_"], path, (*_TRANSFORMS, *allow))
-        fill = inspect.signature(target).parameters.get("fill_mask") if callable(target) else None
-        if fill is not None and fill.default == 0:
+        if _fills_with_zero(target):
             filled.setdefault("fill_mask", IGNORE_INDEX)
     return filled
+
+
+def _fills_with_zero(target: Any) -> bool:
+    try:
+        fill = inspect.signature(target).parameters.get("fill_mask")
+    except (TypeError, ValueError):  # not callable, or a C function without a signature
+        return False
+    return fill is not None and fill.default == 0
 
 
 def _shorten(error: ConfigError) -> str:
@@ -83,5 +95,9 @@ def _shorten(error: ConfigError) -> str:
     cause = error.__cause__.__cause__ if error.__cause__ else None
     if cause is None or not hasattr(cause, "errors"):
         return str(error)
-    found = (f"{'.'.join(map(str, each['loc']))}={each['input']!r}: {each['msg']}" for each in cause.errors())
+    found = []
+    for each in cause.errors():
+        # for an argument that is missing, and for arguments that do not go together, the input is all arguments
+        value = "" if isinstance(each["input"], Mapping) else f"={each['input']!r}"
+        found.append(f"{'.'.join(map(str, each['loc']))}{value}: {each['msg']}".removeprefix(": "))
     return f"{str(error).partition(': ')[0]}: {'; '.join(found)}"

@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 from PIL import Image
 
+from segrnn.datasets.files import SegmentationDataset
 from segrnn.images import ImageArray, as_photo
 
 _HASH, _THUMB = 8, 32
@@ -22,6 +23,8 @@ book apart: among 250 pages of books, 63 pairs have hashes within 4 bits, and 4 
 
 _NAMED = 10
 """The most images that are named."""
+
+_TOO_GOOD = "a score is too good, because it is measured on images of the training: keep such images in one split"
 
 _PART = 256
 """The number of images that are compared with all others at a time."""
@@ -75,10 +78,19 @@ def describe_shared(splits: Mapping[str, Sequence[Fingerprint]]) -> list[str]:
         more = f" and {len(alike) - _NAMED} more" if len(alike) > _NAMED else ""
         lines.append(
             f"{len(alike)} image{'s' if several else ''} of {second} look{'' if several else 's'} like "
-            f"{'images' if several else 'an image'} of {first}: {named}{more}. A score is too good if its images were "
-            "trained on: keep such images in one split"
+            f"{'images' if several else 'an image'} of {first}: {named}{more}: {_TOO_GOOD}"
         )
     return lines
+
+
+def describe_same_files(ours: SegmentationDataset, theirs: SegmentationDataset) -> list[str]:
+    """Say how many images of a split are files of another split too, in one line. No file is read."""
+    files = {pair.image for pair in ours.pairs}
+    names = [pair.name for pair in theirs.pairs if pair.image in files]
+    if not names:
+        return []
+    what = f"{len(names)} of the {len(theirs)} images of {theirs.split}"
+    return [f"{what} are images of {ours.split}, too, e.g. {names[0]}: {_TOO_GOOD}"]
 
 
 def _find_alike(ours: Sequence[Fingerprint], theirs: Sequence[Fingerprint]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from segrnn.datasets.files import SegmentationDataset
+from segrnn.datasets.statistics import ClassStatistics
 from segrnn.images.preprocessing import base_factor
 from segrnn.images.reading import Header, is_dark, open_label, read_colors, read_header
 from segrnn.labels import IGNORE_INDEX
@@ -170,10 +171,7 @@ def _absent(dataset: SegmentationDataset, found: Sequence[Held], labels: str) ->
     absent = [label for label in dataset.labels.classes if label.id not in ids]
     if not absent or (len(found) < len(dataset) and dataset.labels.num_classes > _FEW):
         return []
-    names = ", ".join(label.name for label in absent[:_NAMED])
-    more = f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else ""
-    several = len(absent) > 1
-    line = f"class{'es' if several else ''} {names}{more} occur{'' if several else 's'} in none of the {labels}"
+    line = _say_absent([label.name for label in absent], labels)
     void = {label.id for label in dataset.labels.labels if label.train_id == IGNORE_INDEX}
     ignored = {id: count for id, count in ids.items() if id in void}
     if ignored and dataset.color_code is None:
@@ -182,6 +180,24 @@ def _absent(dataset: SegmentationDataset, found: Sequence[Held], labels: str) ->
         if most == IGNORE_INDEX and ids.keys() <= {0, IGNORE_INDEX}:
             line += f": if these are masks of 0 and 255, give {absent[0].name} `id: 255` and write `ignore: []`"
     return [line]
+
+
+def _say_absent(names: Sequence[str], labels: str) -> str:
+    named = ", ".join(names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    several = len(names) > 1
+    return f"class{'es' if several else ''} {named}{more} occur{'' if several else 's'} in none of the {labels}"
+
+
+def describe_counts(dataset: SegmentationDataset, statistics: ClassStatistics) -> list[str]:
+    """Name the classes of which a split has no pixel, in one line.
+
+    Args:
+        dataset: the split.
+        statistics: the numbers of pixels in all its labels.
+    """
+    absent = [name for name, pixels in zip(statistics.class_names, statistics.pixels, strict=True) if not pixels]
+    return [_say_absent(absent, f"{len(dataset)} {dataset.split} labels")] if absent else []
 
 
 def _unknown_colors(dataset: SegmentationDataset, found: Sequence[Held], labels: str) -> list[str]:

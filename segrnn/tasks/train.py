@@ -22,8 +22,15 @@ from segrnn.config.model import build_model, load_pretrained
 from segrnn.config.parsing import plain
 from segrnn.config.run import check_launcher, check_sweep
 from segrnn.config.schema import Data, Train
-from segrnn.dataset_tools import describe_occurrence, describe_small, look_at_some
+from segrnn.dataset_tools import (
+    describe_counts,
+    describe_occurrence,
+    describe_same_files,
+    describe_small,
+    look_at_some,
+)
 from segrnn.datasets import SegmentationDataset
+from segrnn.datasets.statistics import read_statistics
 from segrnn.errors import CheckpointError, ConfigError, OutputError
 from segrnn.inference import KEY, read_checkpoint
 from segrnn.inference.checkpoint import weights_of
@@ -132,14 +139,18 @@ def _train(
 
 def _remarks(train_set: SegmentationDataset, val_set: SegmentationDataset, data: Data) -> list[str]:
     """Return what is probably wrong with the data, as far as some labels and the files' headers tell it."""
-    train_labels, val_labels = look_at_some(train_set), look_at_some(val_set)
-    return [
+    labels = look_at_some(train_set)
+    remarks = [
         *train_set.remarks,
         *val_set.remarks,
-        *describe_occurrence(train_set, train_labels),
-        *describe_small(train_set, train_labels, data.crop, data.base_size),
-        *(describe_occurrence(val_set, val_labels) if data.split != data.train_split else []),
+        *describe_occurrence(train_set, labels),
+        *describe_small(train_set, labels, data.crop, data.base_size),
     ]
+    if data.stats and len(labels) < len(train_set):  # the statistics are about all labels
+        remarks += describe_counts(train_set, read_statistics(data.stats))
+    if data.split != data.train_split:
+        remarks += [*describe_occurrence(val_set, look_at_some(val_set)), *describe_same_files(train_set, val_set)]
+    return remarks
 
 
 def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -> Path | None:

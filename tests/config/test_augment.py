@@ -79,6 +79,10 @@ def test_what_a_turn_leaves_empty_is_void_also_inside_of_others() -> None:
     assert draw(np.zeros((32, 32, 3), np.uint8), np.full((32, 32), 4, np.uint8), 0)[1][0, 0] == 2
 
 
+def test_an_old_name_of_a_transform_is_no_mistake() -> None:
+    build(transform("ShiftScaleRotate"))
+
+
 def test_a_transform_of_ones_own(own: str) -> None:
     stripe = {"_target_": "my_transforms.Stripe", "rows": 3, "p": 1}
     draw = build(stripe, allow=(own,), color=0)
@@ -105,6 +109,11 @@ def test_an_exception_of_ones_own_transform_keeps_its_traceback(own: str) -> Non
         ),
         (transform("Rotate", limit="far"), r"\(albumentations\.Rotate\): limit.*'far'"),
         (transform("Rotate", p=2), r"\(albumentations\.Rotate\): p=2: "),
+        (
+            transform("RandomCrop"),
+            r"\(albumentations\.RandomCrop\): height: Field required; width: ",
+        ),
+        (transform("SmallestMaxSize"), r"\(albumentations\.SmallestMaxSize\): Value error, Either max_size or "),
         (transform("Rotate", p="often"), r"data\.augment\[0\]\.p='often' must be a number"),
         ({"target": "albumentations.Rotate"}, r"data\.augment\[0\] needs a _target_"),
         ({"_target_": "os.system"}, r"data\.augment\[0\]\._target_='os\.system' is not allowed"),

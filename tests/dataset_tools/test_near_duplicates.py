@@ -1,12 +1,14 @@
 """Pictures that two splits share are named, and others are not."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from segrnn.dataset_tools.near_duplicates import describe_shared, fingerprint
+from segrnn.dataset_tools.near_duplicates import describe_same_files, describe_shared, fingerprint
+from segrnn.datasets import Folder
 
 
 def photo(seed: int) -> np.ndarray:
@@ -33,7 +35,7 @@ def test_a_picture_in_two_splits_is_named(change) -> None:
     val = [fingerprint(f"v{i}", photo(100 + i)) for i in range(8)]
     assert describe_shared({"train": train, "val": val}) == []
     [line] = describe_shared({"train": train, "val": [*val, fingerprint("again", change(photo(7)))]})
-    assert line.startswith("1 image of val looks like an image of train: again like t7. ")
+    assert line.startswith("1 image of val looks like an image of train: again like t7: a score is too good")
 
 
 def test_only_some_are_named_and_all_splits_are_compared() -> None:
@@ -45,6 +47,19 @@ def test_only_some_are_named_and_all_splits_are_compared() -> None:
     ]
     assert "x/0 like x/0, " in lines[0]
     assert "and 2 more" in lines[0]
+
+
+def test_a_file_of_two_splits_is_told_without_reading_it(tmp_path: Path) -> None:
+    (tmp_path / "classes.yaml").write_text("lists: {train: train.txt, val: val.txt}\nclasses: [road]\n")
+    for split, names in {"train": "abc", "val": "bcd"}.items():
+        (tmp_path / f"{split}.txt").write_text("\n".join(f"{name}.jpg {name}.png" for name in names))
+    for name in "abcd":
+        (tmp_path / f"{name}.jpg").touch()
+        (tmp_path / f"{name}.png").touch()
+    train, val = (Folder(str(tmp_path), split) for split in ("train", "val"))
+    [line] = describe_same_files(train, val)
+    assert line.startswith("2 of the 3 images of val are images of train, too, e.g. b: a score is too good")
+    assert describe_same_files(train.first(1), val) == []
 
 
 def test_pictures_without_a_pattern_are_like_nothing() -> None:

@@ -1,5 +1,6 @@
 """What labels lack is said, with the likely mistake."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,15 @@ import pytest
 from conftest import SMALL, Run
 from PIL import Image
 
-from segrnn.dataset_tools.occurrence import describe_occurrence, describe_small, look, look_at_some
+from segrnn.dataset_tools.occurrence import (
+    describe_counts,
+    describe_occurrence,
+    describe_small,
+    look,
+    look_at_some,
+)
 from segrnn.datasets import Folder
+from segrnn.datasets.statistics import ClassStatistics
 
 IDS = "classes:\n  - {name: ground, color: [10, 20, 30]}\n  - {name: crack, color: [200, 0, 0]}\n"
 COLORS = f"{IDS}masks: colors\n"
@@ -92,6 +100,14 @@ def test_images_of_12_bits_in_16(tmp_path: Path) -> None:
         "scale the images to 8 bits"
     ]
     assert said(draw(tmp_path / "full", IDS, grey([0, 1]), image=image * 20)) == []
+
+
+def test_statistics_tell_the_classes_of_all_labels(tmp_path: Path) -> None:
+    dataset = draw(tmp_path, IDS, grey([0, 0]), grey([0, 1]))
+    counts = np.array([[2, 0, 0], [2, 0, 0]])
+    statistics = ClassStatistics(("ground", "crack"), ("0", "1"), counts)
+    assert describe_counts(dataset, statistics) == ["class crack occurs in none of the 2 train labels"]
+    assert describe_counts(dataset, replace(statistics, counts=np.array([[2, 0, 0], [1, 1, 0]]))) == []
 
 
 def test_images_smaller_than_a_crop_are_told(tmp_path: Path) -> None:

@@ -253,6 +253,22 @@ def open_picture(file: File, max_pixels: int = MAX_PIXELS) -> Decoded:
     return Decoded(picture, bits, as_written)
 
 
+def read_size(file: File) -> tuple[int, int]:
+    """Return a picture's height and width from its header.
+
+    Raises:
+        DataError: the file can't be read, or is not a picture.
+    """
+    try:
+        width, height = _open(io.BytesIO(file.read_bytes())).size
+    except DataError:
+        raise
+    except Exception as error:  # Pillow raises many kinds, as above
+        reason = str(error).partition(" <_io")[0]
+        raise DataError(f"{file} can't be read as a picture: {reason}") from error
+    return height, width
+
+
 def read_depth(file: File) -> int:
     """Return the number of bits of each channel from a picture's header, or 8 if the header can't be read."""
     try:

@@ -5,7 +5,8 @@ from segrnn.inference.device import choose_device
 from segrnn.inference.info import ModelInfo
 from segrnn.inference.jobs import Job, find_images, plan, plan_frames, take_up
 from segrnn.inference.large import LargeImages
-from segrnn.inference.masks import FORMATS, PICTURES, write_png
+from segrnn.inference.masks import FORMATS, PICTURES, Format, write_png
+from segrnn.inference.polygon_files import polygon_formats
 from segrnn.inference.predictor import MOST_WHOLE, Network, Predictor
 from segrnn.inference.prepared import Fusions, find_fusions, prepare
 from segrnn.inference.submission import rules_for, write_submission
@@ -19,6 +20,7 @@ __all__ = [
     "MOST_WHOLE",
     "PICTURES",
     "VIDEO_SUFFIXES",
+    "Format",
     "Fusions",
     "Job",
     "LargeImages",
@@ -35,6 +37,7 @@ __all__ = [
     "load_trained",
     "plan",
     "plan_frames",
+    "polygon_formats",
     "prepare",
     "read_checkpoint",
     "rules_for",

@@ -48,14 +48,16 @@ class Format(NamedTuple):
 
     Args:
         suffix: the suffix of the file.
-        write: the function that writes the file, atomically.
+        write: the function that writes the file, atomically. It also gets the name of the image's file.
+        remarks: returns lines about all files that were written.
     """
 
     suffix: str
-    write: Callable[[Path, Predictor, ByteArray], None]
+    write: Callable[[Path, Predictor, ByteArray, str], None]
+    remarks: Callable[[], list[str]] = list
 
 
-def write_probabilities(path: Path, predictor: Predictor, image: ByteArray) -> None:
+def write_probabilities(path: Path, predictor: Predictor, image: ByteArray, name: str) -> None:
     """Write all probabilities as a NumPy file ``(K, H, W)`` of float16, part by part."""
     shape = (predictor.info.labels.num_classes, *image.shape[:2])
 
@@ -71,7 +73,7 @@ def write_probabilities(path: Path, predictor: Predictor, image: ByteArray) -> N
 
 
 def _picture(render: Render) -> Format:
-    return Format(".png", lambda path, predictor, image: write_png(path, render(predictor, image)))
+    return Format(".png", lambda path, predictor, image, name: write_png(path, render(predictor, image)))
 
 
 FORMATS = {

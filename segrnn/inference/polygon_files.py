@@ -1,0 +1,54 @@
+"""The files of polygons that can be written for an image."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from segrnn.atomic import write_text
+from segrnn.inference.masks import Format, train_ids
+from segrnn.inference.predictor import Predictor
+from segrnn.labels.space import ByteArray
+from segrnn.polygons import Outliner, Region, write_alto, write_geojson, write_page_xml
+from segrnn.text import counted
+
+WriteText = Callable[[str, tuple[int, int], Sequence[Region]], str]
+"""A function that makes the text of a file from a picture's name, its height and width, and its regions."""
+
+
+def polygon_formats(outliner: Outliner) -> dict[str, Format]:
+    """Return the formats of polygons with a file for each image, by their names.
+
+    Args:
+        outliner: makes the polygons.
+    """
+
+    def write(path: Path, predictor: Predictor, image: ByteArray, name: str) -> None:
+        mask = train_ids(predictor, image)
+        write_text(path, write_geojson(name, mask.shape, outliner.regions(predictor.info.labels, mask)))
+
+    return {
+        "geojson": Format(".geojson", write),
+        "pagexml": _FormatWithoutHoles(outliner, write_page_xml).format,
+        "alto": _FormatWithoutHoles(outliner, write_alto).format,
+    }
+
+
+class _FormatWithoutHoles:
+    """A format whose regions have no holes, which counts the regions that it cuts."""
+
+    def __init__(self, outliner: Outliner, make_text: WriteText) -> None:
+        self._outliner, self._make_text, self._cut = outliner, make_text, 0
+
+    @property
+    def format(self) -> Format:
+        return Format(".xml", self.write, self.remarks)
+
+    def write(self, path: Path, predictor: Predictor, image: ByteArray, name: str) -> None:
+        mask = train_ids(predictor, image)
+        regions, cut = self._outliner.regions_without_holes(predictor.info.labels, mask)
+        self._cut += cut
+        write_text(path, self._make_text(name, mask.shape, regions))
+
+    def remarks(self) -> list[str]:
+        if not self._cut:
+            return []
+        return [f"{counted(self._cut, 'region')} had holes, which the format lacks, and were cut into pieces without holes"]

@@ -37,9 +37,13 @@ class PrepareImportPolygons(Config):
         REQUIRED,
         Limits(options=("coco", "yolo", "labelme", "cvat", "labelstudio", "alto", "pagexml")),
     )
-    source: str = knob("the file of annotations, or a folder or zip archive of them, searched with subfolders", REQUIRED)
+    source: str = knob(
+        "the file of annotations, or a folder or zip archive of them, searched with subfolders", REQUIRED
+    )
     images: str = knob("the folder or zip archive of the pictures; an empty text looks beside the annotations", "")
-    output: str = knob("the folder for pictures (as hard links), masks and classes.yaml; it must be new or empty", REQUIRED)
+    output: str = knob(
+        "the folder for pictures (as hard links), masks and classes.yaml; it must be new or empty", REQUIRED
+    )
     val_source: str = knob(
         "annotations of the pictures for validation; an empty text takes the splits of the source, or divides it by val",
         "",

@@ -115,7 +115,7 @@ class Reading:
         """Return the names of the classes: those in `order`, or those that the files list, or all labels.
 
         Raises:
-            ConfigError: a name in `order` is not the label of an area.
+            ConfigError: a name in `order` is not the label of an area, and nearly is one.
         """
         annotated = [entry.annotated for entry in self.entries]
         if not order:
@@ -123,9 +123,11 @@ class Reading:
         known = self.names.keys() | {label for each in annotated for shape in each.shapes for label in shape.labels}
         for name in order:
             if name not in known:
-                raise ConfigError(
-                    f"classes has {name!r}, which no area has{nearest(name, known)}; there are {', '.join(sorted(known))}"
-                )
+                if hint := nearest(name, known - {*order}):
+                    raise ConfigError(
+                        f"classes has {name!r}, which no area has{hint}; there are {', '.join(sorted(known))}"
+                    )
+                self.notes.add("classes that no area has", name)
         return list(order)
 
     def splits(self) -> bool:
@@ -144,7 +146,9 @@ def make_labels(names: Iterable[str], background: str) -> LabelSpace:
         DataError: there is no class, or there are too many of them.
     """
     classes = list(dict.fromkeys(([background] if background else []) + list(names)))
-    rows = [Label(name, id, id, spread_color(id) if name != background else (0, 0, 0)) for id, name in enumerate(classes)]
+    rows = [
+        Label(name, id, id, spread_color(id) if name != background else (0, 0, 0)) for id, name in enumerate(classes)
+    ]
     try:
         return LabelSpace("polygons", [*rows, Label("void", IGNORE_INDEX, IGNORE_INDEX, (0, 0, 0))])
     except ValueError as error:
@@ -215,7 +219,9 @@ def _require_size(annotated: Annotated, size: tuple[int, int], source: str, name
     if annotated.size is None or annotated.size == size:
         return
     (height, width), (other_height, other_width) = size, annotated.size
-    turned = ". The tool has turned it by its EXIF mark: store the picture turned" if annotated.size == size[::-1] else ""
+    turned = (
+        ". The tool has turned it by its EXIF mark: store the picture turned" if annotated.size == size[::-1] else ""
+    )
     raise DataError(f"{name} is {width} x {height}, but {source} says {other_width} x {other_height}{turned}")
 
 

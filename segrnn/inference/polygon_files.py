@@ -8,7 +8,6 @@ from segrnn.inference.masks import Format, train_ids
 from segrnn.inference.predictor import Predictor
 from segrnn.labels.space import ByteArray
 from segrnn.polygons import Outliner, Region, write_alto, write_geojson, write_page_xml
-from segrnn.text import counted
 
 WriteText = Callable[[str, tuple[int, int], Sequence[Region]], str]
 """A function that makes the text of a file from a picture's name, its height and width, and its regions."""
@@ -49,6 +48,5 @@ class _FormatWithoutHoles:
         write_text(path, self._make_text(name, mask.shape, regions))
 
     def remarks(self) -> list[str]:
-        if not self._cut:
-            return []
-        return [f"{counted(self._cut, 'region')} had holes, which the format lacks, and were cut into pieces without holes"]
+        remark = f"regions with holes, which the format lacks, were cut into pieces without holes: {self._cut}"
+        return [remark] if self._cut else []

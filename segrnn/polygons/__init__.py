@@ -9,7 +9,7 @@ from segrnn.polygons.outlines import Outliner, Region, cut_holes, simplify, trac
 from segrnn.polygons.page_xml import write_page_xml
 from segrnn.polygons.painting import Painter
 from segrnn.polygons.pictures import Pictures
-from segrnn.polygons.shapes import Bitmap, CocoRuns, Polygon, Unusable
+from segrnn.polygons.shapes import Bitmap, CocoRuns, Polygon, AreaError
 
 __all__ = [
     "READERS",
@@ -27,7 +27,7 @@ __all__ = [
     "Region",
     "Shape",
     "Source",
-    "Unusable",
+    "AreaError",
     "cut_holes",
     "list_labels",
     "read_annotations",

@@ -12,7 +12,7 @@ from segrnn.polygons.outlines import Region
 from segrnn.polygons.parsing import Element, local_name
 from segrnn.polygons.rle import Size
 from segrnn.polygons.segmonto import split_label
-from segrnn.polygons.shapes import Polygon, Unusable
+from segrnn.polygons.shapes import Polygon, AreaError
 from segrnn.text import printable
 
 _BLOCKS = ("TextBlock", "Illustration", "GraphicalElement", "ComposedBlock")
@@ -61,7 +61,7 @@ def _read_area(block: Element) -> Polygon:
     if polygon is not None:
         return Polygon(read_points(polygon.get("POINTS", "")))
     if not block.attrib.keys() >= {*_BOX}:
-        raise Unusable("blocks that have neither an outline nor a box")
+        raise AreaError("blocks that have neither an outline nor a box")
     left, top, width, height = (float(block.attrib[key]) for key in _BOX)
     return Polygon.box(left, top, left + width, top + height)
 
@@ -70,7 +70,7 @@ def read_points(text: str) -> Any:
     """Return the points ``(N, 2)`` in a text of numbers, with blanks, commas or brackets between them.
 
     Raises:
-        Unusable: the numbers are not pairs.
+        AreaError: the numbers are not pairs.
 
     Example:
         >>> read_points("1,2 3,4.5").tolist(), read_points("1 2 3 4.5").tolist()
@@ -78,7 +78,7 @@ def read_points(text: str) -> Any:
     """
     numbers = np.array(re.findall(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", text), np.float64)
     if len(numbers) % 2:
-        raise Unusable("polygons whose numbers are not pairs of x and y")
+        raise AreaError("polygons whose numbers are not pairs of x and y")
     return numbers.reshape(-1, 2)
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from segrnn.images.storage import File
 from segrnn.polygons.rle import Size
-from segrnn.polygons.shapes import Area, Unusable
+from segrnn.polygons.shapes import Area, AreaError
 
 _NAMED = 5
 """The number of places that a line of notes names."""
@@ -114,7 +114,7 @@ class Notes:
         """Note an area that can't be used, and go on after it."""
         try:
             yield
-        except Unusable as error:
+        except AreaError as error:
             self.add(f"{error} are left out", place)
         except DAMAGE:
             self.add("areas whose entries are damaged are left out", place)

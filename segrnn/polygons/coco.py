@@ -9,7 +9,7 @@ import numpy as np
 from segrnn.labels import Label
 from segrnn.polygons.annotations import Annotated, Annotations, Notes, Shape, Source
 from segrnn.polygons.rle import Size, count_pixels, find_box
-from segrnn.polygons.shapes import Area, CocoRuns, Polygon, Unusable
+from segrnn.polygons.shapes import Area, CocoRuns, Polygon, AreaError
 
 CROWD_LAYER = -1
 """The layer of crowds. They are coarse, so all other areas lie over them."""
@@ -45,10 +45,10 @@ def read_coco(content: dict[str, Any], source: Source, notes: Notes) -> Annotati
 def _read_annotation(annotation: dict[str, Any], names: dict[Any, str]) -> list[Shape]:
     category = annotation["category_id"]
     if category not in names:
-        raise Unusable(f"annotations with category_id {category!r}, which categories does not list,")
+        raise AreaError(f"annotations with category_id {category!r}, which categories does not list,")
     segmentation = annotation.get("segmentation")
     if not segmentation:
-        raise Unusable("annotations that have a box and no segmentation")
+        raise AreaError("annotations that have a box and no segmentation")
     layer = CROWD_LAYER if annotation.get("iscrowd") else 0
     return [Shape((names[category],), area, layer) for area in _read_areas(segmentation)]
 
@@ -62,7 +62,7 @@ def _read_areas(segmentation: Any) -> list[Area]:
 
 def _pair(numbers: list[float]) -> Any:
     if len(numbers) % 2:
-        raise Unusable("polygons whose numbers are not pairs of x and y")
+        raise AreaError("polygons whose numbers are not pairs of x and y")
     return np.asarray(numbers, np.float64).reshape(-1, 2)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from segrnn.images.reading import MAX_PIXELS
 from segrnn.polygons.annotations import Annotated, Annotations, Notes, Shape, Source
 from segrnn.polygons.parsing import Element, local_name
-from segrnn.polygons.shapes import Area, Bitmap, Polygon, Unusable
+from segrnn.polygons.shapes import Area, Bitmap, Polygon, AreaError
 
 _SUBSETS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
 """The splits that CVAT's subsets stand for. Subsets of other names are part of the training."""
@@ -48,11 +48,11 @@ def _read_area(element: Element) -> Area:
     if kind == "polygon":
         return Polygon(np.array([pair.split(",") for pair in value["points"].split(";")], np.float64))
     if kind not in ("box", "ellipse", "mask"):
-        raise Unusable(f"shapes of type {kind}, which have no area,")
+        raise AreaError(f"shapes of type {kind}, which have no area,")
     if kind == "mask":
         return _read_mask(element)
     if float(value.get("rotation", "0")):
-        raise Unusable("boxes and ellipses that are rotated")
+        raise AreaError("boxes and ellipses that are rotated")
     if kind == "box":
         return Polygon.box(*(float(value[side]) for side in ("xtl", "ytl", "xbr", "ybr")))
     return Polygon.ellipse(*(float(value[key]) for key in ("cx", "cy", "rx", "ry")))
@@ -64,6 +64,6 @@ def _read_mask(element: Element) -> Bitmap:
     lengths = np.array(element.attrib["rle"].split(","), np.int64)
     fits = width > 0 and height > 0 and width * height <= MAX_PIXELS
     if not fits or (lengths < 0).any() or lengths.sum() != width * height:
-        raise Unusable("masks whose run-length encoding does not fill their box")
+        raise AreaError("masks whose run-length encoding does not fill their box")
     inside = np.arange(len(lengths)) % 2 == 1
     return Bitmap(np.repeat(inside, lengths).reshape(height, width), left, top)

@@ -12,7 +12,7 @@ from segrnn.errors import DataError
 from segrnn.images.reading import picture_suffixes
 from segrnn.polygons.annotations import Annotated, Annotations, Notes, Shape, Source
 from segrnn.polygons.rle import Size
-from segrnn.polygons.shapes import Polygon, Unusable
+from segrnn.polygons.shapes import Polygon, AreaError
 
 _PERCENT = 100
 
@@ -63,12 +63,12 @@ def _picture_name(data: dict[str, Any], source: Source) -> str:
 def _read_result(result: dict[str, Any]) -> Iterator[Shape]:
     kind, value = result["type"], result["value"]
     if kind not in ("polygonlabels", "rectanglelabels"):
-        raise Unusable(f"results of type {kind}")
+        raise AreaError(f"results of type {kind}")
     scale = np.array([result["original_width"], result["original_height"]]) / _PERCENT
     if kind == "polygonlabels":
         area = Polygon(np.asarray(value["points"], np.float64) * scale)
     elif value.get("rotation"):
-        raise Unusable("rectangles that are rotated")
+        raise AreaError("rectangles that are rotated")
     else:
         corner, side = (np.array([value[x], value[y]]) * scale for x, y in (("x", "y"), ("width", "height")))
         area = Polygon.box(*corner, *(corner + side))

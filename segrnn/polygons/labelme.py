@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from segrnn.polygons.annotations import Annotated, Annotations, Notes, Shape, Source
-from segrnn.polygons.shapes import Area, Bitmap, Polygon, Unusable
+from segrnn.polygons.shapes import Area, Bitmap, Polygon, AreaError
 
 
 def is_labelme(content: Any) -> bool:
@@ -33,7 +33,7 @@ def _read_area(shape: dict[str, Any]) -> Area:
     if kind == "polygon":
         return Polygon(points)
     if kind not in ("rectangle", "circle", "mask"):
-        raise Unusable(f"shapes of type {kind}, which have no area,")
+        raise AreaError(f"shapes of type {kind}, which have no area,")
     (x, y), (other_x, other_y) = points
     if kind == "rectangle":
         return Polygon.box(x, y, other_x, other_y)
@@ -44,7 +44,7 @@ def _read_area(shape: dict[str, Any]) -> Area:
     try:
         with Image.open(io.BytesIO(base64.b64decode(shape["mask"])), formats=["PNG"]) as picture:
             if picture.size != (width, height):
-                raise Unusable("masks of another size than their box")
+                raise AreaError("masks of another size than their box")
             return Bitmap(np.asarray(picture.convert("L")) > 0, round(x), round(y))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow raises these for damaged files
-        raise Unusable("masks that can't be decoded") from error
+        raise AreaError("masks that can't be decoded") from error

@@ -104,7 +104,7 @@ class Outliner:
 
     def _outline(self, label: Label, area: Bitmap) -> Region:
         outline, holes = trace(area.pixels)
-        if self.tolerance:
+        if self.tolerance and (len(outline) > 4 or holes):  # a rectangle is simple, and a small one would be half lost
             outline, holes = simplify(outline, holes, self.tolerance)
         start = np.array([area.left, area.top])
         return Region(label, outline + start, tuple(hole + start for hole in holes))

@@ -10,7 +10,7 @@ from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.space import ByteArray
 from segrnn.polygons.annotations import Notes, Shape
 from segrnn.polygons.rle import Runs, Size, count_pixels, decode, unite
-from segrnn.polygons.shapes import Unusable
+from segrnn.polygons.shapes import AreaError
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Painter:
     def _encode(self, shape: Shape, size: Size, notes: Notes, place: str) -> Runs | None:
         try:
             area = shape.area.encode(size)
-        except Unusable as error:
+        except AreaError as error:
             notes.add(f"{error} are left out", place)
             return None
         if count_pixels(area) == 0:

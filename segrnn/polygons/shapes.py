@@ -12,7 +12,7 @@ _LONGEST = 2_000_000
 """The longest outline of a polygon, in pixels. The memory that pycocotools needs grows with it."""
 
 
-class Unusable(ValueError):
+class AreaError(ValueError):
     """An area can't be used. The message says which areas these are, so that equal ones can be counted."""
 
 
@@ -36,25 +36,25 @@ class Polygon:
         points: the corners ``(N, 2)``, each as x and y in pixels.
 
     Raises:
-        Unusable: there are fewer than three corners, or a number is not finite or far too large.
+        AreaError: there are fewer than three corners, or a number is not finite or far too large.
 
     Example:
         >>> Polygon(np.array([[0, 0], [4, 0]]))
         Traceback (most recent call last):
-        segrnn.polygons.shapes.Unusable: polygons with fewer than three points
+        segrnn.polygons.shapes.AreaError: polygons with fewer than three points
     """
 
     points: Points
 
     def __post_init__(self) -> None:
         if self.points.ndim != 2 or self.points.shape[1] != 2:
-            raise Unusable("polygons whose numbers are not pairs of x and y")
+            raise AreaError("polygons whose numbers are not pairs of x and y")
         if len(self.points) < 3:
-            raise Unusable("polygons with fewer than three points")
+            raise AreaError("polygons with fewer than three points")
         if not np.isfinite(self.points).all():
-            raise Unusable("polygons with points that are not numbers")
+            raise AreaError("polygons with points that are not numbers")
         if np.abs(np.diff(self.points, axis=0, append=self.points[:1])).sum() > _LONGEST:
-            raise Unusable(f"polygons whose outline is longer than {_LONGEST} pixels")
+            raise AreaError(f"polygons whose outline is longer than {_LONGEST} pixels")
 
     @classmethod
     def box(cls, left: float, top: float, right: float, bottom: float) -> "Polygon":
@@ -137,15 +137,15 @@ class CocoRuns:
         """Encode the area for a picture of this height and width.
 
         Raises:
-            Unusable: the encoding belongs to a picture of another size, or is damaged.
+            AreaError: the encoding belongs to a picture of another size, or is damaged.
         """
         if self.size != size:
-            raise Unusable("run-length encodings of another size than the picture's")
+            raise AreaError("run-length encodings of another size than the picture's")
         try:
             lengths = _read_counts(self.counts) if isinstance(self.counts, str) else self.counts
             return encode_counts(lengths, size)
         except (TypeError, ValueError) as error:
-            raise Unusable("run-length encodings that are damaged") from error
+            raise AreaError("run-length encodings that are damaged") from error
 
     def reaches_outside(self, size: Size) -> bool:
         """Return False: the encoding has the picture's size."""

@@ -12,7 +12,7 @@ from segrnn.images.reading import picture_suffixes, read_size
 from segrnn.polygons.annotations import Annotated, Annotations, Notes, Shape, Source
 from segrnn.polygons.parsing import read_text
 from segrnn.polygons.rle import Size
-from segrnn.polygons.shapes import Polygon, Unusable
+from segrnn.polygons.shapes import Polygon, AreaError
 
 _SPLITS = ("train", "val", "test")
 _BOX = 4
@@ -78,9 +78,7 @@ def _list_pictures(place: str, source: Source) -> list[str]:
         return [name for name in named if name in source.files]
     prefix = "" if place == "." else f"{place}/"
     suffixes = picture_suffixes()
-    return [
-        name for name, file in source.files.items() if name.startswith(prefix) and file.suffix.lower() in suffixes
-    ]
+    return [name for name, file in source.files.items() if name.startswith(prefix) and file.suffix.lower() in suffixes]
 
 
 def _label_path(picture: str) -> str:
@@ -102,10 +100,10 @@ def _read_line(words: list[str], names: Mapping[int, str], size: Size) -> Shape:
     """Return the area of a line: its class, and x and y of each point as shares of the picture's width and height."""
     number = int(words[0])
     if number not in names:
-        raise Unusable(f"lines of class {number}, which names in data.yaml does not list,")
+        raise AreaError(f"lines of class {number}, which names in data.yaml does not list,")
     if len(words) == 1 + _BOX:
-        raise Unusable("lines with four numbers, which are a box or two points,")
+        raise AreaError("lines with four numbers, which are a box or two points,")
     if len(words) % 2 == 0:
-        raise Unusable("polygons whose numbers are not pairs of x and y")
+        raise AreaError("polygons whose numbers are not pairs of x and y")
     height, width = size
     return Shape((names[number],), Polygon(np.array(words[1:], np.float64).reshape(-1, 2) * (width, height)))

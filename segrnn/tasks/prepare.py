@@ -200,6 +200,8 @@ def import_polygons(config: PrepareImportPolygons, run_dir: Path) -> Path:
             pictures = open_pictures(Path(place), config.images)
             for source in track(sources, description="read"):
                 reading.add(source, pictures, split)
+    if not reading.entries:
+        raise DataError("no picture is listed:\n" + "\n".join(describe_faults(reading.faults)))
     labels = make_labels(reading.class_names(config.classes), config.background)
     background = 0 if config.background else IGNORE_INDEX
     painter = Painter(labels.class_names, config.classes, background)
@@ -214,7 +216,7 @@ def import_polygons(config: PrepareImportPolygons, run_dir: Path) -> Path:
                 faults.append(str(error))
         remarks = [*describe_faults(faults), *notes.lines()]
         if not writer.count:
-            raise DataError("no picture is left:\n" + "\n".join(remarks or ["the source lists none"]))
+            raise DataError("no picture is left:\n" + "\n".join(remarks))
     for remark in remarks:
         tell(remark)
     tell(f"{writer.count} pictures with masks in {output}, of the classes {', '.join(labels.class_names)}")

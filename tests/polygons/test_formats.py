@@ -64,7 +64,9 @@ def test_coco(read) -> None:
     np.testing.assert_array_equal(paint(annotations), square() | square(10, 0, 12, 2))
     assert annotations.pictures[1].shapes == notes == []
     ring = square() & ~square(4, 5, 6, 7)
-    lengths = np.diff(np.flatnonzero(np.diff(np.pad(ring.ravel(order="F").astype(int), 1))), prepend=0, append=ring.size)
+    lengths = np.diff(
+        np.flatnonzero(np.diff(np.pad(ring.ravel(order="F").astype(int), 1))), prepend=0, append=ring.size
+    )
     annotations, _ = read("coco", "a.json", coco(segmentation={"size": SIZE, "counts": lengths.tolist()}))
     np.testing.assert_array_equal(paint(annotations), ring)
 
@@ -124,7 +126,9 @@ def test_yolo(read) -> None:
     ]
     listed, _ = read("yolo", "d/data.yaml", "names: [dog, cat]\ntrain: list.txt\n")
     assert [each.picture for each in listed.pictures] == ["d/images/train/a.png", "d/images/val/c.png"]
-    with pytest.raises(DataError, match="train: images/trian holds no pictures; looked for d/images/trian in the source"):
+    with pytest.raises(
+        DataError, match="train: images/trian holds no pictures; looked for d/images/trian in the source"
+    ):
         read("yolo", "d/data.yaml", "names: [dog, cat]\ntrain: images/trian\n")
 
 
@@ -211,7 +215,10 @@ def test_label_studio(read) -> None:
         {"type": "polygonlabels", "value": {}, **sides},
     ]
     tasks = [
-        {"data": {"image": "/data/upload/1/0a1b2c3d-my%20cat.jpg"}, "annotations": [{"result": results}, {"result": []}]},
+        {
+            "data": {"image": "/data/upload/1/0a1b2c3d-my%20cat.jpg"},
+            "annotations": [{"result": results}, {"result": []}],
+        },
         {"data": {"image": "/data/local-files/?d=sub/b.jpg"}, "annotations": []},
     ]
     annotations, notes = read("labelstudio", "a.json", tasks)
@@ -312,7 +319,9 @@ def test_a_file_that_is_cut_short_is_refused(read, format: str) -> None:
 
 
 @pytest.mark.parametrize("format", ["cvat", "alto", "pagexml"])
-@pytest.mark.parametrize("entity", ['<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">', '<!ENTITY b SYSTEM "file:///etc/passwd">'])
+@pytest.mark.parametrize(
+    "entity", ['<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">', '<!ENTITY b SYSTEM "file:///etc/passwd">']
+)
 def test_xml_with_entities_is_refused(read, format: str, entity: str) -> None:
     with pytest.raises(DataError, match="it declares a DOCTYPE, which can hold entities"):
         read(format, "a.xml", f"<!DOCTYPE x [{entity}]><annotations>&b;</annotations>")

@@ -40,7 +40,7 @@ def paint(regions: list[Region], size: tuple[int, int]) -> np.ndarray:
 
 def test_outlines_without_simplification_give_the_mask_back() -> None:
     holes = cuts = 0
-    for mask in random_masks(200):
+    for mask in random_masks(80):
         outliner = Outliner(tolerance=0)
         regions = outliner.regions(LABELS, mask)
         holes += sum(len(region.holes) for region in regions)
@@ -49,14 +49,14 @@ def test_outlines_without_simplification_give_the_mask_back() -> None:
         cuts += cut
         assert not any(piece.holes for piece in pieces)
         np.testing.assert_array_equal(paint(pieces, mask.shape), mask)
-    assert holes > 30  # the masks have what is hard
-    assert cuts > 20
+    assert holes > 15  # the masks have what is hard
+    assert cuts > 8
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 1.0, 3.0])
 def test_polygons_are_valid(tolerance: float) -> None:
     """shapely's rules are those of GIS: no ring crosses or touches itself, and holes lie inside."""
-    for mask in random_masks(60):
+    for mask in random_masks(25):
         for region in Outliner(tolerance).regions(LABELS, mask):
             polygon = shapely.Polygon(region.outline, region.holes)
             assert polygon.is_valid

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as official
 
-from segrnn.polygons import Bitmap, CocoRuns, Notes, Painter, Polygon, Shape, Unusable
+from segrnn.polygons import Bitmap, CocoRuns, Notes, Painter, Polygon, Shape, AreaError
 from segrnn.polygons.rle import decode
 
 
@@ -79,15 +79,17 @@ def test_pixels_outside_of_the_picture_are_cut_off() -> None:
     ],
 )
 def test_bad_polygons_are_refused(points: list, reason: str) -> None:
-    with pytest.raises(Unusable, match=reason):
+    with pytest.raises(AreaError, match=reason):
         Polygon(np.array(points, float))
 
 
-@pytest.mark.parametrize("counts", ["", "\x00", "0" * 40, "PPPPPPPPPPPPPPPPPPPP", "~~~", [3, -1, 7], [4], [2**70], "5", None, 3, [1.5]])
+@pytest.mark.parametrize(
+    "counts", ["", "\x00", "0" * 40, "PPPPPPPPPPPPPPPPPPPP", "~~~", [3, -1, 7], [4], [2**70], "5", None, 3, [1.5]]
+)
 def test_damaged_run_length_encodings_are_refused(counts: object) -> None:
-    with pytest.raises(Unusable, match="damaged"):
+    with pytest.raises(AreaError, match="damaged"):
         CocoRuns((3, 3), counts).encode((3, 3))
-    with pytest.raises(Unusable, match="another size"):
+    with pytest.raises(AreaError, match="another size"):
         CocoRuns((3, 3), "09").encode((3, 4))
 
 

@@ -134,7 +134,8 @@ def _alto(name: str, polygons: Polygons) -> str:
         f'<Polygon POINTS="{" ".join(f"{x} {y}" for x, y in points)}"/></Shape></TextBlock>'
         for label, points in reversed(polygons)
     )
-    page = f'<Page ID="p" PHYSICAL_IMG_NR="0" WIDTH="{SIZE[1]}" HEIGHT="{SIZE[0]}"><PrintSpace>{blocks}</PrintSpace></Page>'
+    sides = f'WIDTH="{SIZE[1]}" HEIGHT="{SIZE[0]}"'
+    page = f'<Page ID="p" PHYSICAL_IMG_NR="0" {sides}><PrintSpace>{blocks}</PrintSpace></Page>'
     description = (
         "<Description><MeasurementUnit>pixel</MeasurementUnit><sourceImageInformation><fileName>"
         f"{Path(name).with_suffix('.tif')}</fileName></sourceImageInformation></Description>"

@@ -45,15 +45,15 @@ class PrepareImportPolygons(Config):
         "the folder for pictures (as hard links), masks and classes.yaml; it must be new or empty", REQUIRED
     )
     val_source: str = knob(
-        "annotations of the pictures for validation; an empty text takes the splits of the source, or divides it by val",
+        "annotations of the pictures for validation; an empty text takes the splits of the source, or the share val",
         "",
     )
     val: float = knob(
         "the share of the pictures for validation if nothing says which these are", 0.2, Limits(above=0, share=True)
     )
     classes: list[str] = knob(
-        "the classes from the lowest to the highest, where areas lie over each other; areas with other labels are void. "
-        "An empty list takes all labels, and the order of the file",
+        "the classes from the lowest to the highest, where areas lie over each other; areas with other labels are "
+        "void; an empty list takes all labels, and the order of the file",
         [],
     )
     background: str = knob(

@@ -278,8 +278,8 @@ class Predict(Inference):
     input: str = knob("an image, a folder (it is searched with its subfolders), a zip archive or a video", REQUIRED)
     inside: str = knob("the folder inside the input that is searched; an empty text searches all of it", "")
     output: str = knob(
-        "the folder for the masks, with the same subfolders as the input; for a submission, the zip archive to write; for "
-        "coco, the JSON file",
+        "the folder for the masks, with the same subfolders as the input; for a submission, the zip archive to write; "
+        "for coco, the JSON file",
         REQUIRED,
     )
     format: str = knob(

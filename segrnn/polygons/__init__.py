@@ -8,13 +8,14 @@ from segrnn.polygons.geojson import write_geojson
 from segrnn.polygons.outlines import Outliner, Region, cut_holes, simplify, trace
 from segrnn.polygons.page_xml import write_page_xml
 from segrnn.polygons.painting import Painter
-from segrnn.polygons.pictures import Pictures
-from segrnn.polygons.shapes import Bitmap, CocoRuns, Polygon, AreaError
+from segrnn.polygons.picture_lookup import Pictures
+from segrnn.polygons.shapes import AreaError, Bitmap, CocoRuns, Polygon
 
 __all__ = [
     "READERS",
     "Annotated",
     "Annotations",
+    "AreaError",
     "Bitmap",
     "CocoRuns",
     "CocoWriter",
@@ -27,7 +28,6 @@ __all__ = [
     "Region",
     "Shape",
     "Source",
-    "AreaError",
     "cut_holes",
     "list_labels",
     "read_annotations",

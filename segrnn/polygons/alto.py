@@ -8,11 +8,11 @@ from xml.etree import ElementTree
 import numpy as np
 
 from segrnn.polygons.annotations import Annotated, Annotations, Notes, Shape, Source
+from segrnn.polygons.markup import Element, local_name
 from segrnn.polygons.outlines import Region
-from segrnn.polygons.parsing import Element, local_name
 from segrnn.polygons.rle import Size
 from segrnn.polygons.segmonto import split_label
-from segrnn.polygons.shapes import Polygon, AreaError
+from segrnn.polygons.shapes import AreaError, Polygon
 from segrnn.text import printable
 
 _BLOCKS = ("TextBlock", "Illustration", "GraphicalElement", "ComposedBlock")
@@ -45,8 +45,8 @@ def read_alto(root: Element, source: Source, notes: Notes) -> Annotations:
         if local_name(block) in _BLOCKS:
             with notes.taking(source.name):
                 shapes.append(Shape(split_label(_label_of(block, tags)), _read_area(block)))
-    sides = pages[0].get("HEIGHT"), pages[0].get("WIDTH")
-    size = None if None in sides else (round(float(sides[0] or 0)), round(float(sides[1] or 0)))
+    height, width = pages[0].get("HEIGHT"), pages[0].get("WIDTH")
+    size = None if height is None or width is None else (round(float(height)), round(float(width)))
     named = root.findtext(".//{*}sourceImageInformation/{*}fileName")
     return Annotations([Annotated(named or source.stem, shapes, size, other_suffix=True)])
 
@@ -107,8 +107,9 @@ def write_alto(name: str, size: Size, regions: Sequence[Region]) -> str:
     space = ElementTree.SubElement(page, "PrintSpace", HPOS="0", VPOS="0", WIDTH=width, HEIGHT=height)
     for number, region in enumerate(regions, 1):
         (left, top), (right, bottom) = region.outline.min(0).tolist(), region.outline.max(0).tolist()
-        box = dict(zip(_BOX, map(str, (left, top, right - left, bottom - top)), strict=True))
-        block = ElementTree.SubElement(space, "TextBlock", ID=f"block{number}", TAGREFS=tags[region.label], **box)
+        names = {"ID": f"block{number}", "TAGREFS": tags[region.label]}
+        box = zip(_BOX, map(str, (left, top, right - left, bottom - top)), strict=True)
+        block = ElementTree.SubElement(space, "TextBlock", {**names, **dict(box)})
         points = " ".join(f"{x} {y}" for x, y in region.outline.tolist())
         ElementTree.SubElement(ElementTree.SubElement(block, "Shape"), "Polygon", POINTS=points)
     return xml_text(root)

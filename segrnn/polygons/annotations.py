@@ -44,7 +44,7 @@ class Shape:
     """An area with a label.
 
     Args:
-        labels: the names of its class, from the exact one to the most general one. The first one that is a class counts.
+        labels: the names of its class, from the exact one to the most general one. The first that is a class counts.
         area: the area.
         layer: areas of higher layers lie over those of lower ones. In one layer, later ones lie over earlier ones.
     """

@@ -9,7 +9,7 @@ import numpy as np
 from segrnn.labels import Label
 from segrnn.polygons.annotations import Annotated, Annotations, Notes, Shape, Source
 from segrnn.polygons.rle import Size, count_pixels, find_box
-from segrnn.polygons.shapes import Area, CocoRuns, Polygon, AreaError
+from segrnn.polygons.shapes import Area, AreaError, CocoRuns, Polygon
 
 CROWD_LAYER = -1
 """The layer of crowds. They are coarse, so all other areas lie over them."""
@@ -73,8 +73,9 @@ class CocoWriter:
         labels: the classes. Their ids become the ids of the categories.
 
     Example:
-        >>> writer = CocoWriter([Label("road", 7, 0, (128, 64, 128))])
-        >>> writer.add("a.png", (1, 2), [(Label("road", 7, 0, (128, 64, 128)), Bitmap(np.array([[True]]), 1, 0))])
+        >>> road = Label("road", 7, 0, (128, 64, 128))
+        >>> writer = CocoWriter([road])
+        >>> writer.add("a.png", (1, 2), [(road, Polygon.box(1, 0, 2, 1))])
         >>> writer.content()["annotations"][0]["bbox"]
         [1.0, 0.0, 1.0, 1.0]
     """

@@ -6,8 +6,8 @@ import numpy as np
 
 from segrnn.images.reading import MAX_PIXELS
 from segrnn.polygons.annotations import Annotated, Annotations, Notes, Shape, Source
-from segrnn.polygons.parsing import Element, local_name
-from segrnn.polygons.shapes import Area, Bitmap, Polygon, AreaError
+from segrnn.polygons.markup import Element, local_name
+from segrnn.polygons.shapes import Area, AreaError, Bitmap, Polygon
 
 _SUBSETS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
 """The splits that CVAT's subsets stand for. Subsets of other names are part of the training."""

@@ -10,8 +10,8 @@ from segrnn.polygons.coco import is_coco, read_coco
 from segrnn.polygons.cvat import is_cvat, read_cvat
 from segrnn.polygons.label_studio import is_label_studio, read_label_studio
 from segrnn.polygons.labelme import is_labelme, read_labelme
+from segrnn.polygons.markup import parse_json, parse_xml, parse_yaml
 from segrnn.polygons.page_xml import is_page_xml, read_page_xml
-from segrnn.polygons.parsing import parse_json, parse_xml, parse_yaml
 from segrnn.polygons.yolo import is_yolo, read_yolo
 
 

@@ -12,7 +12,7 @@ from segrnn.errors import DataError
 from segrnn.images.reading import picture_suffixes
 from segrnn.polygons.annotations import Annotated, Annotations, Notes, Shape, Source
 from segrnn.polygons.rle import Size
-from segrnn.polygons.shapes import Polygon, AreaError
+from segrnn.polygons.shapes import AreaError, Polygon
 
 _PERCENT = 100
 

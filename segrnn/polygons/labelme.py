@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from segrnn.polygons.annotations import Annotated, Annotations, Notes, Shape, Source
-from segrnn.polygons.shapes import Area, Bitmap, Polygon, AreaError
+from segrnn.polygons.shapes import Area, AreaError, Bitmap, Polygon
 
 
 def is_labelme(content: Any) -> bool:
@@ -22,8 +22,8 @@ def read_labelme(content: dict[str, Any], source: Source, notes: Notes) -> Annot
     for shape in content["shapes"]:
         with notes.taking(source.name):
             shapes.append(Shape((str(shape["label"]),), _read_area(shape)))
-    sides = content.get("imageHeight"), content.get("imageWidth")
-    size = None if None in sides else (int(sides[0]), int(sides[1]))
+    height, width = content.get("imageHeight"), content.get("imageWidth")
+    size = None if height is None or width is None else (int(height), int(width))
     return Annotations([Annotated(str(content["imagePath"]), shapes, size)])
 
 

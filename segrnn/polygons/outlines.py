@@ -1,7 +1,7 @@
 """Outlines of the regions of a mask, along the edges of pixels.
 
-`cv2.findContours` runs through the centres of border pixels, so its polygons lose half a pixel on each side. Here, corners
-of polygons are corners of pixels: a polygon covers exactly the pixels of its region.
+`cv2.findContours` runs through the centres of border pixels, so its polygons lose half a pixel on each side. Here,
+corners of polygons are corners of pixels: a polygon covers exactly the pixels of its region.
 """
 
 from collections.abc import Iterator, Sequence
@@ -129,7 +129,8 @@ def trace(pixels: _Bools) -> tuple[IntPoints, list[IntPoints]]:
         >>> trace(np.array([[True, True]]))[0].tolist()
         [[0, 0], [2, 0], [2, 1], [0, 1]]
     """
-    outlines, holes = [], []
+    outlines: list[IntPoints] = []
+    holes: list[IntPoints] = []
     for ring in _walk_rings(pixels):
         (outlines if _area(ring) > 0 else holes).append(ring)
     [outline] = outlines
@@ -144,7 +145,7 @@ def _walk_rings(pixels: _Bools) -> Iterator[IntPoints]:
     """
     padded = np.pad(pixels, 1)
     corners = np.stack([padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]])
-    upper_left, upper_right, lower_left, lower_right = corners
+    upper_left, upper_right, _, lower_right = corners
     count = corners.sum(0)
     opposite = (count == 2) & (upper_left == lower_right)
     ys, xs = np.nonzero((count % 2 == 1) | opposite)

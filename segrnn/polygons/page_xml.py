@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 from segrnn import __version__
 from segrnn.polygons.alto import XSI, read_points, xml_text
 from segrnn.polygons.annotations import Annotated, Annotations, Notes, Shape, Source
+from segrnn.polygons.markup import Element, local_name
 from segrnn.polygons.outlines import Region
-from segrnn.polygons.parsing import Element, local_name
 from segrnn.polygons.rle import Size
 from segrnn.polygons.segmonto import split_label
 from segrnn.polygons.shapes import Polygon
@@ -40,8 +40,8 @@ def read_page_xml(root: Element, source: Source, notes: Notes) -> Annotations:
             with notes.taking(source.name):
                 area = Polygon(read_points(coords.get("points", "")))
                 shapes.append(Shape(split_label(_label_of(region)), area))
-    sides = page.get("imageHeight"), page.get("imageWidth")
-    size = None if None in sides else (int(sides[0] or 0), int(sides[1] or 0))
+    height, width = page.get("imageHeight"), page.get("imageWidth")
+    size = None if height is None or width is None else (int(height), int(width))
     return Annotations([Annotated(page.get("imageFilename") or source.stem, shapes, size, other_suffix=True)])
 
 

@@ -1,9 +1,9 @@
 """Run-length encodings of areas, by pycocotools: the one rule that says which pixels a polygon covers.
 
-Points count from the picture's upper left corner, and the pixel in column x and row y reaches from x to x + 1 and from y
-to y + 1. A polygon whose points are corners of pixels covers exactly the pixels inside. Otherwise pycocotools decides,
-which draws the border five times finer. Where a polygon crosses itself, a pixel is covered if a ray from it meets the
-border an odd number of times. What lies outside of the picture is cut off.
+Points count from the picture's upper left corner, and the pixel in column x and row y reaches from x to x + 1 and from
+y to y + 1. A polygon whose points are corners of pixels covers exactly the pixels inside. Otherwise pycocotools draws
+the border five times finer. Where a polygon crosses itself, a pixel is covered if a ray from it meets the border an odd
+number of times. What lies outside of the picture is cut off.
 """
 
 from collections.abc import Sequence

@@ -155,8 +155,8 @@ class CocoRuns:
 def _read_counts(text: str) -> list[int]:
     """Return the lengths of runs from COCO's compressed text. Pycocotools would read beyond the end of a damaged one.
 
-    Six bits of a character count: the sixth says whether the number goes on, the fifth of the last one is its sign. From
-    the third number on, the difference to the last but one number is stored.
+    Six bits of a character count: the sixth says whether the number goes on, the fifth of the last one is its sign.
+    From the fourth number on, the difference to the last but one number is stored.
     """
     lengths: list[int] = []
     value = shift = 0

@@ -10,9 +10,9 @@ import numpy as np
 from segrnn.errors import DataError
 from segrnn.images.reading import picture_suffixes, read_size
 from segrnn.polygons.annotations import Annotated, Annotations, Notes, Shape, Source
-from segrnn.polygons.parsing import read_text
+from segrnn.polygons.markup import read_text
 from segrnn.polygons.rle import Size
-from segrnn.polygons.shapes import Polygon, AreaError
+from segrnn.polygons.shapes import AreaError, Polygon
 
 _SPLITS = ("train", "val", "test")
 _BOX = 4
@@ -57,7 +57,7 @@ def read_yolo(content: dict[str, Any], source: Source, notes: Notes) -> Annotati
 
 
 def _find_pictures(content: Mapping[str, Any], split: str, source: Source) -> Iterator[str]:
-    """Yield the paths of a split's pictures. A split is a folder, a list of paths in a text file, or several of them."""
+    """Yield the paths of a split's pictures. A split has folders, or text files with lists of paths."""
     entries = content.get(split) or []
     for entry in entries if isinstance(entries, list) else [entries]:
         base = str(content.get("path") or "")

@@ -173,7 +173,8 @@ CVAT = """<?xml version="1.0" encoding="utf-8"?>
 <annotations><version>1.1</version>
 <meta><task><labels><label><name>dog</name></label><label><name>cat</name></label></labels></task></meta>
 <image id="0" name="sub/a.jpg" subset="Validation" width="16" height="12">
-  <polygon label="cat" z_order="1" points="2.00,3.00;8.00,3.00;8.00,9.00;2.00,9.00"><attribute name="x">1</attribute></polygon>
+  <polygon label="cat" z_order="1" points="2.00,3.00;8.00,3.00;8.00,9.00;2.00,9.00">
+  <attribute name="x">1</attribute></polygon>
   <box label="dog" xtl="0" ytl="0" xbr="16" ybr="12" z_order="0"/>
   <mask label="cat" z_order="2" rle="0, 2, 1, 1" left="10" top="0" width="2" height="2"/>
   <mask label="cat" rle="1, 2" left="10" top="0" width="2" height="2"/>

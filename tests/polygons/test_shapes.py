@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as official
 
-from segrnn.polygons import Bitmap, CocoRuns, Notes, Painter, Polygon, Shape, AreaError
+from segrnn.polygons import AreaError, Bitmap, CocoRuns, Notes, Painter, Polygon, Shape
 from segrnn.polygons.rle import decode
 
 

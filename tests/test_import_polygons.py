@@ -124,7 +124,7 @@ def test_what_can_not_be_used_is_left_out_counted_and_named(take) -> None:
         annotations__6__category_id=9,
     )
     printed = take("coco")
-    assert "2 files are left out:\n  coco/images does not hold the picture 'gone.png'\n" in printed
+    assert "2 files are left out:\n  coco/images does not hold the picture 'gone.png': say with images=" in printed
     assert "  1.png is 64 x 48, but train.json says 65 x 48\n" in printed
     assert "polygons with fewer than three points are left out: 1 (2.png)" in printed
     assert "areas that reach outside of their picture are cut off at its border: 1 (2.png)" in printed
@@ -172,7 +172,7 @@ def test_damaged_files_are_left_out_and_named(take) -> None:
     assert "  pages/1.xml is not a whole XML file: it declares a DOCTYPE" in printed
     assert "  pages/2.png can't be read as a picture: " in printed
     with pytest.raises(
-        DataError, match="no picture is listed:\n6 files are left out:\n(?s:.*)looks like alto: set format=alto"
+        DataError, match="there is no area:\n6 files are left out:\n(?s:.*)looks like alto: set format=alto"
     ):
         take("pagexml", source="pages")
 

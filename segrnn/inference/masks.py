@@ -9,6 +9,7 @@ from PIL import Image
 
 from segrnn.atomic import write_atomically
 from segrnn.inference.predictor import Predictor
+from segrnn.labels import LabelSpace
 from segrnn.labels.space import ByteArray
 
 Render = Callable[[Predictor, ByteArray], ByteArray]
@@ -43,6 +44,10 @@ def uncertainty(predictor: Predictor, image: ByteArray) -> ByteArray:
 PICTURES: dict[str, Render] = {f.__name__: f for f in (label_ids, train_ids, color, overlay, uncertainty)}
 
 
+def _accept(labels: LabelSpace) -> None:
+    pass
+
+
 class Format(NamedTuple):
     """A way to write the result for an image.
 
@@ -50,11 +55,13 @@ class Format(NamedTuple):
         suffix: the suffix of the file.
         write: the function that writes the file, atomically. It also gets the name of the image's file.
         remarks: returns lines about all files that were written.
+        check: raises an error for label tables that the format can't be written for.
     """
 
     suffix: str
     write: Callable[[Path, Predictor, ByteArray, str], None]
     remarks: Callable[[], list[str]] = list
+    check: Callable[[LabelSpace], None] = _accept
 
 
 def write_probabilities(path: Path, predictor: Predictor, image: ByteArray, name: str) -> None:

@@ -25,7 +25,7 @@ def polygon_formats(outliner: Outliner) -> dict[str, Format]:
         write_text(path, write_geojson(name, mask.shape, outliner.regions(predictor.info.labels, mask)))
 
     return {
-        "geojson": Format(".geojson", write),
+        "geojson": Format(".geojson", write, check=outliner.check),
         "pagexml": _FormatWithoutHoles(outliner, write_page_xml).format,
         "alto": _FormatWithoutHoles(outliner, write_alto).format,
     }
@@ -39,7 +39,7 @@ class _FormatWithoutHoles:
 
     @property
     def format(self) -> Format:
-        return Format(".xml", self.write, self.remarks)
+        return Format(".xml", self.write, self.remarks, self._outliner.check)
 
     def write(self, path: Path, predictor: Predictor, image: ByteArray, name: str) -> None:
         mask = train_ids(predictor, image)

@@ -47,11 +47,18 @@ class Shape:
         labels: the names of its class, from the exact one to the most general one. The first that is a class counts.
         area: the area.
         layer: areas of higher layers lie over those of lower ones. In one layer, later ones lie over earlier ones.
+
+    Raises:
+        AreaError: the label is empty.
     """
 
     labels: tuple[str, ...]
     area: Area
     layer: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.labels[0].strip():
+            raise AreaError("areas without a label")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ corners of polygons are corners of pixels: a polygon covers exactly the pixels o
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,20 +48,19 @@ class Outliner:
     Args:
         tolerance: how far, in pixels, an outline may be from the edges of the pixels. With 0, it follows them.
         leave_out: the names of classes that get no polygons.
-
-    Raises:
-        ConfigError: polygons shall be simplified, and shapely is not installed.
     """
 
     tolerance: float = 1.0
     leave_out: Sequence[str] = (BACKGROUND,)
 
     def check(self, labels: LabelSpace) -> None:
-        """Refuse names to leave out that are not classes.
+        """Refuse names to leave out that are not classes, and a tolerance that needs a missing package.
 
         Raises:
-            ConfigError: there is no class of this name.
+            ConfigError: there is no class of this name, or shapely is not installed.
         """
+        if self.tolerance:
+            _shapely()
         for name in self.leave_out:
             if name not in labels.class_names and name != BACKGROUND:
                 raise ConfigError(
@@ -216,13 +216,18 @@ def simplify(outline: IntPoints, holes: Sequence[IntPoints], tolerance: float) -
     Raises:
         ConfigError: shapely is not installed.
     """
+    simple = _shapely().Polygon(outline, holes).simplify(tolerance)
+    rings = [np.asarray(ring.coords[:-1]).astype(np.int64) for ring in (simple.exterior, *simple.interiors)]
+    return rings[0], rings[1:]
+
+
+def _shapely() -> Any:
+    """Import shapely, which need not be installed."""
     try:
         import shapely
     except ImportError as error:
         raise ConfigError(
-            f"polygons.tolerance={tolerance} needs shapely, which can't be imported ({error}): "
+            f"simpler outlines need shapely, which can't be imported ({error}): "
             'pip install "segrnn[polygons]", or follow the pixels with polygons.tolerance=0'
         ) from error
-    simple = shapely.Polygon(outline, holes).simplify(tolerance)
-    rings = [np.asarray(ring.coords[:-1]).astype(np.int64) for ring in (simple.exterior, *simple.interiors)]
-    return rings[0], rings[1:]
+    return shapely

@@ -59,7 +59,7 @@ class Pictures:
         ends = {name: _common_end(PurePosixPath(name), path) for name in found}
         best = [name for name in found if ends[name] == max(ends.values())]
         if not best:
-            raise DataError(f"{self.root} does not hold the picture {named!r}")
+            raise DataError(f"{self.root} does not hold the picture {named!r}: say with images=<folder> where it is")
         if len(best) > 1:
             raise DataError(
                 f"{named!r} could be {' or '.join(best[:2])} in {self.root}: rename one of them, or say with "

@@ -11,6 +11,9 @@ from segrnn.polygons.rle import Points, Runs, Size, encode_counts, encode_polygo
 _LONGEST = 2_000_000
 """The longest outline of a polygon, in pixels. The memory that pycocotools needs grows with it."""
 
+_FARTHEST = 100_000_000
+"""The farthest place of a corner, in pixels. Pycocotools computes with numbers of 32 bits."""
+
 
 class AreaError(ValueError):
     """An area can't be used. The message says which areas these are, so that equal ones can be counted."""
@@ -36,7 +39,7 @@ class Polygon:
         points: the corners ``(N, 2)``, each as x and y in pixels.
 
     Raises:
-        AreaError: there are fewer than three corners, or a number is not finite or far too large.
+        AreaError: there are fewer than three corners, a number is not finite, or a number is far too large.
 
     Example:
         >>> Polygon(np.array([[0, 0], [4, 0]]))
@@ -51,8 +54,8 @@ class Polygon:
             raise AreaError("polygons whose numbers are not pairs of x and y")
         if len(self.points) < 3:
             raise AreaError("polygons with fewer than three points")
-        if not np.isfinite(self.points).all():
-            raise AreaError("polygons with points that are not numbers")
+        if not (np.abs(self.points) < _FARTHEST).all():  # nor is it for what is not a number
+            raise AreaError("polygons with points that are far away or not numbers")
         if np.abs(np.diff(self.points, axis=0, append=self.points[:1])).sum() > _LONGEST:
             raise AreaError(f"polygons whose outline is longer than {_LONGEST} pixels")
 

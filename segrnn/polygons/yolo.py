@@ -31,7 +31,7 @@ def read_yolo(content: dict[str, Any], source: Source, notes: Notes) -> Annotati
         DataError: the folder of a split holds no pictures, or no picture has a text file.
     """
     given = content["names"]
-    names = {int(key): str(name) for key, name in (given.items() if isinstance(given, dict) else enumerate(given))}
+    names = {int(key): _text(name) for key, name in (given.items() if isinstance(given, dict) else enumerate(given))}
     pictures: list[Annotated] = []
     texts = 0
     for split in _SPLITS:
@@ -56,13 +56,19 @@ def read_yolo(content: dict[str, Any], source: Source, notes: Notes) -> Annotati
     return Annotations(pictures, tuple(dict.fromkeys(names[key] for key in sorted(names))))
 
 
+def _text(value: Any) -> str:
+    """Return a name or a path of a YAML file. Lists are refused: they may hold themselves many times."""
+    if not isinstance(value, str | int | float):
+        raise ValueError("names and paths in it must be texts")
+    return str(value)
+
+
 def _find_pictures(content: Mapping[str, Any], split: str, source: Source) -> Iterator[str]:
     """Yield the paths of a split's pictures. A split has folders, or text files with lists of paths."""
-    entries = content.get(split) or []
-    for entry in entries if isinstance(entries, list) else [entries]:
-        base = str(content.get("path") or "")
+    entries, base = content.get(split) or [], _text(content.get("path") or "")
+    for entry in map(_text, entries if isinstance(entries, list) else [entries]):
         # tools write paths that were right on another machine: from the folder of their data sets, or one folder up
-        ways = [PurePosixPath(base, str(entry)), PurePosixPath(str(entry)), PurePosixPath(str(entry).lstrip("./"))]
+        ways = [PurePosixPath(base, entry), PurePosixPath(entry), PurePosixPath(entry.lstrip("./"))]
         places = list(dict.fromkeys(os.path.normpath(PurePosixPath(source.folder, way)) for way in ways))
         found = next((some for place in places if (some := _list_pictures(place, source))), None)
         if not found:

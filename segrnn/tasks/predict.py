@@ -64,16 +64,16 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
     if name == COCO:
         return _write_coco(config, outliner)
     if source.suffix.lower() not in VIDEO_SUFFIXES:
-        return _write_files(config, per_image[name], outliner)
+        return _write_files(config, per_image[name])
     is_video = Path(config.output).suffix.lower() in VIDEO_SUFFIXES
-    return _write_video(config) if is_video else _write_frames(config, per_image[name], outliner)
+    return _write_video(config) if is_video else _write_frames(config, per_image[name])
 
 
-def _write_files(config: Predict, format: Format, outliner: Outliner) -> list[Path]:
+def _write_files(config: Predict, format: Format) -> list[Path]:
     output = Path(config.output)
     jobs = plan(Path(config.input), output, format.suffix, config.inside, tell)
     predictor = build_predictor(config)
-    outliner.check(predictor.info.labels)
+    format.check(predictor.info.labels)
     left = take_up(jobs, output, _settings(config), config.overwrite)
     _say_kept(len(jobs) - len(left), len(jobs), output)
     written, broken, large = [], [], LargeImages(predictor, tell)
@@ -92,12 +92,12 @@ def _write_files(config: Predict, format: Format, outliner: Outliner) -> list[Pa
     return written
 
 
-def _write_frames(config: Predict, format: Format, outliner: Outliner) -> list[Path]:
+def _write_frames(config: Predict, format: Format) -> list[Path]:
     """Write a file for each frame of a video, numbered from 1."""
     output = Path(config.output)
     video = Video(Path(config.input), config.max_pixels)
     predictor = build_predictor(config)
-    outliner.check(predictor.info.labels)
+    format.check(predictor.info.labels)
     jobs = plan_frames(video.path, output, format.suffix)
     left = take_up(jobs, output, _settings(config), config.overwrite)
     kept = {job.mask for job in jobs} - {job.mask for job in left}

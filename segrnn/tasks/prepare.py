@@ -200,8 +200,8 @@ def import_polygons(config: PrepareImportPolygons, run_dir: Path) -> Path:
             pictures = open_pictures(Path(place), config.images)
             for source in track(sources, description="read"):
                 reading.add(source, pictures, split)
-    if not reading.entries:
-        raise DataError("no picture is listed:\n" + "\n".join(describe_faults(reading.faults)))
+    if not any(entry.annotated.shapes for entry in reading.entries):
+        raise DataError("\n".join(["there is no area:", *describe_faults(reading.faults), *notes.lines()]))
     labels = make_labels(reading.class_names(config.classes), config.background)
     background = 0 if config.background else IGNORE_INDEX
     painter = Painter(labels.class_names, config.classes, background)

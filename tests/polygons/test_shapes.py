@@ -72,9 +72,11 @@ def test_pixels_outside_of_the_picture_are_cut_off() -> None:
     ("points", "reason"),
     [
         ([[0, 0], [1, 1]], "fewer than three points"),
-        ([[0, 0], [1, 1], [np.nan, 0]], "points that are not numbers"),
-        ([[0, 0], [1, 1], [np.inf, 0]], "points that are not numbers"),
-        ([[0, 0], [1e9, 1], [0, 9]], "outline is longer than 2000000 pixels"),
+        ([[0, 0], [1, 1], [np.nan, 0]], "points that are far away or not numbers"),
+        ([[0, 0], [1, 1], [np.inf, 0]], "points that are far away or not numbers"),
+        ([[0, 0], [1e308, 1], [-1e308, 9]], "points that are far away or not numbers"),
+        ([[1e12, 0], [1e12, 1], [1e12 + 1, 9]], "points that are far away or not numbers"),
+        ([[0, 0], [1e7, 1], [0, 9]], "outline is longer than 2000000 pixels"),
         ([0, 1, 2], "not pairs of x and y"),
     ],
 )

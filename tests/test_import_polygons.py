@@ -89,6 +89,11 @@ def test_all_formats_give_the_same_pictures_and_masks(take, format: str) -> None
             assert split == ("train" if int(Path(name).stem) < 4 else "val")
 
 
+def test_files_of_coco_say_their_splits_by_their_names(take) -> None:
+    take("coco", source="coco", val_source="", images="")
+    assert {name: split for name, (split, _, _) in samples().items() if split == "val"} == {"4": "val", "5": "val"}
+
+
 def test_pictures_take_no_space_of_their_own(take) -> None:
     take("labelme")
     assert Path("out/images/0.png").samefile("labelme/0.png")
@@ -172,7 +177,7 @@ def test_damaged_files_are_left_out_and_named(take) -> None:
     assert "  pages/1.xml is not a whole XML file: it declares a DOCTYPE" in printed
     assert "  pages/2.png can't be read as a picture: " in printed
     with pytest.raises(
-        DataError, match="there is no area:\n6 files are left out:\n(?s:.*)looks like alto: set format=alto"
+        DataError, match="nothing can be imported:\n6 files are left out:\n(?s:.*)looks like alto: set format=alto"
     ):
         take("pagexml", source="pages")
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "prepare_extract": "segrnn.prepare extract",
     "prepare_pack": "segrnn.prepare pack",
     "prepare_import_kraken": "segrnn.prepare import_kraken",
+    "prepare_import_polygons": "segrnn.prepare import_polygons",
 }
 GROUPS = {
     "auxiliary": "A second classifier on a middle map, in training only.",

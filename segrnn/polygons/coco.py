@@ -1,5 +1,6 @@
 """COCO's JSON format: polygons and run-length encodings in, run-length encodings out."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -21,7 +22,8 @@ def is_coco(content: Any) -> bool:
 
 
 def read_coco(content: dict[str, Any], source: Source, notes: Notes) -> Annotations:
-    """Read the content of a file in COCO's format."""
+    """Read the content of a file in COCO's format. Its path may say which split it is for."""
+    split = _find_split(source.name)
     names = {category["id"]: str(category["name"]) for category in content.get("categories", [])}
     names = dict(sorted(names.items()))
     of_image: dict[Any, list[Any]] = defaultdict(list)
@@ -35,11 +37,22 @@ def read_coco(content: dict[str, Any], source: Source, notes: Notes) -> Annotati
             with notes.taking(file_name):
                 shapes += _read_annotation(annotation, names)
         size = (image["height"], image["width"]) if {"height", "width"} <= image.keys() else None
-        pictures.append(Annotated(file_name, shapes, size))
+        pictures.append(Annotated(file_name, shapes, size, split))
     for image_id, left in of_image.items():
         for _ in left:
             notes.add("annotations whose image_id is not in the list of images are left out", f"image_id {image_id}")
     return Annotations(pictures, tuple(dict.fromkeys(names.values())))
+
+
+def _find_split(path: str) -> str:
+    """Return the split that a path names, or an empty text.
+
+    Example:
+        >>> [_find_split(path) for path in ("instances_train2017.json", "valid/_annotations.coco.json", "trains.json")]
+        ['train', 'val', '']
+    """
+    found = re.findall(r"(?<![a-z])(train|val|test)(?:id|ing|idation)?(?![a-z])", path.lower())
+    return found[-1] if found else ""
 
 
 def _read_annotation(annotation: dict[str, Any], names: dict[Any, str]) -> list[Shape]:

@@ -201,7 +201,7 @@ def import_polygons(config: PrepareImportPolygons, run_dir: Path) -> Path:
             for source in track(sources, description="read"):
                 reading.add(source, pictures, split)
     if not any(entry.annotated.shapes for entry in reading.entries):
-        raise DataError("\n".join(["there is no area:", *describe_faults(reading.faults), *notes.lines()]))
+        raise DataError("\n".join(["nothing can be imported:", *describe_faults(reading.faults), *notes.lines()]))
     labels = make_labels(reading.class_names(config.classes), config.background)
     background = 0 if config.background else IGNORE_INDEX
     painter = Painter(labels.class_names, config.classes, background)
@@ -216,9 +216,9 @@ def import_polygons(config: PrepareImportPolygons, run_dir: Path) -> Path:
                 faults.append(str(error))
         remarks = [*describe_faults(faults), *notes.lines()]
         if not writer.count:
-            raise DataError("no picture is left:\n" + "\n".join(remarks))
+            raise DataError("nothing can be imported:\n" + "\n".join(remarks))
     for remark in remarks:
         tell(remark)
     tell(f"{writer.count} pictures with masks in {output}, of the classes {', '.join(labels.class_names)}")
-    tell(f"look for faults with python -m segrnn.prepare check data=folder data.root={output}")
+    tell(f"python -m segrnn.train data=folder data.root={output} data.crop=[<height>,<width>] trains on them")
     return output

@@ -1,8 +1,8 @@
 """The pictures and files that can be written for an image."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -45,10 +45,11 @@ PICTURES: dict[str, Render] = {f.__name__: f for f in (label_ids, train_ids, col
 
 
 def _accept(labels: LabelSpace) -> None:
-    pass
+    """Accept any label table."""
 
 
-class Format(NamedTuple):
+@dataclass(frozen=True)
+class Format:
     """A way to write the result for an image.
 
     Args:

@@ -1,7 +1,8 @@
 """The formats of annotations that can be read."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from segrnn.errors import DataError
 from segrnn.polygons.alto import is_alto, read_alto
@@ -15,7 +16,8 @@ from segrnn.polygons.page_xml import is_page_xml, read_page_xml
 from segrnn.polygons.yolo import is_yolo, read_yolo
 
 
-class Reader(NamedTuple):
+@dataclass(frozen=True)
+class Reader:
     """A way to read files of annotations.
 
     Args:

@@ -31,12 +31,12 @@ def random_mask(number: int) -> np.ndarray:
 
 @pytest.mark.parametrize("format", ["pagexml", "alto"])
 def test_out_and_in_again_gives_the_same_mask(format: str, tmp_path: Path) -> None:
-    suffix, write, remarks, _ = polygon_formats(Outliner(tolerance=0))[format]
+    made = polygon_formats(Outliner(tolerance=0))[format]
     for number in range(4):
         mask = random_mask(number)
         Image.fromarray(mask).convert("RGB").save(tmp_path / f"{number}.png")
-        write(tmp_path / f"{number}{suffix}", predictor(mask), None, f"{number}.png")
-    [remark] = remarks()
+        made.write(tmp_path / f"{number}{made.suffix}", predictor(mask), None, f"{number}.png")
+    [remark] = made.remarks()
     assert remark == "regions with holes, which the format lacks, were cut into pieces without holes: 1"
     notes = Notes()
     reading = Reading(format, notes)
@@ -63,10 +63,10 @@ def test_files_keep_the_published_schemas(format: str, schema: str, tolerance: f
     text = (folder / schema).read_text(encoding="utf-8")
     local = text.replace("http://www.loc.gov/standards/xlink/xlink.xsd", (folder / "xlink.xsd").resolve().as_uri())
     rules = etree.XMLSchema(etree.fromstring(local.encode()))
-    suffix, write, _, _ = polygon_formats(Outliner(tolerance))[format]
+    write = polygon_formats(Outliner(tolerance))[format].write
     for mask in [*map(random_mask, range(4)), np.zeros((5, 6), np.uint8)]:
-        write(tmp_path / f"a{suffix}", predictor(mask), None, "a & \udcdf\x01.png")
-        rules.assertValid(etree.parse(tmp_path / f"a{suffix}"))
+        write(tmp_path / "a.xml", predictor(mask), None, "a & \udcdf\x01.png")
+        rules.assertValid(etree.parse(tmp_path / "a.xml"))
 
 
 def test_regions_of_pages_are_named_as_pages_name_them(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def read_alto(root: Element, source: Source, notes: Notes) -> Annotations:
     pages = root.findall(".//{*}Page")
     if len(pages) != 1:
         raise ValueError(f"it has {len(pages)} pages, but only files of one page can be read")
-    tags = {tag.get("ID", ""): tag.get("LABEL") for tag in root.iterfind(".//{*}Tags/*")}
+    # tags of other types say other things, for example the language
+    kinds = [tag for tag in root.iterfind(".//{*}Tags/*") if tag.get("TYPE", "type").lower() in ("type", "region")]
+    tags = {tag.get("ID", ""): tag.get("LABEL") for tag in kinds}
     shapes: list[Shape] = []
     for block in pages[0].iter():
         if local_name(block) in _BLOCKS:

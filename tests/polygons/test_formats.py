@@ -124,8 +124,10 @@ def test_yolo(read) -> None:
         "polygons whose numbers are not pairs of x and y are left out: 1 (d/labels/train/a.txt)",
         "areas whose entries are damaged are left out: 1 (d/labels/train/a.txt)",
     ]
-    listed, _ = read("yolo", "d/data.yaml", "names: [dog, cat]\ntrain: list.txt\n")
+    listed, notes = read("yolo", "d/data.yaml", "names: [dog, cat]\ntrain: list.txt\ntest: images/test\n")
     assert [each.picture for each in listed.pictures] == ["d/images/train/a.png", "d/images/val/c.png"]
+    assert "pictures of a list that are missing are left out: 1 (d/images/train/none.png)" in notes
+    assert notes[-1] == "splits without pictures are left out: 1 (test: images/test)"
     with pytest.raises(
         DataError, match="train: images/trian holds no pictures; looked for d/images/trian in the source"
     ):
@@ -240,9 +242,10 @@ def test_label_studio(read) -> None:
 ALTO = """<?xml version="1.0" encoding="UTF-8"?>
 <alto xmlns="http://www.loc.gov/standards/alto/ns-v4#"><Description><MeasurementUnit>pixel</MeasurementUnit>
 <sourceImageInformation><fileName>a.tif</fileName></sourceImageInformation></Description>
-<Tags><OtherTag ID="T1" LABEL="MainZone:column#1"/><LayoutTag ID="T2" LABEL="RunningTitleZone"/></Tags>
+<Tags><OtherTag ID="L" TYPE="language" LABEL="fra"/><OtherTag ID="T1" LABEL="MainZone:column#1"/>
+<LayoutTag TYPE="type" ID="T2" LABEL="RunningTitleZone"/></Tags>
 <Layout><Page WIDTH="16" HEIGHT="12" ID="p" PHYSICAL_IMG_NR="1"><PrintSpace>
-<TextBlock ID="b1" TAGREFS="X T1" HPOS="0" VPOS="0" WIDTH="9" HEIGHT="9">
+<TextBlock ID="b1" TAGREFS="X L T1" HPOS="0" VPOS="0" WIDTH="9" HEIGHT="9">
   <Shape><Polygon POINTS="2 3 8 3 8 9 2 9"/></Shape>
   <TextLine ID="l"><Shape><Polygon POINTS="0 0 16 0 16 12"/></Shape></TextLine></TextBlock>
 <ComposedBlock ID="c"><TextBlock ID="b2" TAGREFS="T2" HPOS="10" VPOS="0" WIDTH="2" HEIGHT="2"/></ComposedBlock>

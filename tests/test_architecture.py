@@ -17,7 +17,7 @@ ROOMS = {
     **dict.fromkeys(("errors", "processes", "termination", "trouble", "memory", "compat", "text", "paths"), 0),
     **dict.fromkeys(("claims", "instantiate", "guard", "threads", "labels", "ops"), 1),
     **dict.fromkeys(("atomic", "context", "images", "losses", "metrics"), 2),
-    **dict.fromkeys(("models", "datasets"), 3),
+    **dict.fromkeys(("models", "datasets", "polygons"), 3),
     **dict.fromkeys(("inference", "measure"), 4),
     **dict.fromkeys(("export", "reports", "dataset_tools"), 5),
     "config": 6,
@@ -44,6 +44,9 @@ ONLY_IN = {
     "matplotlib": {"reports"},
     "cv2": {"datasets", "images/bands.py", "images/resizing.py", "inference/video.py"},
     "pillow_heif": {"images/reading.py"},
+    "pycocotools": {"polygons/rle.py"},
+    "shapely": {"polygons/outlines.py"},
+    "xml": {"polygons"},
     "requests": {"dataset_tools/download.py", "dataset_tools/cityscapes_download.py"},
     "filelock": {"claims.py"},
     "cityscapesscripts": {"dataset_tools/cityscapes_download.py"},
@@ -93,7 +96,7 @@ def test_no_file_imports_itself_in_a_circle() -> None:
     tuple(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
-OPTIONAL = {"cityscapesscripts", "pillow_heif", "rasterio"}
+OPTIONAL = {"cityscapesscripts", "pillow_heif", "pycocotools", "rasterio", "shapely"}
 """Packages that are imported where they are used, as they need not be installed."""
 
 

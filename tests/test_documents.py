@@ -14,6 +14,7 @@ import pytest
 import torch
 from conftest import Run, write_own_trees
 from PIL import Image
+from polygon_trees import write_polygon_trees
 from torch import nn
 
 from segrnn.context import ReNet, Residual
@@ -117,6 +118,7 @@ def sandbox(run: Run) -> Path:
     (folder / "damaged" / "cut.jpg").write_bytes(b"\xff\xd8")
     write_video(folder / "drive.mp4", 10, iter(frames))
     write_own_trees(folder)
+    write_polygon_trees(folder)
     return folder
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "prepare_extract": "segrnn.prepare extract",
     "prepare_pack": "segrnn.prepare pack",
     "prepare_import_kraken": "segrnn.prepare import_kraken",
+    "prepare_import_polygons": "segrnn.prepare import_polygons",
 }
 GROUPS = {
     "augment": "Random changes of training crops. [Your own](../own_images.md#random-changes-of-the-images).",

@@ -26,3 +26,36 @@ class PrepareImportKraken(Config):
         ["aux", "baselines", "regions"],
         Limits(filled="kind"),
     )
+
+
+@dataclass(kw_only=True)
+class PrepareImportPolygons(Config):
+    """The configuration `conf/prepare_import_polygons.yaml`."""
+
+    format: str = knob(
+        "the format of the annotations: coco, yolo, labelme, cvat, labelstudio, alto or pagexml",
+        REQUIRED,
+        Limits(options=("coco", "yolo", "labelme", "cvat", "labelstudio", "alto", "pagexml")),
+    )
+    source: str = knob(
+        "the file of annotations, or a folder or zip archive of them, searched with subfolders", REQUIRED
+    )
+    images: str = knob("the folder or zip archive of the pictures; an empty text looks beside the annotations", "")
+    output: str = knob(
+        "the folder for pictures (as hard links), masks and classes.yaml; it must be new or empty", REQUIRED
+    )
+    val_source: str = knob(
+        "annotations of the pictures for validation; an empty text takes the splits of the source, or the share val",
+        "",
+    )
+    val: float = knob(
+        "the share of the pictures for validation if nothing says which these are", 0.2, Limits(above=0, share=True)
+    )
+    classes: list[str] = knob(
+        "the classes from the lowest to the highest, where areas lie over each other; areas with other labels are "
+        "void; an empty list takes all labels, and the order of the file",
+        [],
+    )
+    background: str = knob(
+        "the class of pixels without an area, which has the id 0; an empty text makes these pixels void", "background"
+    )

@@ -6,7 +6,11 @@ from typing import Any
 from segrnn.config.data_knobs import Data as Data
 from segrnn.config.knobs import REQUIRED, Limits, knob
 from segrnn.config.parsing import Config
-from segrnn.config.preparing import PrepareExtract, PrepareImportKraken  # noqa: F401  # for `schema_of`
+from segrnn.config.preparing import (  # noqa: F401  # for `schema_of`
+    PrepareExtract,
+    PrepareImportKraken,
+    PrepareImportPolygons,
+)
 from segrnn.config.search_space import read_space
 from segrnn.config.study import Study
 from segrnn.errors import ConfigError
@@ -213,6 +217,18 @@ class Scored(Config):
 
 
 @dataclass(kw_only=True)
+class Polygons:
+    """The settings of polygons, for the formats that have them."""
+
+    tolerance: float = knob(
+        "how far, in pixels, an outline may be from the edges of the pixels; 0 follows them; coco is always exact",
+        1.0,
+        Limits(at_least=0),
+    )
+    leave_out: list[str] = knob("the classes that get no polygons", ["background"])
+
+
+@dataclass(kw_only=True)
 class Predict(Inference):
     """The configuration `conf/predict.yaml`."""
 
@@ -220,12 +236,16 @@ class Predict(Inference):
     input: str = knob("an image, a folder (it is searched with its subfolders), a zip archive or a video", REQUIRED)
     inside: str = knob("the folder inside the input that is searched; an empty text searches all of it", "")
     output: str = knob(
-        "the folder for the masks, with the same subfolders as the input; for a submission, the zip archive to write",
+        "the folder for the masks, with the same subfolders as the input; for a submission, the zip archive to write; "
+        "for coco, the JSON file",
         REQUIRED,
     )
     format: str = knob(
-        "what to write: label_ids, train_ids, color, overlay, uncertainty, probabilities or submission", "label_ids"
+        "what to write: label_ids, train_ids, color, overlay, uncertainty, probabilities, geotiff or submission; or "
+        "polygons: pagexml, alto, geojson or coco",
+        "label_ids",
     )
+    polygons: Polygons
     overwrite: bool = knob("replace masks that exist already", False)
     max_pixels: int = knob(
         "an image that claims to have more pixels is refused, because it may fill the memory", 300_000_000, _COUNT

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import yaml
 
 from segrnn.atomic import new_folder
 from segrnn.dataset_tools.extract import require_space
+from segrnn.datasets.class_file import CLASS_FILE, write_class_file
 from segrnn.datasets.files import SegmentationDataset
 from segrnn.errors import DataError, OutputError
 from segrnn.images import ImageArray
-from segrnn.labels import IGNORE_INDEX, LabelSpace
 from segrnn.paths import safe_path
 
 
@@ -68,20 +67,10 @@ def new_pack(datasets: Sequence[SegmentationDataset], root: Path) -> Iterator[Pa
     with new_folder(root) as draft:
         # the size is estimated from the first image: decoding all images twice would double the work
         require_space(draft, sum(len(dataset) * _size(dataset) for dataset in datasets))
-        _write_classes(datasets[0].labels, draft / "classes.yaml")
+        write_class_file(draft / CLASS_FILE, datasets[0].labels)
         yield draft
 
 
 def _size(dataset: SegmentationDataset) -> int:
     image, mask, _ = dataset[0]
     return image.nbytes + mask.nbytes
-
-
-def _write_classes(labels: LabelSpace, path: Path) -> None:
-    """Write the ``classes.yaml`` from which `segrnn.datasets.Folder` reads the same label table."""
-    void = [label.id for label in labels.labels if label.train_id == IGNORE_INDEX and label.id >= 0]
-    classes = [{"name": label.name, "id": label.id, "color": list(label.color)} for label in labels.classes]
-    content = {"name": labels.name, "classes": classes, "ignore": void}
-    path.write_text(
-        yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True), encoding="utf-8"
-    )

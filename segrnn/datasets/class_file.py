@@ -1,6 +1,8 @@
 """The file ``classes.yaml``, which describes a user's own dataset: its classes, its tree and its splits."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -21,6 +23,7 @@ from segrnn.datasets.splits import (
 from segrnn.datasets.templates import Template
 from segrnn.errors import DataError
 from segrnn.images.storage import File
+from segrnn.labels import IGNORE_INDEX, LabelSpace
 from segrnn.text import nearest
 
 CLASS_FILE = "classes.yaml"
@@ -71,6 +74,22 @@ def read_class_file(file: File, fold: int | None = None) -> ClassFile:
         quoted = isinstance(error, yaml.YAMLError) and b"{name}" in text
         hint = '; a template such as "photos/{name}.jpg" needs quotation marks' if quoted else ""
         raise DataError(f"{file} can't be understood: {error}{hint}. It should look like\n\n{EXAMPLE}") from error
+
+
+def write_class_file(path: Path, labels: LabelSpace, tree: Mapping[str, Any] | None = None) -> None:
+    """Write a ``classes.yaml`` with a label table, which `read_class_file` reads back.
+
+    Args:
+        path: the file.
+        labels: the table. Its ids without a class become ``ignore``.
+        tree: the keys that describe the tree; None describes none, which is the usual tree then.
+    """
+    void = [label.id for label in labels.labels if label.train_id == IGNORE_INDEX and label.id >= 0]
+    classes = [{"name": label.name, "id": label.id, "color": list(label.color)} for label in labels.classes]
+    content = {"name": labels.name, **(tree or {}), "classes": classes, "ignore": void}
+    path.write_text(
+        yaml.safe_dump(content, sort_keys=False, default_flow_style=None, allow_unicode=True), encoding="utf-8"
+    )
 
 
 def _parse(content: Any, fold: int | None) -> ClassFile:

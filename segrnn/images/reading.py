@@ -295,6 +295,22 @@ def check_pixels(name: object, width: int, height: int, max_pixels: int) -> None
         )
 
 
+def read_size(file: File) -> tuple[int, int]:
+    """Return a picture's height and width from its header.
+
+    Raises:
+        DataError: the file can't be read, or is not a picture.
+    """
+    try:
+        width, height = _open(io.BytesIO(file.read_bytes())).size
+    except DataError:
+        raise
+    except Exception as error:  # Pillow raises many kinds, as above
+        reason = str(error).partition(" <_io")[0]
+        raise DataError(f"{file} can't be read as a picture: {reason}") from error
+    return height, width
+
+
 @dataclass(frozen=True)
 class Header:
     """What the header of a picture's file says.

@@ -2,11 +2,13 @@
 
 from segrnn.inference.checkpoint import KEY, digest_weights, load_checkpoint, read_checkpoint, to_checkpoint
 from segrnn.inference.device import choose_device
+from segrnn.inference.geo_masks import MAPS
 from segrnn.inference.given_masks import GivenMasks
 from segrnn.inference.info import ModelInfo
 from segrnn.inference.jobs import Job, find_images, plan, plan_frames, take_up
 from segrnn.inference.large import LargeImages
-from segrnn.inference.masks import FORMATS, PICTURES, write_png
+from segrnn.inference.masks import FORMATS, PICTURES, Format, write_png
+from segrnn.inference.polygon_files import polygon_formats
 from segrnn.inference.predictor import MOST_WHOLE, Network, Predictor
 from segrnn.inference.prepared import Fusions, find_fusions, prepare
 from segrnn.inference.submission import rules_for, write_submission
@@ -17,9 +19,11 @@ from segrnn.inference.windows import Windows
 __all__ = [
     "FORMATS",
     "KEY",
+    "MAPS",
     "MOST_WHOLE",
     "PICTURES",
     "VIDEO_SUFFIXES",
+    "Format",
     "Fusions",
     "GivenMasks",
     "Job",
@@ -37,6 +41,7 @@ __all__ = [
     "load_trained",
     "plan",
     "plan_frames",
+    "polygon_formats",
     "prepare",
     "read_checkpoint",
     "rules_for",

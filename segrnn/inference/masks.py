@@ -1,15 +1,17 @@
 """The pictures and files that can be written for an image."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from segrnn.atomic import write_atomically
 from segrnn.images.bands import ImageArray, as_photo
+from segrnn.images.storage import File
 from segrnn.inference.predictor import Predictor
+from segrnn.labels import LabelSpace
 from segrnn.labels.space import ByteArray
 
 Render = Callable[[Predictor, ImageArray], ByteArray]
@@ -44,19 +46,29 @@ def uncertainty(predictor: Predictor, image: ImageArray) -> ByteArray:
 PICTURES: dict[str, Render] = {f.__name__: f for f in (label_ids, train_ids, color, overlay, uncertainty)}
 
 
-class Format(NamedTuple):
+def _accept(labels: LabelSpace) -> None:
+    """Accept any label table."""
+
+
+@dataclass(frozen=True)
+class Format:
     """A way to write the result for an image.
 
     Args:
         suffix: the suffix of the file.
-        write: the function that writes the file, atomically.
+        write: the function that writes the file, atomically. It also gets the image's file, or the
+            file of the video that a frame is from.
+        remarks: returns lines about all files that were written.
+        check: raises an error for label tables that the format can't be written for.
     """
 
     suffix: str
-    write: Callable[[Path, Predictor, ImageArray], None]
+    write: Callable[[Path, Predictor, ImageArray, File], None]
+    remarks: Callable[[], list[str]] = list
+    check: Callable[[LabelSpace], None] = _accept
 
 
-def write_probabilities(path: Path, predictor: Predictor, image: ImageArray) -> None:
+def write_probabilities(path: Path, predictor: Predictor, image: ImageArray, source: File) -> None:
     """Write all probabilities as a NumPy file ``(K, H, W)`` of float16, part by part."""
     shape = (predictor.info.labels.num_classes, *image.shape[:2])
 
@@ -72,7 +84,7 @@ def write_probabilities(path: Path, predictor: Predictor, image: ImageArray) -> 
 
 
 def _picture(render: Render) -> Format:
-    return Format(".png", lambda path, predictor, image: write_png(path, render(predictor, image)))
+    return Format(".png", lambda path, predictor, image, _: write_png(path, render(predictor, image)))
 
 
 FORMATS = {

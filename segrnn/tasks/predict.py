@@ -1,11 +1,13 @@
 """Write masks: ``python -m segrnn.predict ckpt=... input=... output=...``."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.progress import track
 
+from segrnn.atomic import write_text
 from segrnn.config.parsing import plain
 from segrnn.config.predictor_builder import build_predictor
 from segrnn.config.schema import Predict
@@ -13,27 +15,31 @@ from segrnn.errors import ConfigError, DataError, OutputError
 from segrnn.images import read_bands, read_upright
 from segrnn.inference import (
     FORMATS,
+    MAPS,
     PICTURES,
     VIDEO_SUFFIXES,
+    Format,
     LargeImages,
     Video,
     digest_weights,
     find_images,
     plan,
     plan_frames,
+    polygon_formats,
     rules_for,
     take_up,
     write_submission,
     write_video,
 )
 from segrnn.labels.space import ByteArray
+from segrnn.polygons import CocoWriter, Outliner
 from segrnn.text import counted, nearest, tell
 
-SUBMISSION = "submission"
+SUBMISSION, COCO = "submission", "coco"
 
 
 def predict(config: Predict, run_dir: Path) -> list[Path]:
-    """Write masks: a file for each image, a file for each frame of a video, a video, or a benchmark's archive.
+    """Write masks or polygons: a file for each image or frame of a video, a video, or one file for all images.
 
     Images that can't be read are left out, and an error names them at the end. In an archive, no image may be missing.
     If an earlier start with the same settings was cut short, only the missing files are written.
@@ -48,62 +54,74 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
     Raises:
         SegrnnError: the checkpoint, the configuration, the output or an image is at fault.
     """
-    formats = [*FORMATS, SUBMISSION]
+    outliner = Outliner(config.polygons.tolerance, config.polygons.leave_out)
+    per_image = {**FORMATS, **MAPS, **polygon_formats(outliner)}
+    formats = [*per_image, COCO, SUBMISSION]
     name, source = config.format, Path(config.input)
     if name not in formats:
         raise ConfigError(f"format={name} must be one of {', '.join(formats)}{nearest(name, formats)}")
     if name == SUBMISSION:
         return _write_submission(config)
+    if name == COCO:
+        return _write_coco(config, outliner)
     if source.suffix.lower() not in VIDEO_SUFFIXES:
-        return _write_files(config)
+        return _write_files(config, per_image[name])
     is_video = Path(config.output).suffix.lower() in VIDEO_SUFFIXES
-    return _write_video(config) if is_video else _write_frames(config)
+    return _write_video(config) if is_video else _write_frames(config, per_image[name])
 
 
-def _write_files(config: Predict) -> list[Path]:
-    output, (suffix, write) = Path(config.output), FORMATS[config.format]
-    jobs = plan(Path(config.input), output, suffix, config.inside, tell)
+def _write_files(config: Predict, format: Format) -> list[Path]:
+    output = Path(config.output)
+    jobs = plan(Path(config.input), output, format.suffix, config.inside, tell)
     predictor = build_predictor(config.ckpt, config)
+    format.check(predictor.info.labels)
     left = take_up(jobs, output, _settings(config), config.overwrite)
     _say_kept(len(jobs) - len(left), len(jobs), output)
     written, broken, turned, large = [], [], [], LargeImages(predictor, tell)
     for job in track(left, description="predict"):
         try:
             image, is_turned = read_upright(job.image, predictor.preprocessing.bands, config.max_pixels)
+            large.note(image, job.image)
+            format.write(job.mask, predictor, image, job.image)
         except DataError as error:
             broken.append(str(error))
             continue
         turned += [job.image] if is_turned else []
-        large.note(image, job.image)
-        write(job.mask, predictor, image)
         written.append(job.mask)
     if turned:
         what = counted(len(turned), "image")
         tell(f"EXIF tags turn {what}, e.g. {turned[0]}: the masks have the size that people see")
-    tell(f"{len(written)} masks ({config.format}) in {output}")
+    _say_written(len(written), config, format)
     if broken:
         raise DataError(f"{len(broken)} of {len(jobs)} images have no mask:\n" + "\n".join(broken))
     return written
 
 
-def _write_frames(config: Predict) -> list[Path]:
+def _write_frames(config: Predict, format: Format) -> list[Path]:
     """Write a file for each frame of a video, numbered from 1."""
-    output, (suffix, write) = Path(config.output), FORMATS[config.format]
+    output = Path(config.output)
     video = Video(Path(config.input), config.max_pixels)
     predictor = build_predictor(config.ckpt, config)
-    jobs = plan_frames(video.path, output, suffix)
+    format.check(predictor.info.labels)
+    jobs = plan_frames(video.path, output, format.suffix)
     left = take_up(jobs, output, _settings(config), config.overwrite)
     kept = {job.mask for job in jobs} - {job.mask for job in left}
     _say_kept(len(kept), video.promised, output)
     written, number = [], 0
     for number, frame in enumerate(track(video, description="predict", total=video.promised), start=1):
-        mask = output / f"{number:06d}{suffix}"
+        mask = output / f"{number:06d}{format.suffix}"
         if mask not in kept:
-            write(mask, predictor, frame)
+            format.write(mask, predictor, frame, video.path)
             written.append(mask)
     _say_decoded(number, video)
-    tell(f"{len(written)} masks ({config.format}) in {output}")
+    _say_written(len(written), config, format)
     return written
+
+
+def _say_written(count: int, config: Predict, format: Format) -> None:
+    tell(f"{count} masks ({config.format}) in {config.output}")
+    for remark in format.remarks():
+        tell(remark)
 
 
 def _write_video(config: Predict) -> list[Path]:
@@ -165,6 +183,33 @@ def _write_submission(config: Predict) -> list[Path]:
     return [output]
 
 
+def _write_coco(config: Predict, outliner: Outliner) -> list[Path]:
+    output = Path(config.output)
+    if output.suffix.lower() != ".json":
+        raise OutputError(f"output={output}: COCO's format is one file for all images: set output=<name>.json")
+    _check_free(config)
+    images = find_images(Path(config.input), config.inside, tell)
+    predictor = build_predictor(config.ckpt, config)
+    labels = predictor.info.labels
+    outliner.check(labels)
+    writer = CocoWriter(label for label in labels.classes if label.name not in outliner.leave_out)
+    large, broken = LargeImages(predictor, tell), []
+    for name, file in track(images.items(), description="predict"):
+        try:
+            image = read_upright(file, predictor.preprocessing.bands, config.max_pixels)[0]
+        except DataError as error:
+            broken.append(str(error))
+            continue
+        large.note(image, file)
+        mask = predictor.mask(image).cpu().numpy()
+        writer.add(name, mask.shape, outliner.areas(labels, mask))
+    write_text(output, json.dumps(writer.content()))
+    tell(f"{output}: the polygons of {len(images) - len(broken)} images")
+    if broken:
+        raise DataError(f"{len(broken)} of {len(images)} images have no polygons:\n" + "\n".join(broken))
+    return [output]
+
+
 def _check_free(config: Predict) -> None:
     output = config.output
     if Path(output).exists() and not config.overwrite:
@@ -176,7 +221,7 @@ def _settings(config: Predict) -> dict[str, Any]:
 
     The network is identified by its weights, because the checkpoint may have been moved.
     """
-    kept = {key: plain(config)[key] for key in ("inside", "format", "scales", "flip", "windows")}
+    kept = {key: plain(config)[key] for key in ("inside", "format", "polygons", "scales", "flip", "windows")}
     return {"weights": digest_weights(config.ckpt), "input": str(Path(config.input).resolve()), **kept}
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from rich.progress import track
 
+from segrnn.atomic import is_taken, new_folder
 from segrnn.config.augment import build_augmentation
 from segrnn.config.data import build_dataset, read_repeats
-from segrnn.config.preparing import PrepareExtract, PrepareImportKraken
+from segrnn.config.preparing import PrepareExtract, PrepareImportKraken, PrepareImportPolygons
 from segrnn.config.schema import PrepareCheck, PrepareDownload, PrepareLook, PreparePack, PrepareStats
 from segrnn.dataset_tools import (
     Pack,
@@ -21,11 +22,21 @@ from segrnn.dataset_tools import (
     new_pack,
     read_kraken,
 )
+from segrnn.dataset_tools.polygon_import import (
+    FolderWriter,
+    Reading,
+    describe_faults,
+    find_sources,
+    make_labels,
+    open_pictures,
+)
 from segrnn.datasets import Augmented, EndlessSampler, Sample
 from segrnn.datasets.channel_statistics import normalisation, sum_channels
 from segrnn.datasets.statistics import ClassStatistics, count_classes
-from segrnn.errors import DataError
+from segrnn.errors import DataError, OutputError
 from segrnn.instantiate import call, instantiate
+from segrnn.labels import IGNORE_INDEX
+from segrnn.polygons import Notes, Painter
 from segrnn.reports import PlainConsole, print_statistics, write_sheet, write_statistics
 from segrnn.text import counted, tell
 
@@ -200,4 +211,53 @@ def import_kraken(config: PrepareImportKraken, run_dir: Path) -> Path:
     predictor.save(output)
     names = ", ".join(predictor.info.labels.class_names)
     tell(f"{output}: {names}. python -m segrnn.predict ckpt={output} input=<pages> output=<masks> labels pages with it")
+    return output
+
+
+def import_polygons(config: PrepareImportPolygons, run_dir: Path) -> Path:
+    """Make a folder of pictures and masks, with their classes, from the polygons of an annotation tool.
+
+    Pictures and areas that can't be used are left out, and are named and counted at the end.
+
+    Args:
+        config: the configuration of ``conf/prepare_import_polygons.yaml``.
+        run_dir: the run's folder. Nothing is written there.
+
+    Returns:
+        The folder, for ``data=folder``.
+
+    Raises:
+        SegrnnError: the source can't be read or has another format, no picture is left, or the folder can't be made.
+    """
+    output, notes = Path(config.output), Notes()
+    if is_taken(output):
+        raise OutputError(f"output={output} is not empty: choose a new folder")
+    reading = Reading(config.format, notes)
+    for place, split in ((config.source, "train" if config.val_source else ""), (config.val_source, "val")):
+        if place:
+            sources = find_sources(Path(place), config.format)
+            pictures = open_pictures(Path(place), config.images)
+            for source in track(sources, description="read"):
+                reading.add(source, pictures, split)
+    if not any(entry.annotated.shapes for entry in reading.entries):
+        raise DataError("\n".join(["nothing can be imported:", *describe_faults(reading.faults), *notes.lines()]))
+    labels = make_labels(reading.class_names(config.classes), config.background)
+    background = 0 if config.background else IGNORE_INDEX
+    painter = Painter(labels.class_names, config.classes, background)
+    with new_folder(output) as draft:
+        writer = FolderWriter(draft, labels, painter, reading.splits(), notes)
+        writer.write_classes(config.val)
+        faults = list(reading.faults)
+        for entry in track(reading.entries, description="paint"):
+            try:
+                writer.write(entry)
+            except DataError as error:
+                faults.append(str(error))
+        remarks = [*describe_faults(faults), *notes.lines()]
+        if not writer.count:
+            raise DataError("nothing can be imported:\n" + "\n".join(remarks))
+    for remark in remarks:
+        tell(remark)
+    tell(f"{writer.count} pictures with masks in {output}, of the classes {', '.join(labels.class_names)}")
+    tell(f"python -m segrnn.train data=folder data.root={output} data.crop=[<height>,<width>] trains on them")
     return output

@@ -8,7 +8,7 @@ from typing import Any
 
 from segrnn.config.schema import Data
 from segrnn.datasets import Augmentation
-from segrnn.datasets.transforms import Transform, check_transforms
+from segrnn.datasets.transforms import Transform, check_transforms, fills
 from segrnn.errors import ConfigError
 from segrnn.instantiate import call, find, instantiate
 from segrnn.labels import IGNORE_INDEX
@@ -21,11 +21,12 @@ _ADVICE = r"\w+ is an? (special|alias)|This augmenter is very slow"
 """The beginnings of warnings of albumentations that are no mistakes: another transform does the same, or is faster."""
 
 
-def build_augmentation(data: Data, seed: int, allow: Sequence[str]) -> Augmentation:
+def build_augmentation(data: Data, classes: int, seed: int, allow: Sequence[str] = ()) -> Augmentation:
     """Build the augmentation of training images, and try the user's transforms on drawn samples.
 
     Args:
         data: the configuration of the group ``data``.
+        classes: the number of classes.
         seed: the seed of the whole run.
         allow: import paths of the caller's own code that may be named.
 
@@ -33,6 +34,12 @@ def build_augmentation(data: Data, seed: int, allow: Sequence[str]) -> Augmentat
         ConfigError: a value is out of range; or a transform does not exist, refuses its arguments or can't be used.
     """
     transforms = dict(_build(f"data.augment[{i}]", each, allow) for i, each in enumerate(data.augment))
+    for name, transform in transforms.items():
+        if unknown := fills(transform) - {*range(classes), IGNORE_INDEX}:
+            raise ConfigError(
+                f"{name}: fill_mask={min(unknown)} must be the train id of a class, 0 to {classes - 1}, or "
+                f"{IGNORE_INDEX} for void"
+            )
     check_transforms(transforms, data.crop)
     crops = (data.crop, data.scale, data.max_class_share, data.flip, data.color)
     augmentation: Augmentation = call(Augmentation, "data", *crops, seed, data.base_size, transforms)

@@ -162,7 +162,7 @@ def _shape(array: np.ndarray) -> str:
 
 
 def _require_known_ids(name: str, transform: Transform, after: ByteArray, before: ByteArray) -> None:
-    new = _ids(after) - _ids(before) - {IGNORE_INDEX} - _fills(transform)
+    new = _ids(after) - _ids(before) - {IGNORE_INDEX} - fills(transform)
     if new:
         raise ConfigError(
             f"{name} makes up ids: {sorted(new)[:5]} {'is' if len(new) == 1 else 'are'} not in the mask before. A mask "
@@ -174,8 +174,8 @@ def _ids(mask: ByteArray) -> set[int]:
     return set(np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist())
 
 
-def _fills(transform: Any) -> set[int]:
+def fills(transform: Any) -> set[int]:
     """Return the ids that a transform, or one inside it, is told to fill masks with."""
     own = getattr(transform, "fill_mask", None)
-    inner = (_fills(each) for each in getattr(transform, "transforms", ()))
+    inner = (fills(each) for each in getattr(transform, "transforms", ()))
     return set(np.ravel([] if own is None else own).astype(int).tolist()).union(*inner)

@@ -44,7 +44,7 @@ def no_transform():
 
 def build(*augment: Any, crop: tuple[int, int] = (32, 32), allow: tuple[str, ...] = (), **data: Any) -> Augmentation:
     settings = {"name": "x", "root": "x", "crop": list(crop), "dataset": {}, **data}
-    return build_augmentation(Data(**settings, augment=list(augment)), 0, allow)
+    return build_augmentation(Data(**settings, augment=list(augment)), 9, 0, allow)
 
 
 def transform(name: str, **arguments: Any) -> dict[str, Any]:
@@ -114,6 +114,7 @@ def test_an_exception_of_ones_own_transform_keeps_its_traceback(own: str) -> Non
             r"\(albumentations\.RandomCrop\): height: Field required; width: ",
         ),
         (transform("SmallestMaxSize"), r"\(albumentations\.SmallestMaxSize\): Value error, Either max_size or "),
+        (transform("Rotate", fill_mask=9), r"data\.augment\[0\] .*: fill_mask=9 must be .* a class, 0 to 8, or 255"),
         (transform("Rotate", p="often"), r"data\.augment\[0\]\.p='often' must be a number"),
         ({"target": "albumentations.Rotate"}, r"data\.augment\[0\] needs a _target_"),
         ({"_target_": "os.system"}, r"data\.augment\[0\]\._target_='os\.system' is not allowed"),

@@ -77,6 +77,9 @@ def _fill_with_void(config: Any, path: str, allow: Sequence[str]) -> Any:
         return [_fill_with_void(each, f"{path}[{i}]", allow) for i, each in enumerate(config)]
     if not isinstance(config, Mapping):
         return config
+    inner = config.get("transforms", [])
+    if not (isinstance(inner, list) and all(isinstance(each, Mapping) and "_target_" in each for each in inner)):
+        raise ConfigError(f"{path}.transforms={inner!r} must be a list of transforms, each with its _target_")
     filled = {key: _fill_with_void(value, f"{path}.{key}", allow) for key, value in config.items()}
     if "_target_" in config:
         target = find(config["_target_"], path, (*_TRANSFORMS, *allow))

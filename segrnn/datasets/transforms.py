@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from segrnn.errors import ConfigError
-from segrnn.instantiate import call
+from segrnn.instantiate import call, comes_from_the_user
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.space import ByteArray
 
@@ -132,7 +132,12 @@ def _apply(
     name: str, transform: Transform, image: ByteArray, mask: ByteArray, force: bool = False
 ) -> tuple[ByteArray, ByteArray]:
     image, mask = (np.require(array, requirements=["C", "W"]) for array in (image, mask))  # some change it in place
-    out = call(transform, name, force_apply=force, image=image, mask=mask)
+    try:
+        out = call(transform, name, force_apply=force, image=image, mask=mask)
+    except (ArithmeticError, AttributeError, IndexError, cv2.error) as error:  # crops that are too small, for example
+        if comes_from_the_user(error):
+            raise
+        raise ConfigError(f"{name}: {error}") from error
     if not isinstance(out, Mapping) or not {"image", "mask"} <= out.keys():
         raise ConfigError(f"{name} must return a dictionary with image and mask, and returns {type(out).__name__}")
     for kind, before in (("image", image), ("mask", mask)):

@@ -75,7 +75,9 @@ def measure(name: str, dataset: SegmentationDataset, packed: Path, rounds: int) 
         for index in range(len(dataset)):
             Pack(draft)(dataset, index)
     usual, more = (
-        build_augmentation(compose(Train, [f"data={name}", f"augment={augment}"]).data, seed=0, allow=())
+        build_augmentation(
+            compose(Train, [f"data={name}", f"augment={augment}"]).data, dataset.labels.num_classes, seed=0
+        )
         for augment in ("default", "documents")
     )
     assert len(more.transforms) == 8

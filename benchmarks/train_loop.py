@@ -174,7 +174,7 @@ def train_plain(config: Train, device: torch.device) -> tuple[float, float]:
     data, steps, seed = config.data, config.trainer.max_steps, config.seed
     torch.manual_seed(seed)
     dataset = build_dataset(data, data.train_split)
-    augmented = Augmented(dataset, build_augmentation(data, seed, ()))
+    augmented = Augmented(dataset, build_augmentation(data, dataset.labels.num_classes, seed))
     order = EndlessSampler(len(dataset), seed)
     loader = DataLoader(augmented, data.batch_size, sampler=order, num_workers=data.workers)
     model, info = build_model(config, dataset.labels, ())

@@ -71,21 +71,27 @@ def call(component: Any, path: str, /, *args: Any, **kwargs: Any) -> Any:
     except SegrnnError:
         raise
     except (AssertionError, TypeError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        if _comes_from_the_user(error):
+        if comes_from_the_user(error):
             raise
         raise ConfigError(f"{path}: {str(error) or type(error).__name__}") from error
 
 
-def _comes_from_the_user(error: BaseException) -> bool:
-    """Tell whether an exception or its cause has passed through code that is neither segrnn's nor installed."""
+def comes_from_the_user(error: BaseException) -> bool:
+    """Tell whether an exception or its cause has passed through code that is neither segrnn's nor installed.
+
+    Args:
+        error: an exception that was raised.
+    """
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     if any(not _is_known(frame.f_code.co_filename) for frame in frames):
         return True
-    return error.__cause__ is not None and _comes_from_the_user(error.__cause__)
+    return error.__cause__ is not None and comes_from_the_user(error.__cause__)
 
 
 def _is_known(file: str) -> bool:
     parts = Path(file).parts
+    if file.endswith(".pyx"):  # compiled modules, such as NumPy's generators, name their sources without a folder
+        return True
     return file.startswith(("<", *_KNOWN)) or "site-packages" in parts or "dist-packages" in parts
 
 

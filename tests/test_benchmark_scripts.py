@@ -103,7 +103,7 @@ def test_the_input_path_is_measured_beside_decoding(tmp_path: Path) -> None:
     assert table.rstrip() in done.stdout
     rows = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith(("| cityscapes", "| ade20k"))]
     assert len(rows) == 2
-    assert all(float(row[1]) > 0 and float(row[2]) > 0 and float(row[4]) > 0 for row in rows)
+    assert all(float(row[1]) > 0 and float(row[2]) > 0 and float(row[4]) > 0 and float(row[6]) > 0 for row in rows)
 
 
 @pytest.mark.thorough

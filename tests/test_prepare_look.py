@@ -35,7 +35,7 @@ def test_the_sheet_shows_the_first_samples_of_a_training(
 
     config = composed(*data, "seed=3")
     dataset = build_dataset(config.data, "train")
-    samples = Augmented(dataset, build_augmentation(config.data, config.seed, ()))
+    samples = Augmented(dataset, build_augmentation(config.data, 3, config.seed))
     keys = list(islice(EndlessSampler(len(dataset), config.seed), 6))
     for sample, (counter, index) in zip(drawn, keys, strict=True):
         image, mask = samples[counter, index]

@@ -8,7 +8,7 @@ from typing import Any
 
 from segrnn.config.schema import Data
 from segrnn.datasets import Augmentation
-from segrnn.datasets.transforms import Transform, check_transforms
+from segrnn.datasets.transforms import Transform, check_transforms, fills
 from segrnn.errors import ConfigError
 from segrnn.images import Bands
 from segrnn.instantiate import call, find, instantiate
@@ -22,11 +22,12 @@ _ADVICE = r"\w+ is an? (special|alias)|This augmenter is very slow"
 """The beginnings of warnings of albumentations that are no mistakes: another transform does the same, or is faster."""
 
 
-def build_augmentation(data: Data, seed: int, allow: Sequence[str]) -> Augmentation:
+def build_augmentation(data: Data, classes: int, seed: int, allow: Sequence[str] = ()) -> Augmentation:
     """Build the augmentation of training images, and try the user's transforms on drawn samples.
 
     Args:
         data: the configuration of the group ``data``.
+        classes: the number of classes.
         seed: the seed of the whole run.
         allow: import paths of the caller's own code that may be named.
 
@@ -37,6 +38,12 @@ def build_augmentation(data: Data, seed: int, allow: Sequence[str]) -> Augmentat
     if data.augment and not photos:
         raise ConfigError("data.augment changes photos only, that is, data.channels=3 and data.white=255")
     transforms = dict(_build(f"data.augment[{i}]", each, allow) for i, each in enumerate(data.augment))
+    for name, transform in transforms.items():
+        if unknown := fills(transform) - {*range(classes), IGNORE_INDEX}:
+            raise ConfigError(
+                f"{name}: fill_mask={min(unknown)} must be the train id of a class, 0 to {classes - 1}, or "
+                f"{IGNORE_INDEX} for void"
+            )
     check_transforms(transforms, data.crop)
     crops = (data.crop, data.scale, data.max_class_share, data.flip, data.color if photos else 0)
     augmentation: Augmentation = call(Augmentation, "data", *crops, seed, data.base_size, transforms)
@@ -74,6 +81,9 @@ def _fill_with_void(config: Any, path: str, allow: Sequence[str]) -> Any:
         return [_fill_with_void(each, f"{path}[{i}]", allow) for i, each in enumerate(config)]
     if not isinstance(config, Mapping):
         return config
+    inner = config.get("transforms", [])
+    if not (isinstance(inner, list) and all(isinstance(each, Mapping) and "_target_" in each for each in inner)):
+        raise ConfigError(f"{path}.transforms={inner!r} must be a list of transforms, each with its _target_")
     filled = {key: _fill_with_void(value, f"{path}.{key}", allow) for key, value in config.items()}
     if "_target_" in config:
         target = find(config["_target_"], path, (*_TRANSFORMS, *allow))

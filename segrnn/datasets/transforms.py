@@ -9,7 +9,7 @@ import numpy as np
 
 from segrnn.errors import ConfigError
 from segrnn.images.bands import ImageArray
-from segrnn.instantiate import call
+from segrnn.instantiate import call, comes_from_the_user
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.space import ByteArray
 
@@ -136,7 +136,12 @@ def _apply(
 ) -> tuple[ImageArray, ByteArray]:
     image = np.require(image, requirements=["C", "W"])  # some transforms change it in place
     mask = np.require(mask, requirements=["C", "W"])
-    out = call(transform, name, force_apply=force, image=image, mask=mask)
+    try:
+        out = call(transform, name, force_apply=force, image=image, mask=mask)
+    except (ArithmeticError, AttributeError, IndexError, cv2.error) as error:  # crops that are too small, for example
+        if comes_from_the_user(error):
+            raise
+        raise ConfigError(f"{name}: {error}") from error
     if not isinstance(out, Mapping) or not {"image", "mask"} <= out.keys():
         raise ConfigError(f"{name} must return a dictionary with image and mask, and returns {type(out).__name__}")
     for kind, before in (("image", image), ("mask", mask)):
@@ -166,7 +171,7 @@ def _shape(array: np.ndarray) -> str:
 
 
 def _require_known_ids(name: str, transform: Transform, after: ByteArray, before: ByteArray) -> None:
-    new = _ids(after) - _ids(before) - {IGNORE_INDEX} - _fills(transform)
+    new = _ids(after) - _ids(before) - {IGNORE_INDEX} - fills(transform)
     if new:
         raise ConfigError(
             f"{name} makes up ids: {sorted(new)[:5]} {'is' if len(new) == 1 else 'are'} not in the mask before. A mask "
@@ -178,8 +183,8 @@ def _ids(mask: ByteArray) -> set[int]:
     return set(np.flatnonzero(np.bincount(mask.ravel(), minlength=256)).tolist())
 
 
-def _fills(transform: Any) -> set[int]:
+def fills(transform: Any) -> set[int]:
     """Return the ids that a transform, or one inside it, is told to fill masks with."""
     own = getattr(transform, "fill_mask", None)
-    inner = (_fills(each) for each in getattr(transform, "transforms", ()))
+    inner = (fills(each) for each in getattr(transform, "transforms", ()))
     return set(np.ravel([] if own is None else own).astype(int).tolist()).union(*inner)

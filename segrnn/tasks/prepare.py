@@ -126,7 +126,8 @@ def look(config: PrepareLook, run_dir: Path) -> Path:
     """
     data, output = config.data, Path(config.output)
     dataset = build_dataset(data, data.train_split, config.allow)
-    augmented = Augmented(dataset, build_augmentation(data, config.seed, config.allow))
+    augmentation = build_augmentation(data, dataset.labels.num_classes, config.seed, config.allow)
+    augmented = Augmented(dataset, augmentation)
     order = EndlessSampler(len(dataset), config.seed, repeats=read_repeats(data, dataset))
     samples = []
     for counter, index in track(islice(order, config.count), "draw", total=config.count):

@@ -237,7 +237,7 @@ def _build_data(config: Train, allow: Sequence[str]) -> DataModule:
     data, trainer, seed = config.data, config.trainer, config.seed
     train_set = build_dataset(data, data.train_split, allow).first(trainer.max_train_images)
     val_set = build_dataset(data, data.split, allow).first(trainer.max_val_images)
-    augmentation = build_augmentation(data, seed, allow)
+    augmentation = build_augmentation(data, train_set.labels.num_classes, seed, allow)
     sizes = (data.batch_size, data.eval_batch_size, data.workers)
     return DataModule(train_set, val_set, augmentation, *sizes, seed, read_repeats(data, train_set))
 

@@ -44,7 +44,7 @@ def no_transform():
 
 def build(*augment: Any, crop: tuple[int, int] = (32, 32), allow: tuple[str, ...] = (), **data: Any) -> Augmentation:
     settings = {"name": "x", "root": "x", "crop": list(crop), "dataset": {}, **data}
-    return build_augmentation(Data(**settings, augment=list(augment)), 0, allow)
+    return build_augmentation(Data(**settings, augment=list(augment)), 9, 0, allow)
 
 
 def transform(name: str, **arguments: Any) -> dict[str, Any]:
@@ -77,6 +77,11 @@ def test_what_a_turn_leaves_empty_is_void_also_inside_of_others() -> None:
         assert (mask[0, 0], image[0, 0, 0]) == (255, 0)
     draw = build({**turn, "fill_mask": 2}, scale=[1, 1])
     assert draw(np.zeros((32, 32, 3), np.uint8), np.full((32, 32), 4, np.uint8), 0)[1][0, 0] == 2
+
+
+def test_a_crop_that_is_too_small_for_a_transform_is_one_message() -> None:
+    with pytest.raises(ConfigError, match=r"^data\.augment\[0\] \(albumentations\.GridDistortion\): division by zero$"):
+        build(transform("GridDistortion"), crop=(3, 1))
 
 
 def test_an_old_name_of_a_transform_is_no_mistake() -> None:
@@ -114,6 +119,10 @@ def test_an_exception_of_ones_own_transform_keeps_its_traceback(own: str) -> Non
             r"\(albumentations\.RandomCrop\): height: Field required; width: ",
         ),
         (transform("SmallestMaxSize"), r"\(albumentations\.SmallestMaxSize\): Value error, Either max_size or "),
+        (transform("OneOf", transforms="Rotate"), r"data\.augment\[0\]\.transforms='Rotate' must be a list of transf"),
+        (transform("OneOf", transforms=[{"p": 1}]), r"data\.augment\[0\]\.transforms=\[.* each with its _target_"),
+        (transform("CoarseDropout", hole_height_range=[50, 60]), r"\(albumentations\.CoarseDropout\): low >= high"),
+        (transform("Rotate", fill_mask=9), r"data\.augment\[0\] .*: fill_mask=9 must be .* a class, 0 to 8, or 255"),
         (transform("Rotate", p="often"), r"data\.augment\[0\]\.p='often' must be a number"),
         ({"target": "albumentations.Rotate"}, r"data\.augment\[0\] needs a _target_"),
         ({"_target_": "os.system"}, r"data\.augment\[0\]\._target_='os\.system' is not allowed"),

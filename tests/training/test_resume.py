@@ -24,7 +24,6 @@ RECIPE = [  # everything random that a network and its data can have
     "auxiliary.hidden=8",
     "schedule=poly",
     "data=camvid",
-    "augment=strong",
 ]
 
 
@@ -94,9 +93,12 @@ def checkpoint_of(run_id: str, name: str = "last") -> Path:
     "overrides",
     [
         pytest.param(["optimizer=sgd"], marks=pytest.mark.thorough),
-        pytest.param(["trainer.micro_batch_size=2", "trainer.ema_decay=0.5", "data.workers=2"], marks=pytest.mark.slow),
+        pytest.param(
+            ["trainer.micro_batch_size=2", "trainer.ema_decay=0.5", "data.workers=2", "augment=strong"],
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["plain", "parts, average and workers"],
+    ids=["plain", "parts, average, workers and transforms"],
 )
 def test_killed_and_resumed_is_the_same_run(
     camvid: Path,

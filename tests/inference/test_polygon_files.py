@@ -35,7 +35,7 @@ def test_out_and_in_again_gives_the_same_mask(format: str, tmp_path: Path) -> No
     for number in range(4):
         mask = random_mask(number)
         Image.fromarray(mask).convert("RGB").save(tmp_path / f"{number}.png")
-        made.write(tmp_path / f"{number}{made.suffix}", predictor(mask), None, f"{number}.png")
+        made.write(tmp_path / f"{number}{made.suffix}", predictor(mask), None, Path(f"{number}.png"))
     [remark] = made.remarks()
     assert remark == "regions with holes, which the format lacks, were cut into pieces without holes: 1"
     notes = Notes()
@@ -73,7 +73,7 @@ def test_regions_of_pages_are_named_as_pages_name_them(tmp_path: Path) -> None:
     """kraken and eScriptorium read the structure type of a region of PAGE, and the tag of a block of ALTO."""
     mask = np.array([[1, 1, 0], [0, 0, 3]], np.uint8)
     for format in ("pagexml", "alto"):
-        polygon_formats(Outliner())[format].write(tmp_path / format, predictor(mask), None, "a.png")
+        polygon_formats(Outliner())[format].write(tmp_path / format, predictor(mask), None, Path("a.png"))
     page = etree.parse(tmp_path / "pagexml")
     assert page.xpath("//@custom") == ["structure {type:Main zone;}", "structure {type:title;}"]
     assert page.xpath("//@points") == ["0,0 2,0 2,1 0,1", "2,1 3,1 3,2 2,2"]

@@ -7,8 +7,9 @@ import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+from segrnn.config.data_knobs import Data
 from segrnn.config.knobs import REQUIRED, describe_knobs
-from segrnn.config.schema import Data, schema_of
+from segrnn.config.schemas import schema_of
 
 ROOT = Path(__file__).parent.parent.parent
 CONF = ROOT / "conf"

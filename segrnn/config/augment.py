@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from segrnn.config.schema import Data
+from segrnn.config.data_knobs import Data
 from segrnn.datasets import Augmentation
 from segrnn.datasets.transforms import Transform, check_transforms, fills
 from segrnn.errors import ConfigError

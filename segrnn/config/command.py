@@ -24,7 +24,7 @@ from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseExceptio
 from segrnn import __version__
 from segrnn.config.defaults import store_defaults
 from segrnn.config.run import find_misplaced, named_run
-from segrnn.config.schema import schema_of
+from segrnn.config.schemas import schema_of
 from segrnn.config.shortcuts import shortcuts
 from segrnn.config.typed import quote_texts
 from segrnn.errors import SegrnnError

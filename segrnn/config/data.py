@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from omegaconf import OmegaConf
 
-from segrnn.config.schema import Data, Scored
+from segrnn.config.data_knobs import Data
+from segrnn.config.schema import Scored
 from segrnn.datasets import SegmentationDataset
 from segrnn.datasets.statistics import read_statistics_of
 from segrnn.errors import ConfigError, DataError

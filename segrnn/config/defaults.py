@@ -5,8 +5,9 @@ A file of ``conf/`` begins with ``<its name>_defaults``, and a file of ``conf/da
 
 from hydra.core.config_store import ConfigStore
 
+from segrnn.config.data_knobs import Data
 from segrnn.config.knobs import defaults
-from segrnn.config.schema import Data, schema_of
+from segrnn.config.schemas import schema_of
 
 
 def store_defaults(config_name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 from segrnn.errors import ConfigError
 
 REQUIRED = "???"
+ALLOW = "import prefixes of your own code that a configuration may name, e.g. allow=[my_package.]"
 """The default of a knob that has none: the user must give a value."""
 
 _LARGEST = 2**32 - 1

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from segrnn.config.allow_list import ALLOW_LIST
+from segrnn.config.data_knobs import Data
 from segrnn.config.parsing import plain
-from segrnn.config.schema import BenchmarkInference, Data, Encoder, Train
+from segrnn.config.schema import BenchmarkInference, Encoder, Train
 from segrnn.errors import ConfigError
 from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo

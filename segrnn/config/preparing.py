@@ -1,9 +1,65 @@
-"""The knobs of the parts of ``prepare`` that read one file, and no dataset."""
+"""The configuration of each part of ``prepare``."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from segrnn.config.knobs import REQUIRED, Limits, knob
+from segrnn.config.data_knobs import Data
+from segrnn.config.knobs import ALLOW, REQUIRED, Limits, knob
 from segrnn.config.parsing import Config
+
+_WORKERS = "the number of processes; null starts one for each core, 0 works in the main process"
+_SPLITS = Limits(filled="split")
+
+
+@dataclass(kw_only=True)
+class PrepareDownload(Config):
+    """The configuration `conf/prepare_download.yaml`."""
+
+    data: Data
+    download: dict[str, Any] = knob("the download, from a file in conf/download/")
+    allow: list[str] = knob(ALLOW, [])
+
+
+@dataclass(kw_only=True)
+class PrepareCheck(Config):
+    """The configuration `conf/prepare_check.yaml`."""
+
+    data: Data
+    splits: list[str] = knob("the splits to check", ["train", "val"], _SPLITS)
+    workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
+    allow: list[str] = knob(ALLOW, [])
+
+
+@dataclass(kw_only=True)
+class PrepareStats(Config):
+    """The configuration `conf/prepare_stats.yaml`."""
+
+    data: Data
+    output: str = knob("the file to write", "runs/stats/${data.name}_${data.train_split}.json")
+    workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
+    allow: list[str] = knob(ALLOW, [])
+
+
+@dataclass(kw_only=True)
+class PrepareLook(Config):
+    """The configuration `conf/prepare_look.yaml`."""
+
+    data: Data
+    output: str = knob("the picture to write, a PNG file", "runs/look/${data.name}_${data.train_split}.png")
+    count: int = knob("the number of samples", 16, Limits(at_least=1))
+    seed: int = knob("the seed of the training whose first samples are drawn", 0, Limits(at_least=0))
+    allow: list[str] = knob(ALLOW, [])
+
+
+@dataclass(kw_only=True)
+class PreparePack(Config):
+    """The configuration `conf/prepare_pack.yaml`."""
+
+    data: Data
+    output: str = knob("the folder to write to; it must be new or empty", REQUIRED)
+    splits: list[str] = knob("the splits to copy", ["train", "val"], _SPLITS)
+    workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
+    allow: list[str] = knob(ALLOW, [])
 
 
 @dataclass(kw_only=True)

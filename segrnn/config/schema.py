@@ -3,14 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from segrnn.config.data_knobs import Data as Data
-from segrnn.config.knobs import REQUIRED, Limits, knob
+from segrnn.config.data_knobs import Data
+from segrnn.config.knobs import ALLOW, REQUIRED, Limits, knob
 from segrnn.config.parsing import Config
-from segrnn.config.preparing import (  # noqa: F401  # for `schema_of`
-    PrepareExtract,
-    PrepareImportKraken,
-    PrepareImportPolygons,
-)
 from segrnn.config.search_space import read_space
 from segrnn.config.study import Study
 from segrnn.errors import ConfigError
@@ -20,11 +15,8 @@ _SIDES, _CHANNELS = Limits(above=0, length=2), Limits(filled="channel")
 
 _CKPT = "the path of a run's checkpoint, or of a bundle's folder"
 _TRAINED = f"{_CKPT}, or an ONNX file of export_model"
-_ALLOW = "import prefixes of your own code that a configuration may name, e.g. allow=[my_package.]"
 _KEEP = "keep freed memory for the next image or step, which saves time; false returns it to the system at once"
 _DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
-_WORKERS = "the number of processes; null starts one for each core, 0 works in the main process"
-_SPLITS = Limits(filled="split")
 
 
 @dataclass(kw_only=True)
@@ -143,7 +135,7 @@ class Train(Config):
     schedule: dict[str, Any] = knob("the schedule of the learning rates")
     logger: dict[str, Any] = knob("where curves are written, beside the CSV file")
     keep_memory: bool = knob(_KEEP, True)
-    allow: list[str] = knob(_ALLOW, [])
+    allow: list[str] = knob(ALLOW, [])
 
 
 @dataclass(kw_only=True)
@@ -192,7 +184,7 @@ class Inference(Config):
     flip: bool = knob("average the probabilities with those of the mirrored image, too", False)
     windows: Windows
     keep_memory: bool = knob(_KEEP, True)
-    allow: list[str] = knob(_ALLOW, [])
+    allow: list[str] = knob(ALLOW, [])
 
 
 @dataclass(kw_only=True)
@@ -271,7 +263,7 @@ class ExportModel(Config):
         "the number of images for these mIoUs, from the start of the split; null takes all", None, _COUNT
     )
     data: dict[str, Any] = knob("the data on which these mIoUs are measured")
-    allow: list[str] = knob(_ALLOW, [])
+    allow: list[str] = knob(ALLOW, [])
 
 
 @dataclass(kw_only=True)
@@ -292,7 +284,7 @@ class BenchmarkInference(Config):
     )
     repeats: int = knob("the number of rounds; the table shows medians over them", 5, _COUNT)
     seed: int = knob("the seed of the weights", 0, _SEED)
-    allow: list[str] = knob(_ALLOW, [])
+    allow: list[str] = knob(ALLOW, [])
 
 
 @dataclass(kw_only=True)
@@ -314,65 +306,4 @@ class BenchmarkContexts(Config):
     repeats: int = knob("the number of rounds; the table shows medians over them", 5, _COUNT)
     device: str = knob(_DEVICE, "auto")
     seed: int = knob("the seed of the weights", 0, _SEED)
-    allow: list[str] = knob(_ALLOW, [])
-
-
-@dataclass(kw_only=True)
-class PrepareDownload(Config):
-    """The configuration `conf/prepare_download.yaml`."""
-
-    data: Data
-    download: dict[str, Any] = knob("the download, from a file in conf/download/")
-    allow: list[str] = knob(_ALLOW, [])
-
-
-@dataclass(kw_only=True)
-class PrepareCheck(Config):
-    """The configuration `conf/prepare_check.yaml`."""
-
-    data: Data
-    splits: list[str] = knob("the splits to check", ["train", "val"], _SPLITS)
-    workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
-    allow: list[str] = knob(_ALLOW, [])
-
-
-@dataclass(kw_only=True)
-class PrepareStats(Config):
-    """The configuration `conf/prepare_stats.yaml`."""
-
-    data: Data
-    output: str = knob("the file to write", "runs/stats/${data.name}_${data.train_split}.json")
-    workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
-    allow: list[str] = knob(_ALLOW, [])
-
-
-@dataclass(kw_only=True)
-class PrepareLook(Config):
-    """The configuration `conf/prepare_look.yaml`."""
-
-    data: Data
-    output: str = knob("the picture to write, a PNG file", "runs/look/${data.name}_${data.train_split}.png")
-    count: int = knob("the number of samples", 16, _COUNT)
-    seed: int = knob("the seed of the training whose first samples are drawn", 0, _SEED)
-    allow: list[str] = knob(_ALLOW, [])
-
-
-@dataclass(kw_only=True)
-class PreparePack(Config):
-    """The configuration `conf/prepare_pack.yaml`."""
-
-    data: Data
-    output: str = knob("the folder to write to; it must be new or empty", REQUIRED)
-    splits: list[str] = knob("the splits to copy", ["train", "val"], _SPLITS)
-    workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
-    allow: list[str] = knob(_ALLOW, [])
-
-
-def schema_of(config_name: str) -> type[Config] | None:
-    """Return the class of a configuration by the name of its file in ``conf/``, or None.
-
-    Example:
-        >>> schema_of("prepare_check").__name__
-        'PrepareCheck'
-    """
-    return globals().get("".join(word.capitalize() for word in config_name.split("_")))
+    allow: list[str] = knob(ALLOW, [])

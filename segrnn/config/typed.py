@@ -24,8 +24,10 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from segrnn.config.allow_list import ALLOW_LIST
+from segrnn.config.data_knobs import Data
 from segrnn.config.defaults import store_defaults
-from segrnn.config.schema import Data, Encoder, schema_of
+from segrnn.config.schema import Encoder
+from segrnn.config.schemas import schema_of
 from segrnn.config.shortcuts import shortcuts
 from segrnn.errors import ConfigError
 from segrnn.instantiate import find

@@ -10,10 +10,11 @@ import torch
 from rich.progress import track
 
 from segrnn.config.data import build_chosen, build_scored
+from segrnn.config.data_knobs import Data
 from segrnn.config.describe import describe_network, describe_views
 from segrnn.config.examples import choose_examples
 from segrnn.config.predictor_builder import build_predictor
-from segrnn.config.schema import Data, Evaluate
+from segrnn.config.schema import Evaluate
 from segrnn.datasets import Sample, SegmentationDataset, sample_loader
 from segrnn.errors import CheckpointError, ConfigError, DataError
 from segrnn.inference import GivenMasks, LargeImages

@@ -9,8 +9,16 @@ from rich.progress import track
 from segrnn.atomic import is_taken, new_folder
 from segrnn.config.augment import build_augmentation
 from segrnn.config.data import build_dataset, read_repeats
-from segrnn.config.preparing import PrepareExtract, PrepareImportKraken, PrepareImportPolygons
-from segrnn.config.schema import PrepareCheck, PrepareDownload, PrepareLook, PreparePack, PrepareStats
+from segrnn.config.preparing import (
+    PrepareCheck,
+    PrepareDownload,
+    PrepareExtract,
+    PrepareImportKraken,
+    PrepareImportPolygons,
+    PrepareLook,
+    PreparePack,
+    PrepareStats,
+)
 from segrnn.dataset_tools import (
     Pack,
     describe_occurrence,

@@ -16,12 +16,13 @@ from segrnn.claims import claimed
 from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.augment import build_augmentation
 from segrnn.config.data import build_dataset, read_repeats
+from segrnn.config.data_knobs import Data
 from segrnn.config.differences import differences
 from segrnn.config.examples import choose_examples
 from segrnn.config.model import build_model, load_pretrained
 from segrnn.config.parsing import plain
 from segrnn.config.run import check_launcher, check_sweep
-from segrnn.config.schema import Data, Train
+from segrnn.config.schema import Train
 from segrnn.dataset_tools import (
     describe_counts,
     describe_occurrence,

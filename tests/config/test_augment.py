@@ -9,7 +9,7 @@ import segrnn.conf
 import yaml
 
 from segrnn.config.augment import build_augmentation
-from segrnn.config.schema import Data
+from segrnn.config.data_knobs import Data
 from segrnn.config.wrong import explain_type
 from segrnn.datasets import Augmentation
 from segrnn.errors import ConfigError

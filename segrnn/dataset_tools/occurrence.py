@@ -10,8 +10,9 @@ import numpy as np
 
 from segrnn.datasets.files import SegmentationDataset
 from segrnn.datasets.statistics import ClassStatistics
+from segrnn.images.label_files import open_label, read_colors
 from segrnn.images.preprocessing import base_factor
-from segrnn.images.reading import Header, is_dark, open_label, read_colors, read_header
+from segrnn.images.reading import Header, is_dark, read_header
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.colors import Color
 

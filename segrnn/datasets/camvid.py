@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from segrnn.datasets.files import Named, SegmentationDataset
 from segrnn.errors import DataError
-from segrnn.images.reading import read_colors
+from segrnn.images.label_files import read_colors
 from segrnn.images.storage import File, Tree
 from segrnn.labels import CAMVID, CAMVID_COLORS, ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray

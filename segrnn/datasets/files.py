@@ -10,7 +10,8 @@ from torch.utils.data import Dataset
 
 from segrnn.errors import DataError
 from segrnn.images.bands import RGB, Bands, ImageArray, read_bands
-from segrnn.images.reading import MAX_PIXELS, read_header, read_label
+from segrnn.images.label_files import read_label
+from segrnn.images.reading import MAX_PIXELS, read_header
 from segrnn.images.storage import File, Member, Tree
 from segrnn.images.turning import turn
 from segrnn.labels import ColorCode, ForeignIdError, LabelSpace

@@ -7,8 +7,9 @@ from segrnn.datasets.files import Named, SegmentationDataset
 from segrnn.datasets.layout import Layout, explain_nothing, find_files
 from segrnn.datasets.templates import is_readable
 from segrnn.errors import DataError
+from segrnn.images.label_files import read_colors, read_mask
 from segrnn.images.passed_over import describe_passed_over
-from segrnn.images.reading import MAX_PIXELS, read_colors, read_mask
+from segrnn.images.reading import MAX_PIXELS
 from segrnn.images.storage import File, Tree
 from segrnn.labels import ForeignIdError, LabelSpace
 from segrnn.labels.space import ByteArray

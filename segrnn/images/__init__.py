@@ -2,8 +2,9 @@
 
 from segrnn.images.bands import BYTE, RGB, Bands, ImageArray, as_photo, read_bands, read_upright
 from segrnn.images.conversion import Picture, as_array
+from segrnn.images.label_files import read_label
 from segrnn.images.preprocessing import Preprocessing
-from segrnn.images.reading import read_image, read_label, to_rgb
+from segrnn.images.reading import read_image, to_rgb
 from segrnn.images.storage import File, Tree
 
 __all__ = [

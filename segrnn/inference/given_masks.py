@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 from segrnn.datasets import Sample, SegmentationDataset
 from segrnn.datasets.files import FilePair
 from segrnn.errors import DataError
-from segrnn.images.reading import ids_of, open_label, picture_suffixes
+from segrnn.images.label_files import ids_of, open_label
+from segrnn.images.reading import picture_suffixes
 from segrnn.images.storage import File, Member, Tree
 from segrnn.inference.submission import Rules, rules_for
 from segrnn.labels.space import ByteArray

@@ -8,7 +8,8 @@ from PIL import Image
 
 from segrnn.errors import DataError
 from segrnn.images import read_image, read_label, reading
-from segrnn.images.reading import picture_suffixes, read_mask
+from segrnn.images.label_files import read_mask
+from segrnn.images.reading import picture_suffixes
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "RGB", "CMYK", "1"])

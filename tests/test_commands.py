@@ -355,16 +355,17 @@ def test_unusable_checkpoints(trained: Path, run: Run, camvid: Path, command: st
         assert f"{name}.ckpt" in err
         assert reason in err
     assert run(command, *more) == 2
-    assert "ckpt needs a value: add ckpt=<value>" in capsys.readouterr().err
+    wanted = (
+        "ckpt needs a value: add ckpt=<value>" if command == "predict" else "ckpt=None, masks=None: choose one of them"
+    )
+    assert wanted in capsys.readouterr().err
     assert not Path("masks").exists()
 
 
 def test_predict_refuses_and_reports(trained: Path, run: Run, camvid: Path, capsys) -> None:
     base = [f"ckpt={trained}/checkpoints/best.ckpt", f"input={camvid}/val"]
     assert run("predict", *base, "output=out", "format=colour") == 2
-    formats = (
-        "label_ids, train_ids, color, overlay, uncertainty, probabilities, geojson, pagexml, alto, coco, submission"
-    )
+    formats = "label_ids, train_ids, color, overlay, uncertainty, probabilities, geotiff, geojson, pagexml, alto, coco, submission"
     assert f"format=colour must be one of {formats} (did you mean color?)" in capsys.readouterr().err
     for wrong, message in {
         "scales=[]": "scales=[] must contain at least one factor",

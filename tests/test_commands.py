@@ -365,8 +365,8 @@ def test_unusable_checkpoints(trained: Path, run: Run, camvid: Path, command: st
 def test_predict_refuses_and_reports(trained: Path, run: Run, camvid: Path, capsys) -> None:
     base = [f"ckpt={trained}/checkpoints/best.ckpt", f"input={camvid}/val"]
     assert run("predict", *base, "output=out", "format=colour") == 2
-    formats = "label_ids, train_ids, color, overlay, uncertainty, probabilities, geotiff, geojson, pagexml, alto, coco, submission"
-    assert f"format=colour must be one of {formats} (did you mean color?)" in capsys.readouterr().err
+    formats = "label_ids, train_ids, color, overlay, uncertainty, probabilities, geotiff, geojson, pagexml, alto, coco"
+    assert f"format=colour must be one of {formats}, submission (did you mean color?)" in capsys.readouterr().err
     for wrong, message in {
         "scales=[]": "scales=[] must contain at least one factor",
         "scales=[1.0,0]": "scales=[1.0, 0.0] must be above 0",

@@ -156,5 +156,5 @@ def test_labels_of_any_size_that_the_data_allows_are_looked_at(
     mask = paletted([10, 20, 30, 200, 0, 0], [0, 1, 1]) if classes == IDS else colored([(10, 20, 30), (200, 0, 0)])
     draw(tmp_path, classes, mask)
     monkeypatch.setattr("segrnn.images.label_files.read_colors.__defaults__", (1,))
-    monkeypatch.setattr("segrnn.images.reading.open_label.__defaults__", (1,))
+    monkeypatch.setattr("segrnn.images.label_files.open_label.__defaults__", (1,))
     assert said(Folder(str(tmp_path), "train")) == []

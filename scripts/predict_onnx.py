@@ -28,6 +28,8 @@ class Network:
         self.colors, self.mean, self.std, self.scale, self.base_size = (
             json.loads(facts[key]) for key in ("colors", "mean", "std", "scale", "base_size")
         )
+        if len(self.mean) != 3 or json.loads(facts["white"]) != 255:
+            sys.exit(f"{path} takes images of {len(self.mean)} channels, where {facts['white']} is white: not photos")
         self.takes_pixels = facts["input"] == "pixels"
         self.gives_labels = facts["output"] == "labels"
         self.size = None if facts["size"] == "dynamic" else json.loads(facts["size"])

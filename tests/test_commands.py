@@ -322,8 +322,8 @@ def test_a_checkpoint_of_other_classes_shows_both_lists(trained: Path, run: Run,
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ([], "ckpt=None, masks=None: choose one of them, a network or masks"),
-        (["ckpt=best.ckpt", "masks=here"], "ckpt=best.ckpt, masks=here: choose one of them"),
+        ([], "nothing to score is given: choose a network with ckpt=<checkpoint>, or masks with masks=<folder or zip>"),
+        (["ckpt=best.ckpt", "masks=here"], "ckpt=best.ckpt and masks=here are both given: choose a network with ckpt="),
         (["masks=here"], "masks do not say which data they belong to: choose data=<dataset>"),
         (["masks=here", "data=camvid", "flip=true"], "masks=here: flip would change nothing, because no network runs"),
     ],
@@ -356,7 +356,7 @@ def test_unusable_checkpoints(trained: Path, run: Run, camvid: Path, command: st
         assert reason in err
     assert run(command, *more) == 2
     wanted = (
-        "ckpt needs a value: add ckpt=<value>" if command == "predict" else "ckpt=None, masks=None: choose one of them"
+        "ckpt needs a value: add ckpt=<value>" if command == "predict" else "choose a network with ckpt=<checkpoint>"
     )
     assert wanted in capsys.readouterr().err
     assert not Path("masks").exists()

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,10 @@ def test_geotiffs_give_the_scores_of_the_same_arrays(
     assert json.loads(Path("again/metrics.json").read_text())["miou"] == metrics[".tif"]["miou"]
 
     assert run("export_model", ckpt, "format=onnx", "output=model.onnx") == 0
+    script = Path(__file__).parent.parent / "scripts" / "predict_onnx.py"
+    refused = subprocess.run([sys.executable, script, "model.onnx", "a", "b"], capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "model.onnx takes images of 4 channels, where 65535" in refused.stderr
     for command in ("predict", "evaluate"):
         of_file = {"predict": [f"input={images}", "output=from_onnx"], "evaluate": data_of(tmp_path / "tif")}[command]
         assert run(command, "ckpt=model.onnx", *of_file) == 0

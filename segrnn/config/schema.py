@@ -192,13 +192,20 @@ class Evaluate(Inference):
     """The configuration `conf/evaluate.yaml`."""
 
     ckpt: str | None = knob(f"{_TRAINED}; null with masks=", None)
-    masks: str | None = knob("in place of a network, a folder or zip archive of masks named as the images", None)
+    masks: str | None = knob(
+        "a folder or zip archive of masks to score in place of a network: one for each image, with its name and with "
+        "label ids, as predict writes them",
+        None,
+    )
     data: dict[str, Any] = knob("the settings that differ from the data that the checkpoint was trained on")
     examples: Examples
 
     def __post_init__(self) -> None:
         if bool(self.ckpt) == bool(self.masks):
-            raise ConfigError(f"ckpt={self.ckpt}, masks={self.masks}: choose one of them, a network or masks")
+            both = (
+                f"ckpt={self.ckpt} and masks={self.masks} are both given" if self.ckpt else "nothing to score is given"
+            )
+            raise ConfigError(f"{both}: choose a network with ckpt=<checkpoint>, or masks with masks=<folder or zip>")
 
 
 @dataclass(kw_only=True)

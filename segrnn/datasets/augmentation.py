@@ -63,7 +63,7 @@ class Augmentation:
         self.area = bool(base_size) or low < 0.5
 
     def __call__(self, image: ImageArray, mask: ByteArray, counter: int) -> tuple[Tensor, Tensor]:
-        """Draw the crop of a sample: image ``(3, h, w)`` and train ids ``(h, w)``, both uint8."""
+        """Draw the crop of a sample: image ``(C, h, w)``, of the type of its file, and train ids ``(h, w)``, uint8."""
         rng, py_random = np.random.default_rng([self.seed, counter]), random.Random(self.seed * 10**9 + counter)
         base = base_factor(image.shape[:2], self.base_size)
         scale = [base * factor for factor in self.scale]

@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -80,8 +79,11 @@ def import_rasterio(file: object) -> Any:
     Raises:
         DataError: it is not installed.
     """
-    if find_spec("rasterio") is None:
-        raise DataError(f'{file} is a TIFF file with bands or a georeference: it needs pip install "segrnn[geo]"')
-    import rasterio
-
+    try:
+        import rasterio
+    except ImportError as error:
+        raise DataError(
+            f"{file}: bands and georeferences of TIFF files need rasterio, which can't be imported ({error}): "
+            'pip install "segrnn[geo]"'
+        ) from error
     return rasterio

@@ -68,7 +68,7 @@ def evaluate(config: Evaluate, run_dir: Path) -> Scores:
     Raises:
         SegrnnError: the checkpoint, the masks, the data or the configuration is at fault.
     """
-    entry = _enter_network(config, config.ckpt) if config.ckpt else _enter_masks(config, Path(str(config.masks)))
+    entry = _enter_network(config, config.ckpt) if config.ckpt else _enter_masks(config)
     dataset, data, predict, facts = entry
     classes = dataset.labels.class_names
     confusion = ConfusionMatrix(len(classes), void_column=config.masks is not None)
@@ -148,7 +148,9 @@ def _enter_network(config: Evaluate, ckpt: str) -> _Entry:
     return _Entry(dataset, data, predict, facts)
 
 
-def _enter_masks(config: Evaluate, source: Path) -> _Entry:
+def _enter_masks(config: Evaluate) -> _Entry:
+    assert config.masks is not None  # the configuration has either a network or masks
+    source = Path(config.masks)
     if views := describe_views(config):
         raise ConfigError(f"masks={source}: {', '.join(views)} would change nothing, because no network runs")
     dataset, data = build_chosen(config.data, config.allow)

@@ -39,7 +39,7 @@ def _contexts(hidden: dict[str, int]) -> dict[str, Sequence[str]]:
 
 # A mirrored page does not exist. Crops are whole pages, so that absolute places mean something.
 _PAGES = ["data=folder", "data.crop=[640,448]", "data.scale=[0.75,1.25]", "data.flip=0", "data.batch_size=8"]
-_PAGES += ["loss=cross_entropy_dice"]
+_PAGES += ["loss=cross_entropy_dice", "trainer.channels_last=true"]
 _SMALL = ["model=fcn_stride8", "optimizer.lr=8e-3", "optimizer.recurrent_lr=16e-3"]
 _WHOLE = ["optimizer.lr=2e-3", "optimizer.recurrent_lr=2e-3"]
 

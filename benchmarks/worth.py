@@ -1,8 +1,9 @@
 """Ask whether recurrent context is worth it: ``python benchmarks/worth.py --help``.
 
 A question is a recipe and its arms (``benchmarks/comparisons.py``). Each arm is trained with each seed. The script
-writes a table, a picture of score against cost, and a verdict by the rules in ``benchmarks/verdict.py``. A run that is
-finished is not trained again: stop the script when you like, and start it again with the same arguments.
+writes a table, a picture of score against cost, and a verdict by the rules in ``benchmarks/verdict.py``. Each finished
+run leaves a record in the folder of results, and is not trained again: stop the script when you like, and start it
+again with the same arguments, also on another machine.
 """
 
 import argparse
@@ -23,9 +24,12 @@ import torch
 from comparisons import COMPARISONS, RECURRENT
 from matplotlib.figure import Figure
 from publish import publish, table
+from records import Record, place, read
 from verdict import dominators, judge
 
-from segrnn.inference import load_checkpoint
+from segrnn.config.composition import compose
+from segrnn.config.model import build_untrained
+from segrnn.config.schema import Train
 from segrnn.measure import count_parameters, peak_memory, run_forward
 from segrnn.models import Segmenter
 from segrnn.reports import describe_machine
@@ -35,8 +39,8 @@ from segrnn.reports import describe_machine
 class Arm:
     """What the runs of an arm have shown."""
 
-    scores: dict[int, dict]
-    """The scores of the last validation, by seed."""
+    records: Sequence[Record]
+    """One of each seed, in the order of the seeds."""
     parameters: int
     of_context: int
     milliseconds: float
@@ -45,7 +49,7 @@ class Arm:
     @property
     def mious(self) -> dict[int, float]:
         """The mIoU of each seed, in percent."""
-        return {seed: 100 * scores["miou"] for seed, scores in self.scores.items()}
+        return {record.seed: record.miou for record in self.records}
 
     @property
     def miou(self) -> float:
@@ -73,55 +77,56 @@ def main() -> None:
     if not arguments.root.exists():
         parser.error(f"--root: {arguments.root} is not there; data/README.md says how to get the images")
     runs = arguments.runs or Path("runs") / arguments.question
+    records = arguments.results / arguments.question
     steps = arguments.steps or comparison.steps
 
-    recipe = [*comparison.recipe, f"data.root={arguments.root.resolve()}", f"trainer.max_steps={steps}"]
-    recipe += [f"trainer.validate_every_n_steps={steps}", *arguments.overrides]
+    recipe = [*comparison.recipe, f"trainer.max_steps={steps}", f"trainer.validate_every_n_steps={steps}"]
+    recipe += arguments.overrides
     with ThreadPoolExecutor(arguments.parallel) as pool:
         trained = [
-            pool.submit(train, run_folder(runs, name, seed), [*recipe, *comparison.arms[name], f"seed={seed}"])
+            pool.submit(train, name, seed, [*recipe, *comparison.arms[name]], arguments.root, runs, records)
             for seed in arguments.seeds
             for name in arms
         ]
     for run in trained:
         run.result()
-    found = read_arms(arguments.question, recipe, runs)
+    found = read_arms(arguments.question, recipe, records)
     report(arguments.question, recipe, found, arguments.results)
     draw(found, arguments.results / f"{arguments.question}.png")
 
 
-def train(folder: Path, overrides: list[str]) -> None:
-    """One run in a process of its own, unless its scores are there."""
-    recorded = folder / "overrides.json"
-    if recorded.exists():  # written last
-        if json.loads(recorded.read_text()) != overrides:
-            raise SystemExit(f"error: {folder} was trained with other settings ({recorded}): choose another --runs")
-        print(f"{folder} is there")
+def train(arm: str, seed: int, overrides: list[str], root: Path, runs: Path, records: Path) -> None:
+    """One run in a process of its own, unless its record is there."""
+    recorded, run = place(records, arm, seed), runs / f"{arm}-seed{seed}"
+    if recorded.exists():
+        if read(recorded).overrides != overrides:
+            raise SystemExit(f"error: {recorded} is of a run with other settings: choose another --results")
+        print(f"{recorded} is there")
         return
-    shutil.rmtree(folder, ignore_errors=True)  # a run that was cut off
+    shutil.rmtree(run, ignore_errors=True)  # a run that was cut off
+    own = [f"seed={seed}", f"data.root={root.resolve()}", f"hydra.run.dir={run}"]
     start = time.time()
-    subprocess.run([sys.executable, "-m", "segrnn.train", *overrides, f"hydra.run.dir={folder}"], check=True)
-    recorded.write_text(json.dumps(overrides, indent=2) + "\n")
-    print(f"{folder}: {time.time() - start:.0f} s")
+    subprocess.run([sys.executable, "-m", "segrnn.train", *overrides, *own], check=True)
+    seconds = round(time.time() - start)
+    Record(arm, seed, overrides, seconds, json.loads((run / "metrics.json").read_text())).write(records)
+    print(f"{run}: {seconds} s")
 
 
-def read_arms(question: str, recipe: list[str], runs: Path) -> dict[str, Arm]:
+def read_arms(question: str, recipe: list[str], records: Path) -> dict[str, Arm]:
     """Every arm that has a finished run of this recipe, with every seed there is, and what its network costs."""
     comparison = COMPARISONS[question]
-    finished: dict[str, dict[int, Path]] = {}
-    for name in comparison.arms:
-        own = {int(run.name.rpartition("-seed")[2]): run for run in runs.glob(f"{name}-seed*") if is_of(run, recipe)}
+    finished: dict[str, list[Record]] = {}
+    for name, changes in comparison.arms.items():
+        own = [record for path in records.glob(f"{name}-seed*.json") if (record := read(path)).arm == name]
+        own = [record for record in own if record.overrides == [*recipe, *changes]]
         if own:
-            finished[name] = dict(sorted(own.items()))
-    models = {
-        name: load_checkpoint(next(iter(own.values())) / "checkpoints" / "last.ckpt")[0]
-        for name, own in finished.items()
-    }
+            finished[name] = sorted(own, key=lambda record: record.seed)
+    models = {name: build(own[0]) for name, own in finished.items()}
     milliseconds = time_per_image(models, comparison.size)
     image = torch.rand(1, 3, *comparison.size)
     return {
         name: Arm(
-            {seed: json.loads((run / "metrics.json").read_text()) for seed, run in finished[name].items()},
+            finished[name],
             count_parameters(model),
             count_parameters(model.context),
             milliseconds[name],
@@ -129,6 +134,12 @@ def read_arms(question: str, recipe: list[str], runs: Path) -> dict[str, Arm]:
         )
         for name, model in models.items()
     }
+
+
+def build(record: Record) -> Segmenter:
+    """The network of a run, without its weights."""
+    config = compose(Train, [*record.overrides, "data.root=."])
+    return build_untrained(config, len(record.scores["per_class"]))[0].eval()
 
 
 def report(question: str, recipe: list[str], arms: dict[str, Arm], results: Path) -> None:
@@ -141,24 +152,24 @@ def report(question: str, recipe: list[str], arms: dict[str, Arm], results: Path
             "parameters": f"{arm.parameters:,}",
             "val mIoU": f"{arm.miou:.2f}",
             "of each seed": ", ".join(f"{miou:.2f}" for miou in arm.mious.values()),
-            "pixel accuracy": f"{100 * statistics.mean(own['pixel_accuracy'] for own in arm.scores.values()):.2f}",
+            "pixel accuracy": f"{100 * statistics.mean(own.scores['pixel_accuracy'] for own in arm.records):.2f}",
             "ms per image": f"{arm.milliseconds:.0f}",
             "MiB": f"{arm.mebibytes:.0f}",
+            "seconds of training": f"{statistics.mean(own.seconds for own in arm.records):.0f}",
         }
         for name, arm in arms.items()
     ]
     of_classes = [
-        {"arm": name, **mean_iou_of_classes([own["per_class"] for own in arm.scores.values()])}
+        {"arm": name, **mean_iou_of_classes([own.scores["per_class"] for own in arm.records])}
         for name, arm in arms.items()
     ]
-    shown = [argument for argument in recipe if not argument.startswith("data.root=")]
-    seeds = sorted({seed for arm in arms.values() for seed in arm.scores})
+    seeds = sorted({seed for arm in arms.values() for seed in arm.mious})
     lines = [
         f"{comparison.title}, in percent: the last validation of each run, mean over the seeds.",
         f"Seeds are in the order {seeds}. Time and memory are those of the network on one image of",
         f"{comparison.size[0]} x {comparison.size[1]}, the time as the median of rounds in which all take turns.",
         "",
-        f"`{' '.join(shown)}`, and the arms in `benchmarks/comparisons.py`.",
+        f"`{' '.join(recipe)}`, and the arms in `benchmarks/comparisons.py`.",
         "",
         f"Times: {describe_machine(torch.device('cpu'))}.",
         "",
@@ -225,17 +236,6 @@ def time_per_image(models: dict[str, Segmenter], size: tuple[int, int], rounds: 
             model(image)
             times[name].append(1000 * (time.perf_counter() - start))
     return {name: statistics.median(own[1:]) for name, own in times.items()}
-
-
-def is_of(folder: Path, recipe: list[str]) -> bool:
-    """Whether a finished run of this recipe lies there."""
-    recorded = folder / "overrides.json"
-    return recorded.exists() and json.loads(recorded.read_text())[: len(recipe)] == recipe
-
-
-def run_folder(runs: Path, name: str, seed: int) -> Path:
-    """Where a run lies."""
-    return runs / f"{name}-seed{seed}"
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def test_the_comparison_resumes_where_it_stopped(camvid: Path, tmp_path: Path) -
 
     first = compare("none")
     assert first.returncode == 0, first.stderr
-    scores = tmp_path / "runs/camvid/none-seed0/metrics.json"
+    scores = tmp_path / "benchmarks/results/camvid/none-seed0.json"
     written = scores.stat().st_mtime_ns
     cut_off = tmp_path / "runs/camvid/renet_mingru-seed0/checkpoints"
     cut_off.mkdir(parents=True)
@@ -55,7 +55,12 @@ def test_the_comparison_resumes_where_it_stopped(camvid: Path, tmp_path: Path) -
 
     other = compare("none", steps=2)
     assert other.returncode != 0
-    assert "was trained with other settings" in other.stderr
+    assert f"{scores.relative_to(tmp_path)} is of a run with other settings" in other.stderr
+
+    scores.write_text("{}")
+    broken = compare("none")
+    assert broken.returncode != 0
+    assert f"{scores.relative_to(tmp_path)} is not the record of a run" in broken.stderr
 
 
 @pytest.mark.thorough

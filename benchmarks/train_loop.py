@@ -38,6 +38,7 @@ from segrnn.config.schema import Train
 from segrnn.datasets import Augmented, EndlessSampler
 from segrnn.datasets.demo_scenes import write_demo
 from segrnn.instantiate import instantiate
+from segrnn.processes import loading_processes
 from segrnn.reports import describe_machine
 from segrnn.tasks.train import train
 
@@ -176,7 +177,8 @@ def train_plain(config: Train, device: torch.device) -> tuple[float, float]:
     dataset = build_dataset(data, data.train_split)
     augmented = Augmented(dataset, build_augmentation(data, dataset.labels.num_classes, seed))
     order = EndlessSampler(len(dataset), seed)
-    loader = DataLoader(augmented, data.batch_size, sampler=order, num_workers=data.workers)
+    workers = loading_processes(data.workers)
+    loader = DataLoader(augmented, data.batch_size, sampler=order, num_workers=workers)
     model, info = build_model(config, dataset.labels, ())
     memory_format = torch.channels_last if config.trainer.channels_last == "true" else torch.contiguous_format
     model.to(device, memory_format=memory_format).train()

@@ -96,6 +96,20 @@ def cores(processes: int = 1) -> int:
     return min(seen, own) if own > 0 else max(1, seen // processes)
 
 
+def loading_processes(told: int | None, processes: int = 1) -> int:
+    """Return how many processes load data for this one: what the user told, else one for each core, at most 4.
+
+    Args:
+        told: the user's number, or None.
+        processes: how many processes share the cores and load data of their own.
+
+    Example:
+        >>> loading_processes(0), loading_processes(None) <= 4
+        (0, True)
+    """
+    return min(4, cores(processes)) if told is None else told
+
+
 def _number(variable: str, default: int) -> int:
     try:
         return int(os.environ[variable])

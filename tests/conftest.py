@@ -114,6 +114,12 @@ def camvid_original(tmp_path: Path) -> Path:
 def cityscapes(tmp_path: Path) -> Path:
     """A small Cityscapes tree with the ids of all kinds, fine and coarse, and with instances."""
     root = tmp_path / "cityscapes"
+    write_cityscapes(root)
+    return root
+
+
+def write_cityscapes(root: Path) -> None:
+    """Frames of four cities in the layout of Cityscapes."""
     rng = np.random.default_rng(2)
     for split, city in [("train", "aachen"), ("train", "bochum"), ("val", "frankfurt"), ("train_extra", "troisdorf")]:
         for frame in range(3):
@@ -128,7 +134,6 @@ def cityscapes(tmp_path: Path) -> Path:
             write_pair(image, fine.with_name(f"{fine.name}_labelIds.png"), ids, rng)
             numbered = np.where(ids >= 24, 1000 * ids + np.arange(SIZE[1]) // 13, ids)  # from person on, things
             Image.fromarray(numbered.astype(np.uint16)).save(fine.with_name(f"{fine.name}_instanceIds.png"))
-    return root
 
 
 @pytest.fixture
@@ -185,6 +190,7 @@ def write_own_trees(root: Path) -> None:
         write_pair(root / f"listed/day 1/{number}.jpg", root / f"listed/gt/{number}.png", of_colors, rng)
         Image.fromarray(colors[of_colors]).save(root / f"listed/gt/{number}.png")
     write_bands(root / "bands", size=(64, 80))
+    write_cityscapes(root / "streets")
     names = [f"2007_00{number:04d}" for number in range(6)]
     lines = [f"day 1/{number}.jpg gt/{number}.png" for number in range(6)]
     (root / "voc/ImageSets/Segmentation").mkdir(parents=True)

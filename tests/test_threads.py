@@ -53,6 +53,13 @@ def test_torch_may_have_fewer_than_cores(machine: Path) -> None:
     assert threads.share_cores(1) == "on the CPU with 8 threads; 16 cores can be used"
 
 
+def test_no_more_processes_load_data_than_there_are_cores(machine: Path) -> None:
+    assert [processes.loading_processes(None, together) for together in (1, 8, 40)] == [4, 2, 1]
+    assert [processes.loading_processes(told, 8) for told in (0, 1, 12)] == [0, 1, 12]
+    machine.write_text("200000 100000")
+    assert processes.loading_processes(None) == 2
+
+
 @pytest.mark.parametrize("variable", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
 def test_what_the_user_says_counts(variable: str, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(3)

@@ -23,7 +23,11 @@ class Data:
         8,
         _COUNT,
     )
-    workers: int = knob("the number of processes that load data; 0 loads in the main process", 2, Limits(at_least=0))
+    workers: int | None = knob(
+        "the number of processes that load data; 0 loads in the main process; null is one for each core, at most 4",
+        None,
+        Limits(at_least=0),
+    )
     channels: int = knob("the number of channels of an image file", 3, _COUNT)
     white: float = knob(
         "the value in image files that counts as 1: 255 for 8 bits, 65535 for 16 bits, usually 1 for floats",

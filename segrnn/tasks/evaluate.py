@@ -20,6 +20,7 @@ from segrnn.errors import CheckpointError, ConfigError, DataError
 from segrnn.inference import GivenMasks, LargeImages
 from segrnn.labels.space import ByteArray
 from segrnn.metrics import BoundaryIoU, Calibration, ConfusionMatrix, InstanceHits, Scores
+from segrnn.processes import loading_processes
 from segrnn.reports import (
     Gallery,
     Report,
@@ -76,7 +77,7 @@ def evaluate(config: Evaluate, run_dir: Path) -> Scores:
     instances: InstanceHits | None = InstanceHits(dataset.labels)
     examples = config.examples
     gallery = Gallery(choose_examples(examples, dataset), examples.extremes, _LONGEST)
-    loader = sample_loader(dataset, data.eval_batch_size, data.workers)
+    loader = sample_loader(dataset, data.eval_batch_size, loading_processes(data.workers))
     samples = (sample for batch in loader for sample in batch)
     for index, sample in enumerate(track(samples, description="evaluate", total=len(dataset))):
         mask, ids, confidence = predict(sample)

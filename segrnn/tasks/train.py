@@ -42,7 +42,7 @@ from segrnn.measure import count_parameters
 from segrnn.metrics import Scores
 from segrnn.models import Segmenter, checkpoint_activations, load_weights
 from segrnn.models.compiling import check_compiler
-from segrnn.processes import rank
+from segrnn.processes import loading_processes, rank
 from segrnn.reports import Gallery, gather_metadata, print_scores, write_panels, write_scores
 from segrnn.text import tell
 from segrnn.threads import share_cores
@@ -239,7 +239,8 @@ def _build_data(config: Train, allow: Sequence[str]) -> DataModule:
     train_set = build_dataset(data, data.train_split, allow).first(trainer.max_train_images)
     val_set = build_dataset(data, data.split, allow).first(trainer.max_val_images)
     augmentation = build_augmentation(data, train_set.labels.num_classes, seed, allow)
-    sizes = (data.batch_size, data.eval_batch_size, data.workers)
+    workers = loading_processes(data.workers, max(1, trainer.devices))
+    sizes = (data.batch_size, data.eval_batch_size, workers)
     return DataModule(train_set, val_set, augmentation, *sizes, seed, read_repeats(data, train_set))
 
 

@@ -35,7 +35,7 @@ def test_the_three_trees_are_read(tree: str, sizes: tuple[int, int], tmp_path: P
 
 
 def test_the_categories_of_cityscapes_are_those_of_its_classes(cityscapes: Path, tmp_path: Path) -> None:
-    (tmp_path / "categories.yaml").write_text(class_file("categories.yaml"))
+    (tmp_path / "categories.yaml").write_text(class_file("streets/classes.yaml"))
     of_category = np.full(256, 255)
     merged = Folder(str(cityscapes), "train", classes=str(tmp_path / "categories.yaml"))
     assert merged.labels.class_names == CITYSCAPES.categories
@@ -50,7 +50,7 @@ def test_the_categories_of_cityscapes_are_those_of_its_classes(cityscapes: Path,
 
 @pytest.mark.slow
 def test_predicted_masks_of_grouped_ids_score_as_the_network_does(run: Run, cityscapes: Path) -> None:
-    Path("categories.yaml").write_text(class_file("categories.yaml"))
+    Path("categories.yaml").write_text(class_file("streets/classes.yaml"))
     data = ["data=folder", f"data.root={cityscapes}", "data.dataset.classes=categories.yaml"]
     assert run("train", *SMALL, *data, "run_id=one") == 0
     checkpoint = "ckpt=runs/train/one/checkpoints/best.ckpt"

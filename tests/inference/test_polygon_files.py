@@ -1,6 +1,8 @@
 """Files of polygons hold the mask of the network."""
 
+import json
 import os
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -67,6 +69,38 @@ def test_files_keep_the_published_schemas(format: str, schema: str, tolerance: f
     for mask in [*map(random_mask, range(4)), np.zeros((5, 6), np.uint8)]:
         write(tmp_path / "a.xml", predictor(mask), None, "a & \udcdf\x01.png")
         rules.assertValid(etree.parse(tmp_path / "a.xml"))
+
+
+READ_BY_KRAKEN = """
+import json, sys
+from kraken.lib.xml import XMLPage
+for path in sys.argv[1:]:
+    regions = XMLPage(path).regions
+    print(json.dumps(sorted([name, region.boundary] for name, own in regions.items() for region in own)))
+"""
+
+
+@pytest.mark.skipif(
+    "SEGRNN_KRAKEN_PYTHON" not in os.environ, reason="SEGRNN_KRAKEN_PYTHON=<a Python that has kraken> is not set"
+)
+def test_kraken_reads_the_same_regions(tmp_path: Path) -> None:
+    outliner, expected, paths = Outliner(), [], []
+    for number in range(4):
+        mask = random_mask(number)
+        picture = Path(tmp_path, f"{number}.png")
+        Image.fromarray(mask).save(picture)
+        regions, _ = outliner.regions_without_holes(LABELS, mask)
+        plain = [[region.label.name, np.asarray(region.outline).tolist()] for region in regions]
+        for format in ("pagexml", "alto"):
+            paths.append(tmp_path / f"{number}-{format}.xml")
+            polygon_formats(outliner)[format].write(paths[-1], predictor(mask), None, picture)
+            expected.append(sorted(plain))
+    python = os.environ["SEGRNN_KRAKEN_PYTHON"]
+    done = subprocess.run([python, "-c", READ_BY_KRAKEN, *paths], capture_output=True, text=True, check=True)
+    escaped = r'a\u003b\u007bb\u007d <&">\u005c'  # kraken leaves the escapes of PAGE as they are
+    for line, own in zip(done.stdout.splitlines(), expected, strict=True):
+        found = [[CLASSES[2] if name == escaped else name, points] for name, points in json.loads(line)]
+        assert sorted(found) == own
 
 
 def test_regions_of_pages_are_named_as_pages_name_them(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_files_keep_the_published_schemas(format: str, schema: str, tolerance: f
     rules = etree.XMLSchema(etree.fromstring(local.encode()))
     write = polygon_formats(Outliner(tolerance))[format].write
     for mask in [*map(random_mask, range(4)), np.zeros((5, 6), np.uint8)]:
-        write(tmp_path / "a.xml", predictor(mask), None, "a & \udcdf\x01.png")
+        write(tmp_path / "a.xml", predictor(mask), None, Path("a & \udcdf\x01.png"))
         rules.assertValid(etree.parse(tmp_path / "a.xml"))
 
 

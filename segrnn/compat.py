@@ -13,8 +13,9 @@ try:
     import segmentation_models_pytorch as smp
     import timm
     from timm.layers.conv2d_same import Conv2dSame
+    from timm.layers.norm import LayerNorm2d
 finally:
     if _hide:
         del sys.modules["wandb"]
 
-__all__ = ["Conv2dSame", "smp", "timm"]
+__all__ = ["Conv2dSame", "LayerNorm2d", "smp", "timm"]

@@ -12,7 +12,7 @@ from torch import nn
 
 from segrnn.errors import ConfigError
 from segrnn.instantiate import call, check_plain, find, instantiate, matches
-from segrnn.models.encoders import check_encoder_name, levels
+from segrnn.models.encoders import check_encoder_name, check_pyramid, levels
 from segrnn.models.insertion import add_context
 from segrnn.models.segmenter import Segmenter
 
@@ -22,12 +22,17 @@ MODEL_TARGETS = (
     "segrnn.models.FCN",
     "segrnn.models.ReSeg",
     "segrnn.context.",
+    "segmentation_models_pytorch.DeepLabV3",
     "segmentation_models_pytorch.DeepLabV3Plus",
     "segmentation_models_pytorch.FPN",
+    "segmentation_models_pytorch.Linknet",
+    "segmentation_models_pytorch.MAnet",
+    "segmentation_models_pytorch.PAN",
     "segmentation_models_pytorch.PSPNet",
     "segmentation_models_pytorch.Segformer",
     "segmentation_models_pytorch.UPerNet",
     "segmentation_models_pytorch.Unet",
+    "segmentation_models_pytorch.UnetPlusPlus",
 )
 """The import paths that an architecture may name, besides those that the caller allows."""
 
@@ -41,6 +46,7 @@ STRUCTURAL = frozenset(
         "decoder_dropout",
         "decoder_interpolation",
         "decoder_merge_policy",
+        "decoder_pab_channels",
         "decoder_pyramid_channels",
         "decoder_segmentation_channels",
         "decoder_use_norm",
@@ -141,6 +147,8 @@ def _structural(target: Any, arguments: Mapping[str, Any], path: str) -> dict[st
         check_plain(value, f"{path}.{name}")
     if "encoder_name" in kept:
         call(check_encoder_name, f"{path}.encoder_name", kept["encoder_name"])
+        if not ours:
+            call(check_pyramid, f"{path}.encoder_name", target.__name__, kept["encoder_name"])
     if "encoder_weights" in declared:
         kept["encoder_weights"] = None  # by default, the class would download weights
     return kept

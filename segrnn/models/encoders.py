@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from segrnn.compat import smp, timm
+from segrnn.models.plain_transformer import PlainTransformer, is_plain
 from segrnn.models.trial import try_encoder
 from segrnn.text import nearest
 
@@ -42,15 +43,44 @@ def check_encoder_name(name: str) -> None:
         raise ValueError(f"there is no encoder {name!r}{nearest(str(name), known)}")
 
 
-def make_encoder(name: str, depth: int, output_stride: int = 32, in_channels: int = 3) -> Any:
+def check_pyramid(network: str, encoder_name: str) -> None:
+    """Refuse an encoder whose maps a network of segmentation_models_pytorch can't read, before anything is built.
+
+    Args:
+        network: the name of the network's class.
+        encoder_name: the encoder's name.
+
+    Raises:
+        ValueError: the two don't fit.
+
+    Example:
+        >>> check_pyramid("Linknet", "mit_b0")
+        Traceback (most recent call last):
+        ValueError: Linknet reads a map at stride 2, which mit_b0 lacks; Unet, MAnet, FPN and Segformer do without it
+    """
+    if is_plain(encoder_name):
+        raise ValueError(
+            f"{encoder_name} is a plain transformer, whose maps all have one size; {network} reads a map for each "
+            "stride, which model=fcn and model=fcn_stride8 make from them"
+        )
+    if network in ("Linknet", "UnetPlusPlus") and encoder_name.startswith("mit_"):
+        raise ValueError(
+            f"{network} reads a map at stride 2, which {encoder_name} lacks; Unet, MAnet, FPN and Segformer do without "
+            "it"
+        )
+
+
+def make_encoder(name: str, depth: int, output_stride: int = 32, in_channels: int = 3, finest: int = 4) -> Any:
     """Make an encoder without trained weights and without layers that no map needs.
 
     Args:
         name: any encoder of segmentation_models_pytorch (``tu-...`` for timm's).
+            A transformer whose maps all have one size becomes a `PlainTransformer`.
         depth: the number of stages.
         output_stride: the stride of the coarsest map. 8 or 16 turns the strides of the deeper stages into dilation (Yu
             and Koltun 2016, arXiv 1511.07122). Their maps stay that fine, but take more time and memory.
         in_channels: the number of channels of an image.
+        finest: the stride of the finest map that is needed. A `PlainTransformer` makes no finer map.
 
     Raises:
         ValueError: there is no such encoder, or it can't be dilated to that stride.
@@ -58,6 +88,12 @@ def make_encoder(name: str, depth: int, output_stride: int = 32, in_channels: in
     check_encoder_name(name)
     if output_stride not in (8, 16, 32):
         raise ValueError(f"output_stride must be 8, 16 or 32, got {output_stride!r}")
+    if is_plain(name):
+        if output_stride != 32:
+            raise ValueError(f"{name} can't be dilated to output_stride={output_stride}: it is a plain transformer")
+        encoder = PlainTransformer(name.removeprefix("tu-"), depth, in_channels, finest)
+        drop_unused(encoder)
+        return encoder
     make = partial(smp.encoders.get_encoder, name, in_channels=in_channels, depth=depth, weights=None)
     if output_stride == 32:
         encoder = make()

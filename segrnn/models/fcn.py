@@ -54,7 +54,7 @@ class FCN(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
-        self.encoder = make_encoder(encoder_name, encoder_depth, output_stride, in_channels)
+        self.encoder = make_encoder(encoder_name, encoder_depth, output_stride, in_channels, stride)
         self.neck = Sum(levels(self.encoder), width, stride, maps)
         self.decoder = Convolution(width, dropout)
         self.segmentation_head = nn.Sequential(
@@ -71,9 +71,9 @@ class Sum(nn.Module):
 
     def __init__(self, pyramid: list[Level], width: int, stride: int, maps: int | None = None) -> None:
         super().__init__()
-        strides = [level.stride for level in pyramid]
+        strides = [level.stride if level.channels else 0 for level in pyramid]
         if stride not in strides:
-            raise ValueError(f"the encoder has no features at stride {stride}; it has {sorted(set(strides))}")
+            raise ValueError(f"the encoder has no features at stride {stride}; it has {sorted(set(strides) - {0})}")
         self.finest = strides.index(stride)
         available = len(pyramid) - self.finest
         self.maps = available if maps is None else positive("maps", maps)

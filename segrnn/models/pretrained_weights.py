@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from segrnn.compat import smp, timm
 from segrnn.errors import CheckpointError, ConfigError
+from segrnn.models.plain_transformer import PlainTransformer, make_trunk
 
 LITE0 = "tu-tf_efficientnet_lite0"
 
@@ -57,27 +58,62 @@ def rename(source: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[s
     return dict(zip(wanted, source.values(), strict=True))
 
 
-def from_hub(encoder: nn.Module, encoder_name: str, name: str = "imagenet") -> None:
-    """Load weights that segmentation_models_pytorch knows, downloading them on first use.
+def from_hub(encoder: nn.Module, encoder_name: str, name: str = "imagenet", file: str | None = None) -> None:
+    """Load weights that segmentation_models_pytorch or timm knows, downloading them on first use.
 
     Args:
-        encoder: the encoder to fill, of any depth.
+        encoder: the encoder to fill, of any depth. The pyramid of a `PlainTransformer` has no published weights.
         encoder_name: the encoder's name. Encoders of timm name their weights there, too: ``tu-<model>.<weights>``.
         name: the name of the weights. It is not used for encoders of timm.
+        file: a file that holds the weights. Nothing is downloaded then.
 
     Raises:
         ConfigError: the weights can't be loaded. The message names the alternatives.
     """
     try:
-        full = smp.encoders.get_encoder(encoder_name, weights=True if encoder_name.startswith("tu-") else name)
+        part, source = _read_published(encoder, encoder_name, name, file)
     except Exception as error:  # hubs raise anything from OSError to their own HTTP errors
+        if file is not None:
+            raise ConfigError(
+                f"encoder.weights.file={file} does not hold weights of {encoder_name}: {error}"
+            ) from error
         raise ConfigError(
             f"the {name!r} weights of {encoder_name} can't be loaded: {error}\n"
-            "Either run once with access to the internet (the weights then stay in the cache), or choose "
-            "encoder=lite0, whose weights come from an installed package, or train from scratch with "
-            "encoder.weights=null"
+            "Either run once with access to the internet (the weights then stay in the cache), or "
+            f"{_tell_file(encoder_name)}, or choose encoder=lite0, whose weights come from an installed package, or "
+            "train from scratch with encoder.weights=null"
         ) from error
-    _load(encoder, full.state_dict())
+    _load(part, source)
+
+
+def _read_published(
+    encoder: nn.Module, encoder_name: str, name: str, file: str | None
+) -> tuple[nn.Module, Mapping[str, Tensor]]:
+    """Return the published weights, and the part of the encoder that they are for."""
+    model = encoder_name.removeprefix("tu-")
+    if isinstance(encoder, PlainTransformer):
+        return encoder.trunk, make_trunk(model, pretrained=True, file=file).state_dict()
+    if model == encoder_name and file is not None:
+        full = smp.encoders.get_encoder(encoder_name, weights=None)
+        full.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    elif model == encoder_name:
+        full = smp.encoders.get_encoder(encoder_name, weights=name)
+    elif file is None:
+        full = smp.encoders.get_encoder(encoder_name, weights=True)
+    else:
+        full = smp.encoders.get_encoder(encoder_name, weights=True, pretrained_cfg_overlay={"file": file})
+    return encoder, full.state_dict()
+
+
+def _tell_file(encoder_name: str) -> str:
+    """Say which file to get by other means, if the library says where it is."""
+    published = timm.get_pretrained_cfg(encoder_name.removeprefix("tu-")) if encoder_name.startswith("tu-") else None
+    if published is None or not published.hf_hub_id:
+        return "put the file of the weights on this machine and say encoder.weights.file=<its path>"
+    return (
+        f"put model.safetensors of https://huggingface.co/{published.hf_hub_id} on this machine and say "
+        "encoder.weights.file=<its path>"
+    )
 
 
 def _load(encoder: nn.Module, source: Mapping[str, Tensor]) -> None:

@@ -1,8 +1,9 @@
 """The segmentation network, written so that the code reads like a diagram of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -50,6 +51,8 @@ class Segmenter(nn.Module):
         self.decoder = network.decoder
         self.head, self.upsampling = _split(network.segmentation_head)
         self.auxiliary: Auxiliary | None = None
+        # PAN halves its coarsest map three times
+        self.least = 8 * network.encoder.output_stride if isinstance(network, smp.PAN) else 1
 
     def forward(self, image: Tensor) -> Tensor:
         """Segment ``(B, C, H, W)`` into logits ``(B, K, H, W)``."""
@@ -78,7 +81,7 @@ class Segmenter(nn.Module):
 
     def _encode(self, image: Tensor) -> list[Tensor]:
         # an encoder that rounds up by itself takes any size, and padding would change what it sees at the border
-        return self.encoder(pad(image, getattr(self.encoder, "multiple", self.encoder.output_stride)))
+        return self.encoder(pad(image, getattr(self.encoder, "multiple", self.encoder.output_stride), self.least))
 
     def _paint(self, features: list[Tensor]) -> Tensor:
         """Send features through the neck, the context, the decoder and the head."""
@@ -88,9 +91,15 @@ class Segmenter(nn.Module):
         return self.head(self.decoder(maps))
 
 
-def pad(image: Tensor, multiple: int) -> Tensor:
-    """Repeat the right and lower border until `multiple` divides both sides: ``(B, C, H, W) -> (B, C, H', W')``."""
-    rows, columns = ((side + multiple - 1) // multiple * multiple - side for side in image.shape[-2:])
+def pad(image: Tensor, multiple: int, least: int = 1) -> Tensor:
+    """Repeat the right and lower border until `multiple` divides both sides: ``(B, C, H, W) -> (B, C, H', W')``.
+
+    Both sides become at least as long as `least`, which is a multiple, too.
+    """
+    sides: list[Any] = [(side + multiple - 1) // multiple * multiple for side in image.shape[-2:]]
+    if least > multiple:
+        sides = [torch.sym_max(side, least) for side in sides]  # max would fix the size in an exported graph
+    rows, columns = (new - old for new, old in zip(sides, image.shape[-2:], strict=True))
     return F.pad(image, (0, columns, 0, rows), mode="replicate")
 
 

@@ -64,7 +64,11 @@ def test_a_planted_argument_is_caught() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["fcn", "fcn_stride8", "fcn_dilated", "fpn", "unet", "deeplabv3plus", "upernet", "pspnet"]
+    "model",
+    [
+        *("fcn", "fcn_stride8", "fcn_dilated", "fpn", "unet", "unetplusplus", "manet", "linknet", "pan"),
+        *("deeplabv3", "deeplabv3plus", "upernet", "pspnet"),
+    ],
 )
 @pytest.mark.parametrize("context", [pytest.param("none", marks=pytest.mark.thorough), "renet_gru"])
 def test_models_and_contexts_combine(model: str, context: str) -> None:

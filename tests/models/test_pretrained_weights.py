@@ -1,9 +1,11 @@
 import copy
+from pathlib import Path
 
 import pytest
 import segmentation_models_pytorch as smp
 import timm
 import torch
+from safetensors.torch import save_file
 
 from segrnn.errors import CheckpointError, ConfigError
 from segrnn.models import FCN
@@ -69,6 +71,45 @@ def test_timm_weights_are_asked_for_by_the_name_of_the_encoder(monkeypatch: pyte
     monkeypatch.setattr(smp.encoders, "get_encoder", lambda name, weights: asked.append((name, weights)) or trained)
     from_hub(copy.deepcopy(trained), "tu-convnext_atto.d2_in1k")
     assert asked == [("tu-convnext_atto.d2_in1k", True)]
+
+
+def test_a_file_holds_the_weights_of_timm(tmp_path: Path) -> None:
+    for name in ("test_vit", "test_convnext"):
+        trained = timm.create_model(name)
+        save_file(trained.state_dict(), tmp_path / "model.safetensors")
+        encoder = FCN(f"tu-{name}", classes=2).encoder
+        from_hub(encoder, f"tu-{name}", file=str(tmp_path / "model.safetensors"))
+        held = list(trained.state_dict().values())
+        for tensor in getattr(encoder, "trunk", encoder).state_dict().values():
+            assert any(torch.equal(tensor, other) for other in held)
+
+
+def test_a_file_holds_the_weights_of_an_encoder(tmp_path: Path) -> None:
+    trained, encoder = smp.encoders.get_encoder("resnet18", weights=None), FCN("resnet18", classes=2).encoder
+    classifier = {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
+    torch.save({**trained.state_dict(), **classifier}, tmp_path / "resnet18.pth")
+    from_hub(encoder, "resnet18", file=str(tmp_path / "resnet18.pth"))
+    assert torch.equal(encoder.conv1.weight, trained.conv1.weight)
+
+
+@pytest.mark.parametrize(("encoder", "content"), [("resnet18", b"<html>"), ("tu-test_vit", b"<html>"), ("vgg11", None)])
+def test_a_file_of_something_else_is_named(encoder: str, content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"encoder\.weights\.file={path} does not hold weights of {encoder}: "):
+        from_hub(FCN(encoder, classes=2).encoder, encoder, file=str(path))
+
+
+def test_the_file_to_get_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*args: object, **kwargs: object) -> None:
+        raise OSError("no route to host")
+
+    encoder = FCN("tu-test_vit", classes=2).encoder
+    monkeypatch.setattr("segrnn.models.pretrained_weights.make_trunk", offline)
+    wanted = "put model.safetensors of https://huggingface.co/timm/test_vit.r160_in1k on this machine and say encoder"
+    with pytest.raises(ConfigError, match=wanted):
+        from_hub(encoder, "tu-test_vit.r160_in1k")
 
 
 def test_hub_weights_reach_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:

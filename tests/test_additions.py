@@ -154,31 +154,67 @@ def test_a_recurrent_cell(copied: Copy, camvid: Path) -> None:
     passes(copied, "tests/context/test_contexts.py", "-k", "renet_leaky")
 
 
+LAST = '''"""A network that reads the encoder's last map alone."""
+
+from torch import Tensor, nn
+
+from segrnn.models.encoders import levels, make_encoder
+from segrnn.models.fcn import Convolution
+
+
+class Last(nn.Module):
+    """A 3 x 3 convolution and a classifier on the map at stride 8.
+
+    Args:
+        encoder_name: any encoder of segmentation_models_pytorch.
+        classes: K, the number of classes.
+        in_channels: C, the number of channels of an image.
+
+    Shapes:
+        ``(B, C, H, W) -> (B, K, H, W)``, H and W divisible by 8.
+
+    Example:
+        >>> Last("resnet18", classes=4)(torch.zeros(1, 3, 64, 96)).shape
+        torch.Size([1, 4, 64, 96])
+    """
+
+    def __init__(self, encoder_name: str, classes: int, in_channels: int = 3) -> None:
+        super().__init__()
+        self.encoder = make_encoder(encoder_name, depth=3, in_channels=in_channels)
+        width = levels(self.encoder)[-1].channels
+        self.decoder = Convolution(width)
+        self.segmentation_head = nn.Sequential(
+            nn.Conv2d(width, classes, kernel_size=1), nn.Upsample(scale_factor=8, mode="bilinear")
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Segment ``(B, C, H, W)`` into logits ``(B, K, H, W)``."""
+        return self.segmentation_head(self.decoder(self.encoder(image)))
+'''
+
+
 @pytest.mark.thorough
 def test_a_decoder(copied: Copy, camvid: Path) -> None:
+    copied.write("segrnn/models/last.py", LAST)
+    copied.replace(
+        "segrnn/models/__init__.py", "\n__all__ = [", "from segrnn.models.last import Last\n\n__all__ = ['Last', "
+    )
+    copied.replace(
+        "segrnn/models/architecture.py",
+        '    "segrnn.models.FCN",\n',
+        '    "segrnn.models.FCN",\n    "segrnn.models.Last",\n',
+    )
     copied.write(
-        "conf/model/manet.yaml",
-        "# MA-Net (Fan et al. 2020).\n_target_: segmentation_models_pytorch.MAnet\n_partial_: true\n"
-        "encoder_name: ${encoder.name}\ndecoder_pab_channels: 8\n",
+        "conf/model/last.yaml",
+        "# The encoder's last map.\n_target_: segrnn.models.Last\n_partial_: true\nencoder_name: ${encoder.name}\n",
     )
-    copied.replace(
-        "segrnn/models/architecture.py",
-        '    "segmentation_models_pytorch.FPN",\n',
-        '    "segmentation_models_pytorch.FPN",\n    "segmentation_models_pytorch.MAnet",\n',
-    )
-    copied.replace(
-        "segrnn/models/architecture.py",
-        '        "decoder_use_norm",\n',
-        '        "decoder_pab_channels",\n        "decoder_use_norm",\n',
-    )
-    copied.replace("tests/config/test_conf.py", '"upernet", "pspnet"]', '"upernet", "pspnet", "manet"]')
-    copied.replace("tests/export/export_networks.py", '"unet": smp.Unet,', '"unet": smp.Unet, "manet": smp.MAnet,')
-    copied.replace("README.md", "`pspnet`,", "`pspnet`, `manet`,")
+    copied.replace("tests/config/test_conf.py", '"upernet", "pspnet")', '"upernet", "pspnet", "last")')
+    copied.replace("README.md", "`pspnet`,", "`pspnet`, `last`,")
     assert len(copied.changed()) == promised("A decoder")
     small = [setting for setting in SMALL if not setting.startswith(("model.", "context."))]
-    done = copied.run("-m", "segrnn.train", *small, "data=camvid", f"data.root={camvid}", "model=manet", "context=none")
+    done = copied.run("-m", "segrnn.train", *small, "data=camvid", f"data.root={camvid}", "model=last", "context=none")
     assert done.returncode == 0, done.stderr
-    passes(copied, "tests/config/test_conf.py", "-k", "manet")
+    passes(copied, "tests/config/test_conf.py", "-k", "last")
 
 
 @pytest.mark.thorough

@@ -36,6 +36,7 @@ NOT_RUN = {
     "inference_choices.py": "CamVid is licensed",
     "<that checkpoint>": "of CamVid, which is licensed",
     "ckpt=<last.ckpt>": "of CamVid, which is licensed",
+    "model.safetensors": "the weights of DINOv2 are not here",
     "pip download": "kraken's weights are not here",
     "blla.mlmodel": "kraken's weights are not here",
     "=lines ": "kraken's weights are not here",

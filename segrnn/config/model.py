@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.data_knobs import Data
 from segrnn.config.parsing import plain
-from segrnn.config.schema import BenchmarkInference, Encoder, Train
+from segrnn.config.schema import BenchmarkInference, Encoder, Train, TrainedEncoder
 from segrnn.errors import ConfigError
 from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo
 from segrnn.instantiate import call, instantiate
 from segrnn.labels import Label, LabelSpace
-from segrnn.models import Segmenter
+from segrnn.models import Frozen, Segmenter
 from segrnn.models.architecture import build_segmenter
 from segrnn.text import counted
 
@@ -71,6 +71,23 @@ def _build(
     architecture = {part: whole[part] for part in ("model", "context")}
     info = ModelInfo(architecture, labels, preprocessing, provenance={"config": whole})
     return build_segmenter(whole, labels.num_classes, allow, preprocessing.channels), info
+
+
+def freeze(segmenter: Segmenter, encoder: TrainedEncoder) -> Frozen | None:
+    """Freeze what ``encoder.freeze`` names.
+
+    Raises:
+        ConfigError: there is no such stage, or ``encoder.thaw_at`` has nothing to thaw.
+    """
+    chosen = encoder.freeze.lower()
+    if chosen == "false":
+        if encoder.thaw_at is not None:
+            raise ConfigError(f"encoder.thaw_at={encoder.thaw_at}: nothing is frozen; add encoder.freeze=true")
+        return None
+    if chosen != "true" and not chosen.isdecimal():
+        raise ConfigError(f"encoder.freeze={encoder.freeze} must be true, false or a number of stages, such as 3")
+    frozen: Frozen = call(Frozen, "encoder.freeze", segmenter.encoder, None if chosen == "true" else int(chosen))
+    return frozen
 
 
 def load_pretrained(segmenter: Segmenter, encoder: Encoder, allow: Sequence[str]) -> None:

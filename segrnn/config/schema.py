@@ -98,6 +98,20 @@ class Encoder:
 
 
 @dataclass(kw_only=True)
+class TrainedEncoder(Encoder):
+    """The choice of an encoder, and how much of it is trained."""
+
+    freeze: str = knob(
+        "true trains none of the encoder; a number of stages, such as 3, trains nothing that the map at stride 8 "
+        "depends on; batch norms keep their statistics, too",
+        "false",
+    )
+    thaw_at: int | None = knob(
+        "the step from which on the frozen part is trained as well, in runs of one process", None, _COUNT
+    )
+
+
+@dataclass(kw_only=True)
 class Examples:
     """The choice of images that are shown after a validation, in panels.png, report.html and on dashboards."""
 
@@ -113,7 +127,7 @@ class Train(Config):
     """The configuration `conf/train.yaml`. `instantiate` checks components against their signatures."""
 
     data: Data
-    encoder: Encoder
+    encoder: TrainedEncoder
     trainer: Trainer
     checkpoint: Checkpoint
     examples: Examples

@@ -19,7 +19,7 @@ from segrnn.config.data import build_dataset, read_repeats
 from segrnn.config.data_knobs import Data
 from segrnn.config.differences import differences
 from segrnn.config.examples import choose_examples
-from segrnn.config.model import build_model, load_pretrained
+from segrnn.config.model import build_model, freeze, load_pretrained
 from segrnn.config.parsing import plain
 from segrnn.config.run import check_launcher, check_sweep
 from segrnn.config.schema import Train
@@ -111,7 +111,8 @@ def _train(
         say(
             f"{len(data.train.dataset)} training and {len(data.val)} validation images, "
             f"{data.val.labels.num_classes} classes; {count_parameters(module.model):,} parameters, "
-            f"of which {count_parameters(module.model.context):,} in the context\nrun directory: {run_dir}"
+            f"of which {count_parameters(module.model.context):,} in the context{_tell_frozen(module)}\n"
+            f"run directory: {run_dir}"
         )
         if first:  # the other processes would look at the same labels
             for remark in _remarks(data.train.dataset, data.val, config.data):
@@ -136,6 +137,15 @@ def _train(
         title = f"{len(data.val)} images, {config.data.split} of {config.data.name}"
         _report(result, examples.gallery, data.val.labels, title)
     return result
+
+
+def _tell_frozen(module: SegmentationModule) -> str:
+    """Say how much of the network is trained, if not all of it."""
+    if module.frozen is None:
+        return ""
+    trained = sum(parameter.numel() for parameter in module.model.parameters() if parameter.requires_grad)
+    later = "" if module.thaw_at is None else f" until step {module.thaw_at}"
+    return f"; {trained:,} are trained{later}, the others of the encoder are frozen"
 
 
 def _remarks(train_set: SegmentationDataset, val_set: SegmentationDataset, data: Data) -> list[str]:
@@ -187,7 +197,7 @@ def _check_resumed(path: Path, module: SegmentationModule, config: Train, say: C
     (state,) = checkpoint["optimizer_states"]
     try:
         load_weights(module.model, weights_of(checkpoint))
-        optimizer = module.optimizer(module.model)
+        optimizer = module.make_optimizer()
         check_optimizer(state, optimizer)
     except CheckpointError as error:
         raise CheckpointError(f"ckpt={path}: {error}") from error
@@ -260,6 +270,7 @@ def _build_module(
     segmenter.to(memory_format=memory_format)
     if on_cpu and channels_last and not trainer.compile:
         make_lean(segmenter)
+    frozen = freeze(segmenter, config.encoder)
     if trainer.checkpoint_encoder:
         checkpoint_activations(segmenter)
     if trainer.compile:
@@ -276,6 +287,8 @@ def _build_module(
         trainer.gradient_clip_val,
         interruption,
         memory_format,
+        frozen,
+        config.encoder.thaw_at,
     )
 
 

@@ -21,7 +21,7 @@ def try_step(model: Segmenter, crops: int, crop: Sequence[int]) -> None:
     tried with data, because some encoders need it. Few pixels are tried with data at once, because that is quicker.
 
     Args:
-        model: the network, which is not changed.
+        model: the network, in training mode except for its frozen parts. It is not changed.
         crops: how many crops go through the network at a time, over all processes whose batch norms share statistics.
         crop: the height and width of a crop.
 
@@ -79,8 +79,8 @@ class _OneValueError(ValueError):
 
 
 def _forward(model: Segmenter, device: torch.device, crops: int, crop: Sequence[int]) -> None:
-    """Run the network's forward pass on a copy in training mode."""
-    network = copy.deepcopy(model).to(device).train()
+    """Run the network's forward pass on a copy."""
+    network = copy.deepcopy(model).to(device)
     for name, module in network.named_modules():
         if isinstance(module, _BatchNorm):
             module.register_forward_pre_hook(lambda _, inputs, name=name: _check(inputs[0], name))

@@ -84,6 +84,11 @@ def fit(
     callbacks = [*average, checkpoints, ValidateAtEnd(), *shown]
     lightning = _make_trainer(trainer, loggers, run_dir, callbacks)
     data.check_shares(lightning.world_size, module.micro_batch_size)
+    if module.thaw_at is not None and lightning.world_size > 1:  # processes share only what is trained from the start
+        raise ConfigError(
+            f"encoder.thaw_at={module.thaw_at} needs a run of one process, and this one has {lightning.world_size}: "
+            "end a run with encoder.freeze=true, then start another one with weights=<its best.ckpt>"
+        )
     synchronized = lightning.world_size > 1 and trainer.sync_batch_norm
     share = module.micro_batch_size or data.batch_size // lightning.world_size
     try_step(module.model, share * lightning.world_size if synchronized else share, data.train.augmentation.crop)
@@ -98,6 +103,8 @@ def fit(
             # a run that goes on may have other settings; the module takes care of the weights
             warnings.filterwarnings("ignore", message=".*not created with WeightAveraging")
             warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint")
+            # frozen parts of the encoder are meant to be
+            warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")
             lightning.fit(module, data, ckpt_path=resume, weights_only=True)
             if module.scores is None:  # the run had already made all steps, but not finished its last validation
                 lightning.validate(module, data, verbose=False)

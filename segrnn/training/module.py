@@ -20,7 +20,7 @@ from segrnn.errors import TrainingError
 from segrnn.inference import KEY, Fusions, ModelInfo, Predictor, find_fusions, prepare, to_checkpoint
 from segrnn.labels import IGNORE_INDEX
 from segrnn.metrics import ConfusionMatrix, Scores
-from segrnn.models import Segmenter
+from segrnn.models import Frozen, Segmenter
 from segrnn.text import printable
 from segrnn.training.interruption import Interruption
 from segrnn.training.resuming import move_to, take_over
@@ -45,6 +45,8 @@ class SegmentationModule(pl.LightningModule):
         gradient_clip_val: the greatest norm of the whole gradient; 0 does not clip.
         interruption: knows whether the run was told to end; a validation is then cut short.
         memory_format: the memory format of the images that the network is trained on.
+        frozen: the part of the encoder that is not trained.
+        thaw_at: the step from which on it is trained; None for never.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class SegmentationModule(pl.LightningModule):
         gradient_clip_val: float,
         interruption: Interruption,
         memory_format: torch.memory_format = torch.contiguous_format,
+        frozen: Frozen | None = None,
+        thaw_at: int | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -68,6 +72,7 @@ class SegmentationModule(pl.LightningModule):
         self._fusions: Fusions | None = None
         self.seed, self.micro_batch_size, self.gradient_clip_val = seed, micro_batch_size, gradient_clip_val
         self.interruption, self.memory_format = interruption, memory_format
+        self.frozen, self.thaw_at = frozen, thaw_at
         self.confusion = ConfusionMatrix(len(self.class_names))
         self.scores: Scores | None = None
 
@@ -77,6 +82,9 @@ class SegmentationModule(pl.LightningModule):
         Raises:
             TrainingError: the loss of the whole batch, over all processes, is not finite. The weights are unchanged.
         """
+        if self.frozen is not None and self.thaw_at is not None and self.trainer.global_step >= self.thaw_at:
+            self.frozen.thaw()
+            self.frozen = None
         images, masks = batch  # still bytes: copying them to the device takes a quarter of the traffic of floats
         self._seed_step()
         optimizer, schedule = self.optimizers(), self.lr_schedulers()
@@ -194,12 +202,17 @@ class SegmentationModule(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and its schedule, which moves after every step."""
-        optimizer = self.optimizer(self.model)
+        optimizer = self.make_optimizer()
         return [optimizer], [self.schedule(optimizer, self.trainer.max_steps)]
+
+    def make_optimizer(self) -> Optimizer:
+        """Make the optimizer, also for parameters that are thawed later."""
+        with nullcontext() if self.frozen is None or self.thaw_at is None else self.frozen.as_trained():
+            return self.optimizer(self.model)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Change the checkpoint so that the run goes on with the configuration's rates, schedule and loss."""
-        optimizer = self.optimizer(self.model)
+        optimizer = self.make_optimizer()
         schedule = self.schedule(optimizer, self.trainer.max_steps)
         move_to(checkpoint["global_step"], optimizer, schedule)
         averages = any(isinstance(callback, WeightAveraging) for callback in getattr(self.trainer, "callbacks"))  # noqa: B009  # untyped

@@ -68,3 +68,18 @@ def test_a_files_own_word_counts_for_nothing(trained: Path, run: Callable[..., i
     start = ["train", *[s for s in SMALL if not s.startswith("context.")], "data=camvid", f"data.root={camvid}"]
     assert run(*start, "context=none", f"weights={trained}", "load_head=false", "run_id=next") == 2
     assert run("evaluate", f"ckpt={trained}", "data=camvid", f"data.root={camvid}") == 2
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        ("{_target_: torch.nn.ReLU}", "callbacks[0]: torch.nn.ReLU is not a callback of pytorch_lightning"),
+        ("{_target_: mine.Tell}", "callbacks[0]"),
+        ("{_target_: pytorch_lightning.callbacks.Timer, hours: 1}", "callbacks[0]"),
+    ],
+)
+def test_what_is_no_callback_is_refused(
+    callback: str, message: str, run: Callable[..., int], camvid: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", f"callbacks=[{callback}]") == 2
+    assert message in capsys.readouterr().err

@@ -139,11 +139,13 @@ def execute(command: str, run: Run) -> int:
     return subprocess.run(["bash", "-euo", "pipefail", "-c", command], env=environment).returncode
 
 
-def write_named_file(text: str) -> None:
-    """Write a block of YAML to the file that its first comment names, if the file lies in a folder."""
-    if found := re.match(r"(?:# @package \S+\n)?# (\S+/\S+\.yaml)\n", text):
+def write_named_file(text: str) -> bool:
+    """Write a block to the file that its first comment names, if the file lies in a folder. Say whether it does."""
+    found = re.match(r"(?:# @package \S+\n)?# (\S+/\S+\.(?:yaml|py))\n", text)
+    if found:
         Path(found[1]).parent.mkdir(parents=True, exist_ok=True)
         Path(found[1]).write_text(text)
+    return found is not None
 
 
 def serve(words: list[str], ready: str, environment: dict[str, str]) -> int:
@@ -196,6 +198,7 @@ def test_a_page_can_be_followed(
     page: Path, sandbox: Path, run: Run, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.syspath_prepend(Path.cwd())  # as `python -m` does
     own = [command for block in typed(page) if block.kind == "bash" for command in commands(block.text)]
     text = page.read_text()
     missing = []
@@ -208,9 +211,9 @@ def test_a_page_can_be_followed(
     names: dict[str, object] = {}
     for block in (block for block in blocks(page) if block.kind):
         where = f"{block.page}:{block.line}"
-        if block.kind == "yaml":
-            write_named_file(block.text)
-        elif block.kind == "python":
+        if write_named_file(block.text) or block.kind == "yaml":
+            continue
+        if block.kind == "python":
             exec(compile(block.text, where, "exec"), names)  # each goes on where the one before it ended
         elif block.kind == "bash":
             for command in filter(lambda command: not reason(command), commands(block.text)):

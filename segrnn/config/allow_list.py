@@ -7,9 +7,10 @@ ALLOW_LIST = (
     "segrnn.training.",
     "torch.nn.",
     "torch.optim.",
+    "pytorch_lightning.callbacks.",
     "pytorch_lightning.loggers.",
 )
-"""The prefixes of losses and class weights, optimizers, schedules, loggers and pretrained weights.
+"""The prefixes of losses and class weights, optimizers, schedules, callbacks, loggers and pretrained weights.
 
 The prefixes in ``allow`` are allowed too. Networks have a list of their own in `segrnn.models.architecture`, and
 datasets have one in `segrnn.config.data`.

@@ -148,6 +148,9 @@ class Train(Config):
     optimizer: dict[str, Any] = knob("the optimizer, which changes the weights")
     schedule: dict[str, Any] = knob("the schedule of the learning rates")
     logger: dict[str, Any] = knob("where curves are written, beside the CSV file")
+    callbacks: list[dict[str, Any]] = knob(
+        "further callbacks of Lightning, each with its _target_ and its arguments", []
+    )
     keep_memory: bool = knob(_KEEP, True)
     allow: list[str] = knob(ALLOW, [])
 

@@ -126,6 +126,7 @@ def _train(
                 config.trainer,
                 config.checkpoint.every_n_steps,
                 examples,
+                _build_callbacks(config, allow),
                 resume,
                 on_validation,
             )
@@ -252,6 +253,15 @@ def _build_data(config: Train, allow: Sequence[str]) -> DataModule:
     workers = loading_processes(data.workers, max(1, trainer.devices))
     sizes = (data.batch_size, data.eval_batch_size, workers)
     return DataModule(train_set, val_set, augmentation, *sizes, seed, read_repeats(data, train_set))
+
+
+def _build_callbacks(config: Train, allow: Sequence[str]) -> list[pl.Callback]:
+    built = []
+    for number, each in enumerate(config.callbacks):
+        built.append(instantiate(each, f"callbacks[{number}]", (*ALLOW_LIST, *allow)))
+        if not isinstance(built[-1], pl.Callback):
+            raise ConfigError(f"callbacks[{number}]: {each['_target_']} is not a callback of pytorch_lightning")
+    return built
 
 
 def _runs_on_cpu(accelerator: str) -> bool:

@@ -44,6 +44,7 @@ def fit(
     trainer: Trainer,
     save_every_n_steps: int,
     examples: Examples,
+    further: Sequence[Callback] = (),
     resume: Path | None = None,
     on_validation: Callable[[int, float], None] | None = None,
 ) -> None:
@@ -60,6 +61,7 @@ def fit(
         trainer: the configuration's group ``trainer``.
         save_every_n_steps: how often to save between validations.
         examples: collects the examples of each validation.
+        further: the user's own callbacks.
         resume: a checkpoint of the run to go on from.
         on_validation: called with the step and the mIoU of each validation, in every process.
 
@@ -81,7 +83,7 @@ def fit(
     average = _average(trainer.ema_decay)
     test = [LearningRateRange(run_dir / "lr_range.png")] if trainer.lr_range else []
     shown: list[Callback] = [examples, ShowValidations(examples), ProgressBar(), *test]
-    callbacks = [*average, checkpoints, ValidateAtEnd(), *shown]
+    callbacks = [*average, checkpoints, ValidateAtEnd(), *shown, *further]
     lightning = _make_trainer(trainer, loggers, run_dir, callbacks)
     data.check_shares(lightning.world_size, module.micro_batch_size)
     if module.thaw_at is not None and lightning.world_size > 1:  # processes share only what is trained from the start

@@ -33,14 +33,15 @@ def describe_members(members: Sequence[Member]) -> dict[str, str]:
 
     A single network has an entry for each fact, and each of several networks has one entry.
     """
-    facts = [
-        {"checkpoint": f"{member.name}, {_describe_origin(member.info)}", **describe_network(member.info.architecture)}
-        for member in members
-    ]
-    if len(facts) == 1:
-        return facts[0]
-    entries = {f"network {number}": ", ".join(each.values()) for number, each in enumerate(facts, start=1)}
-    return {"ensemble": f"the probabilities of {len(facts)} networks are averaged", **entries}
+    origins = [f"{member.name}, {_describe_origin(member.info)}" for member in members]
+    networks = [describe_network(member.info.architecture) for member in members]
+    if len(members) == 1:
+        return {"checkpoint": origins[0], **networks[0]}
+    entries = {
+        f"network {number}": ", ".join([origin, *(f"{part} {name}" for part, name in network.items())])
+        for number, (origin, network) in enumerate(zip(origins, networks, strict=True), start=1)
+    }
+    return {"ensemble": f"the probabilities of {len(members)} networks are averaged", **entries}
 
 
 def _describe_origin(info: ModelInfo) -> str:

@@ -285,9 +285,10 @@ class ExportModel(Config):
 
     def __post_init__(self) -> None:
         if self.ckpt and self.average:
+            listed = ",".join(map(str, self.average))
             raise ConfigError(
-                f"ckpt={self.ckpt} and average=[{','.join(map(str, self.average))}] are both given: put the checkpoint into the "
-                "list, or remove one of the two"
+                f"ckpt={self.ckpt} and average=[{listed}] are both given: put the checkpoint into the list, or remove "
+                "one of the two"
             )
         if not self.ckpt and not self.average:
             raise ConfigError("ckpt needs a value: add ckpt=<value>, or average=[<value>,<value>]. See --help")

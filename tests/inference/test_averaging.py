@@ -68,8 +68,11 @@ OTHERS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "width": ({"width": 16}, ["model.width: 8 in {a}, 16 in {b}"]),
     "context": (
         {"context": {"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 4, "stride": 8}},
-        ["context._target_: None in {a}, segrnn.context.ReNet in {b}", "context._partial_: none in {a}, True in {b}"]
-        + ["context.hidden: none in {a}, 4 in {b}"],
+        [
+            "context._target_: None in {a}, segrnn.context.ReNet in {b}",
+            "context._partial_: none in {a}, True in {b}",
+            "context.hidden: none in {a}, 4 in {b}",
+        ],
     ),
     "classes": (
         {"labels": CAMVID.subset("few", CAMVID.class_names[:10])},

@@ -110,8 +110,13 @@ def rows(*names: str, first_id: int = 0) -> LabelSpace:
         (
             rows("road", "car"),
             Preprocessing((0.5,) * 4, (0.25,) * 4, 0.5, (64, 80), 65535),
-            ["mean: [0.5, 0.5, 0.5] in a.ckpt, [0.5, 0.5, 0.5, 0.5] in b.ckpt", "std: [", "scale: 1.0 in a.ckpt, 0.5"]
-            + ["base_size: None in a.ckpt, [64, 80] in b.ckpt", "white: 255 in a.ckpt, 65535 in b.ckpt"],
+            [
+                "mean: [0.5, 0.5, 0.5] in a.ckpt, [0.5, 0.5, 0.5, 0.5] in b.ckpt",
+                "std: [",
+                "scale: 1.0 in a.ckpt, 0.5 in b.ckpt",
+                "base_size: None in a.ckpt, [64, 80] in b.ckpt",
+                "white: 255 in a.ckpt, 65535 in b.ckpt",
+            ],
         ),
         (rows(*map(str, range(20))), PREPROCESSING, ["class 0: road (id 0) in a.ckpt, 0 (id 0)", "and 10 more"]),
     ],

@@ -38,6 +38,7 @@ def require_agreement(purpose: str, names: Sequence[str], facts: Sequence[Mappin
         Traceback (most recent call last):
         segrnn.errors.CheckpointError: a pair needs one scale, but a.ckpt and b.ckpt differ:
           scale: 1.0 in a.ckpt, 0.5 in b.ckpt
+        leave b.ckpt out, or train it with the settings of a.ckpt
     """
     for name, other in zip(names[1:], facts[1:], strict=True):
         first = facts[0]
@@ -49,4 +50,5 @@ def require_agreement(purpose: str, names: Sequence[str], facts: Sequence[Mappin
         if len(lines) > _MOST:
             lines[_MOST:] = [f"  and {len(lines) - _MOST} more"]
         if lines:
-            raise CheckpointError("\n".join([f"{purpose}, but {names[0]} and {name} differ:", *lines]))
+            fix = f"leave {name} out, or train it with the settings of {names[0]}"
+            raise CheckpointError("\n".join([f"{purpose}, but {names[0]} and {name} differ:", *lines, fix]))

@@ -92,8 +92,9 @@ def test_networks_without_a_mean_are_refused(other: str, tmp_path: Path) -> None
     with pytest.raises(CheckpointError) as error:
         load_average([a, b])
     needs = "an average needs networks of the same architecture, classes and preprocessing"
-    expected = [f"{needs}, but {a} and {b} differ:", *(f"  {line.format(a=a, b=b)}" for line in lines)]
-    assert str(error.value).splitlines() == expected
+    *found, fix = str(error.value).splitlines()
+    assert found == [f"{needs}, but {a} and {b} differ:", *(f"  {line.format(a=a, b=b)}" for line in lines)]
+    assert fix == f"leave {b} out, or train it with the settings of {a}"
 
 
 def test_a_mean_needs_two_networks(tmp_path: Path) -> None:

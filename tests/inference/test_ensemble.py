@@ -128,7 +128,8 @@ def test_networks_for_other_classes_or_images_are_refused(labels, preprocessing,
         Ensemble([*members, Member("b.ckpt", model, ModelInfo({}, labels, preprocessing))])
     needs = "an ensemble needs networks of the same classes and preprocessing, but a.ckpt and b.ckpt differ:\n"
     assert str(error.value).startswith(needs)
-    found = str(error.value).splitlines()[1:]
+    *found, fix = str(error.value).splitlines()[1:]
+    assert fix == "leave b.ckpt out, or train it with the settings of a.ckpt"
     for line in lines:
         assert any(each.startswith(f"  {line}") for each in found), found
     assert len(found) == (11 if "and 10 more" in lines else len(lines))

@@ -91,6 +91,8 @@ def test_lists_of_checkpoints() -> None:
     for wrong in ("ckpt=[a,[b]]", "ckpt=[{a: b}]"):
         with pytest.raises(ConfigError, match="must be a list of texts"):
             compose(Predict, [wrong, "input=a", "output=b"])
+    _, sweep, list_of_two = quote_texts(["-m", "ckpt=1_0,b", "++ckpt=[1_0,b]"], "evaluate", CONF)
+    assert (sweep, list_of_two) == ("ckpt='1_0',b", "++ckpt=['1_0',b]")
     for nothing in ("ckpt=", "ckpt=[]"):
         with pytest.raises(ConfigError, match=r"ckpt=\[\] must contain at least one checkpoint"):
             compose(Predict, [nothing, "input=a", "output=b"])

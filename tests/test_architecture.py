@@ -14,7 +14,9 @@ import segrnn
 PACKAGE = Path(segrnn.__file__).parent
 COMMANDS = ("train", "evaluate", "predict", "export_model", "benchmark", "prepare", "search")
 ROOMS = {
-    **dict.fromkeys(("errors", "processes", "termination", "trouble", "memory", "compat", "text", "paths"), 0),
+    **dict.fromkeys(
+        ("errors", "processes", "termination", "trouble", "memory", "compat", "text", "paths", "nested"), 0
+    ),
     **dict.fromkeys(("claims", "instantiate", "guard", "threads", "labels", "ops"), 1),
     **dict.fromkeys(("atomic", "context", "images", "losses", "metrics"), 2),
     **dict.fromkeys(("models", "datasets", "polygons"), 3),

@@ -366,7 +366,8 @@ def test_predict_refuses_and_reports(trained: Path, run: Run, camvid: Path, caps
     base = [f"ckpt={trained}/checkpoints/best.ckpt", f"input={camvid}/val"]
     assert run("predict", *base, "output=out", "format=colour") == 2
     formats = "label_ids, train_ids, color, overlay, uncertainty, probabilities, geotiff, geojson, pagexml, alto, coco"
-    assert f"format=colour must be one of {formats}, submission (did you mean color?)" in capsys.readouterr().err
+    formats += ", submission, pseudo"
+    assert f"format=colour must be one of {formats} (did you mean color?)" in capsys.readouterr().err
     for wrong, message in {
         "scales=[]": "scales=[] must contain at least one factor",
         "scales=[1.0,0]": "scales=[1.0, 0.0] must be above 0",

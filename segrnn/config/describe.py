@@ -1,9 +1,10 @@
 """Describing a configured network in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segrnn.config.schema import Inference
+from segrnn.inference import Member, ModelInfo
 
 
 def describe_network(config: Mapping[str, Any]) -> dict[str, str]:
@@ -25,6 +26,29 @@ def describe_network(config: Mapping[str, Any]) -> dict[str, str]:
         "encoder": str(config["model"].get("encoder_name", "none")),
         "context": f"{_name(context)} ({_arguments(context)})" if context["_target_"] else "none",
     }
+
+
+def describe_members(members: Sequence[Member]) -> dict[str, str]:
+    """Describe where the networks of a prediction come from, and what they are.
+
+    A single network has an entry for each fact, and each of several networks has one entry.
+    """
+    origins = [f"{member.name}, {_describe_origin(member.info)}" for member in members]
+    networks = [describe_network(member.info.architecture) for member in members]
+    if len(members) == 1:
+        return {"checkpoint": origins[0], **networks[0]}
+    entries = {
+        f"network {number}": ", ".join([origin, *(f"{part} {name}" for part, name in network.items())])
+        for number, (origin, network) in enumerate(zip(origins, networks, strict=True), start=1)
+    }
+    return {"ensemble": f"the probabilities of {len(members)} networks are averaged", **entries}
+
+
+def _describe_origin(info: ModelInfo) -> str:
+    average = info.provenance.get("average")
+    if isinstance(average, Sequence):
+        return f"mean of the weights of {len(average)} networks"
+    return f"step {info.provenance.get('step', 'unknown')}"
 
 
 def describe_views(config: Inference) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from segrnn.config.knobs import flatten
+from segrnn.nested import flatten
 
 _OF_A_START = ("ckpt", "weights", "load_head", "run_id", "allow", "data.root", "data.workers", "data.eval_batch_size")
 _OF_A_MACHINE = ("accelerator", "devices", "num_nodes", "strategy", "micro_batch_size", "max_minutes")

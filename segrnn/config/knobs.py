@@ -1,11 +1,11 @@
 """Knobs: fields of a configuration with their default, range and description in one place."""
 
-from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from math import isfinite
 from typing import Any, get_type_hints
 
 from segrnn.errors import ConfigError
+from segrnn.nested import flatten
 
 REQUIRED = "???"
 ALLOW = "import prefixes of your own code that a configuration may name, e.g. allow=[my_package.]"
@@ -27,6 +27,7 @@ class Limits:
         length: the number of values in a list.
         filled: a word for the items of a list that must not be empty. If this text is empty, the list may be empty.
         options: the words that a text may be.
+        or_one: whether a single value may stand for a list that holds it alone.
     """
 
     at_least: float | None = None
@@ -36,6 +37,7 @@ class Limits:
     length: int | None = None
     filled: str = ""
     options: tuple[str, ...] = ()
+    or_one: bool = False
 
     def check(self, key: str, value: Any) -> None:
         """Refuse a value outside of these limits.
@@ -46,7 +48,7 @@ class Limits:
         numbers = value if isinstance(value, list) else [value]
         if self.options and str(value).lower() not in self.options:
             raise ConfigError(f"{key}={value} must be one of {', '.join(self.options)}")
-        if self.filled and not value:
+        if self.filled and value == []:
             raise ConfigError(f"{key}=[] must contain at least one {self.filled}")
         if value is None or not all(isinstance(number, int | float) for number in numbers):
             return
@@ -122,17 +124,17 @@ def check_limits(config: Any, prefix: str = "") -> None:
             numbers = number if isinstance(number, list) else [number]
             if any(_is_too_large(each) for each in numbers):
                 raise ConfigError(f"{inner}={number} must be a number below 2^32")
-        each.metadata.get("limits", Limits()).check(key, value)
+        limits_of(each).check(key, value)
 
 
 def _is_too_large(number: Any) -> bool:
     return isinstance(number, int | float) and (not isfinite(number) or (isinstance(number, int) and number > _LARGEST))
 
 
-def length_of(each: Field[Any]) -> int | None:
-    """Return the number of values that the list in a field must have, or None if it may have any number."""
+def limits_of(each: Field[Any]) -> Limits:
+    """Return the limits of the value in a field."""
     limits: Limits = each.metadata.get("limits", Limits())
-    return limits.length
+    return limits
 
 
 def describe_knobs(schema: type, prefix: str = "") -> list[tuple[str, Any, str]]:
@@ -157,11 +159,3 @@ def describe_knobs(schema: type, prefix: str = "") -> list[tuple[str, Any, str]]
 def _fields(schema: type) -> list[tuple[Field[Any], Any]]:
     hints = get_type_hints(schema)
     return [(each, hints[each.name]) for each in fields(schema)]
-
-
-def flatten(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Return the values of nested mappings by their keys, joined with dots."""
-    flat: list[tuple[str, Any]] = []
-    for key, value in config.items():
-        flat += flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
-    return flat

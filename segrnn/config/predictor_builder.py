@@ -1,49 +1,72 @@
 """Building a predictor from a command's configuration."""
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import torch
 
 from segrnn.config.schema import Inference
 from segrnn.errors import ConfigError
 from segrnn.export import as_onnx, load_onnx
-from segrnn.inference import ModelInfo, Network, Predictor, Windows, choose_device, find_fusions, load_trained, prepare
+from segrnn.inference import (
+    Ensemble,
+    Member,
+    ModelInfo,
+    Network,
+    Windows,
+    choose_device,
+    find_fusions,
+    load_trained,
+    prepare,
+)
 from segrnn.instantiate import call
 from segrnn.text import tell
 from segrnn.threads import share_cores
 
 
-def build_predictor(ckpt: str, config: Inference) -> Predictor:
-    """Build a predictor with a trained network on its device, and with ``scales``, ``flip`` and ``windows``.
+def build_predictor(paths: Sequence[str], config: Inference) -> Ensemble:
+    """Build a predictor with trained networks on their device, and with ``scales``, ``flip`` and ``windows``.
 
     Args:
-        ckpt: the path of a checkpoint, a bundle or an ONNX file.
-        config: the device, and how the network sees images.
+        paths: the paths of checkpoints, bundles or ONNX files. The probabilities of several networks are averaged. If
+            ONNX Runtime computes one of them, all are computed on the CPU.
+        config: the device, and how the networks see images.
 
     Raises:
-        CheckpointError: the checkpoint or bundle is missing or damaged.
+        CheckpointError: a checkpoint or bundle is missing or damaged, or two networks have other classes or another
+            preprocessing.
         ConfigError: the device does not exist, or the windows leave gaps.
-        ExportError: ONNX Runtime can't run the network, or is missing.
+        ExportError: ONNX Runtime can't run a network, or is missing.
     """
     chosen = config.windows
     windows = None
     if chosen.size:
         windows = call(Windows, "windows", chosen.size, chosen.stride, chosen.gaussian)
-    network, info = _load(Path(ckpt), config)
-    return Predictor(network, info, config.scales, config.flip, windows)
-
-
-def _load(path: Path, config: Inference) -> tuple[Network, ModelInfo]:
-    """Load the network, prepared for its device, and its description."""
-    device = config.device
-    runs_onnx = path.suffix == ".onnx" or config.runtime == "onnx"
-    if runs_onnx and device not in ("auto", "cpu"):
-        raise ConfigError(f"device={device}: ONNX Runtime runs on the CPU only: choose device=cpu, or runtime=torch")
-    place = choose_device("cpu" if runs_onnx else device)
+    place = _choose_place(paths, config)
     if place.type == "cpu":
         tell(share_cores(processes=1))
-    if path.suffix == ".onnx":
+    members = [Member(path, *_load(Path(path), config, place)) for path in paths]
+    return Ensemble(members, config.scales, config.flip, windows)
+
+
+def _choose_place(paths: Sequence[str], config: Inference) -> torch.device:
+    device = config.device
+    runs_onnx = config.runtime == "onnx" or any(_is_onnx(Path(path)) for path in paths)
+    if runs_onnx and device not in ("auto", "cpu"):
+        raise ConfigError(f"device={device}: ONNX Runtime runs on the CPU only: choose device=cpu, or runtime=torch")
+    return choose_device("cpu" if runs_onnx else device)
+
+
+def _is_onnx(path: Path) -> bool:
+    return path.suffix == ".onnx"
+
+
+def _load(path: Path, config: Inference, place: torch.device) -> tuple[Network, ModelInfo]:
+    """Load the network, prepared for its device, and its description."""
+    if _is_onnx(path):
         return load_onnx(path)
     segmenter, info = load_trained(path, config.allow)
-    if runs_onnx:
+    if config.runtime == "onnx":
         return as_onnx(segmenter, info.preprocessing, path, tell), info
     if place.type != "cpu":
         return segmenter.to(place), info

@@ -14,7 +14,8 @@ _COUNT, _SHARE, _SEED = Limits(at_least=1), Limits(share=True), Limits(at_least=
 _SIDES, _CHANNELS = Limits(above=0, length=2), Limits(filled="channel")
 
 _CKPT = "the path of a run's checkpoint, or of a bundle's folder"
-_TRAINED = f"{_CKPT}, or an ONNX file of export_model"
+_TRAINED = f"{_CKPT}, or an ONNX file of export_model; a list of them averages the probabilities of all networks"
+_NETWORKS = Limits(filled="checkpoint", or_one=True)
 _KEEP = "keep freed memory for the next image or step, which saves time; false returns it to the system at once"
 _DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
 
@@ -208,7 +209,7 @@ class Inference(Config):
 class Evaluate(Inference):
     """The configuration `conf/evaluate.yaml`."""
 
-    ckpt: str | None = knob(f"{_TRAINED}; null with masks=", None)
+    ckpt: list[str] | None = knob(f"{_TRAINED}; null with masks=", None, _NETWORKS)
     masks: str | None = knob(
         "a folder or zip archive of masks to score in place of a network: one for each image, with its name and with "
         "label ids, as predict writes them",
@@ -220,7 +221,9 @@ class Evaluate(Inference):
     def __post_init__(self) -> None:
         if bool(self.ckpt) == bool(self.masks):
             both = (
-                f"ckpt={self.ckpt} and masks={self.masks} are both given" if self.ckpt else "nothing to score is given"
+                f"ckpt={', '.join(map(str, self.ckpt))} and masks={self.masks} are both given"
+                if self.ckpt
+                else "nothing to score is given"
             )
             raise ConfigError(f"{both}: choose a network with ckpt=<checkpoint>, or masks with masks=<folder or zip>")
 
@@ -248,18 +251,21 @@ class Polygons:
 class Predict(Inference):
     """The configuration `conf/predict.yaml`."""
 
-    ckpt: str = knob(_TRAINED, REQUIRED)
+    ckpt: list[str] = knob(_TRAINED, REQUIRED, _NETWORKS)
     input: str = knob("an image, a folder (it is searched with its subfolders), a zip archive or a video", REQUIRED)
     inside: str = knob("the folder inside the input that is searched; an empty text searches all of it", "")
     output: str = knob(
         "the folder for the masks, with the same subfolders as the input; for a submission, the zip archive to write; "
-        "for coco, the JSON file",
+        "for coco, the JSON file; for pseudo, a new folder",
         REQUIRED,
     )
     format: str = knob(
         "what to write: label_ids, train_ids, color, overlay, uncertainty, probabilities, geotiff or submission; or "
-        "polygons: pagexml, alto, geojson or coco",
+        "polygons: pagexml, alto, geojson or coco; or pseudo, a folder of pictures and masks to train on",
         "label_ids",
+    )
+    confidence: float = knob(
+        "for pseudo: pixels become void if the probability of their class is lower", 0.9, Limits(above=0, share=True)
     )
     polygons: Polygons
     overwrite: bool = knob("replace masks that exist already", False)
@@ -272,7 +278,12 @@ class Predict(Inference):
 class ExportModel(Config):
     """The configuration `conf/export_model.yaml`."""
 
-    ckpt: str = knob(_CKPT, REQUIRED)
+    ckpt: str | None = knob(f"{_CKPT}; null with average=", None)
+    average: list[str] = knob(
+        "two or more checkpoints or bundles of one architecture, in place of ckpt: the means of their weights are "
+        "exported",
+        [],
+    )
     format: str = knob("the format of the export: bundle, onnx or torch_export", "bundle")
     output: str = knob("the folder of the bundle, or the file, which ends in .onnx or .pt2", REQUIRED)
     size: list[int] | None = knob(
@@ -288,6 +299,21 @@ class ExportModel(Config):
     )
     data: dict[str, Any] = knob("the data on which these mIoUs are measured")
     allow: list[str] = knob(ALLOW, [])
+
+    def __post_init__(self) -> None:
+        if self.ckpt and self.average:
+            listed = ",".join(map(str, self.average))
+            raise ConfigError(
+                f"ckpt={self.ckpt} and average=[{listed}] are both given: put the checkpoint into the list, or remove "
+                "one of the two"
+            )
+        if not self.ckpt and not self.average:
+            raise ConfigError("ckpt needs a value: add ckpt=<value>, or average=[<value>,<value>]. See --help")
+        if len(self.average) == 1:
+            raise ConfigError(
+                f"average=[{self.average[0]}] has one network, and a mean needs two or more: name another one, or "
+                f"export this one with ckpt={self.average[0]}"
+            )
 
 
 @dataclass(kw_only=True)

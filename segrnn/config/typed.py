@@ -8,7 +8,7 @@ import inspect
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from importlib import resources
 from types import UnionType
@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.data_knobs import Data
 from segrnn.config.defaults import store_defaults
+from segrnn.config.knobs import limits_of
 from segrnn.config.schema import Encoder
 from segrnn.config.schemas import schema_of
 from segrnn.config.shortcuts import shortcuts
@@ -39,6 +40,7 @@ class _Kind(Enum):
     TEXT = "text"
     TEXT_OR_NULL = "text or null"
     TEXTS = "list of texts"
+    TEXT_OR_TEXTS = "text or list of texts"
     ARGUMENT = "argument of a component"
     OTHER = "other"
 
@@ -88,6 +90,8 @@ def _kind_of(argument: str, config_name: str, groups: Collection[str]) -> _Kind:
             return _Kind.ARGUMENT
         if not is_dataclass(annotation):
             return _Kind.OTHER
+        if any(each.name == part and limits_of(each).or_one for each in fields(annotation)):
+            return _Kind.TEXT_OR_TEXTS
         known = get_type_hints(annotation) | ({"hydra": HydraConf} if depth == 0 else {})
         annotation = known.get(part)
     return _kind_of_annotation(annotation)
@@ -106,6 +110,8 @@ def _kind_of_annotation(annotation: Any) -> _Kind:
 
 def _quote(argument: str, kind: _Kind, sweeps: bool) -> str:
     key, _, value = argument.partition("=")
+    if kind is _Kind.TEXT_OR_TEXTS:
+        kind = _Kind.TEXTS if value[:1] == "[" and value[-1:] == "]" else _Kind.TEXT_OR_NULL
     if kind in (_Kind.TEXT, _Kind.TEXT_OR_NULL):
         texts = value.split(",") if sweeps and not re.search(r"""[][(){}"']""", value) else [value]
         return f"{key}={','.join(_quote_text(text, kind is _Kind.TEXT_OR_NULL) for text in texts)}"

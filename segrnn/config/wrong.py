@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from segrnn.config.knobs import length_of
+from segrnn.config.knobs import limits_of
 from segrnn.text import nearest
 
 _WORDS = {int: "whole number", float: "number", str: "text"}
@@ -38,7 +38,7 @@ def _explain_group(key: str, value: Any, schema: type) -> str | None:
             assert isinstance(annotation, type)
             message = _explain_group(own, value[field.name], annotation)
         elif not _fits(value[field.name], annotation):
-            message = _explain_value(own, value[field.name], annotation, length_of(field))
+            message = _explain_value(own, value[field.name], annotation, limits_of(field).length)
         else:
             continue
         if message:

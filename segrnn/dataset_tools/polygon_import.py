@@ -1,21 +1,16 @@
 """Making a folder of pictures and masks from the polygons of annotation tools."""
 
-import os
-import shutil
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
-
-from segrnn.datasets.class_file import CLASS_FILE, write_class_file
-from segrnn.errors import ConfigError, DataError, OutputError
+from segrnn.datasets.mask_folder import MaskFolder
+from segrnn.errors import ConfigError, DataError
 from segrnn.images.reading import read_size
-from segrnn.images.storage import File, Tree
+from segrnn.images.storage import Tree
 from segrnn.labels import IGNORE_INDEX, Label, LabelSpace
 from segrnn.labels.colors import spread_color
-from segrnn.labels.space import ByteArray
 from segrnn.polygons import READERS, Annotated, Notes, Painter, Pictures, Source, list_labels, read_annotations
 from segrnn.polygons.annotations import Annotations
 from segrnn.text import counted, nearest
@@ -156,7 +151,7 @@ def make_labels(names: Iterable[str], background: str) -> LabelSpace:
 
 
 class FolderWriter:
-    """Writes pictures and masks in the layout that `segrnn.datasets.Folder` reads.
+    """Writes annotated pictures and their masks into a `MaskFolder`.
 
     Args:
         root: the folder.
@@ -167,9 +162,9 @@ class FolderWriter:
     """
 
     def __init__(self, root: Path, labels: LabelSpace, painter: Painter, by_split: bool, notes: Notes) -> None:
-        self._root, self._labels, self._painter = root, labels, painter
+        self._folder, self._labels, self._painter = MaskFolder(root), labels, painter
         self._by_split, self._notes = by_split, notes
-        self._written: dict[Path, str] = {}
+        self._written: dict[PurePosixPath, str] = {}
 
     def write_classes(self, val: float) -> None:
         """Write ``classes.yaml``.
@@ -177,8 +172,7 @@ class FolderWriter:
         Args:
             val: the share of the pictures that is for validation if there are no folders of splits.
         """
-        whole = {"images": "images/{name}.*", "masks": "masks/{name}.png", "split": {"val": val, "seed": 0}}
-        write_class_file(self._root / CLASS_FILE, self._labels, None if self._by_split else whole)
+        self._folder.write_classes(self._labels, None if self._by_split else val)
 
     def write(self, entry: Entry) -> None:
         """Write a picture and its mask. The picture is a hard link, or a copy where there are no hard links.
@@ -198,16 +192,12 @@ class FolderWriter:
             self._notes.add("pictures without areas are all background", name)
         split = (annotated.split or "train") if self._by_split else ""
         path = PurePosixPath(split, pictures.shorten(name).removeprefix(f"{split}/"))
-        mask = self._root / "masks" / path.with_suffix(".png")
-        if mask in self._written:
-            raise DataError(f"{name} is annotated a second time, or has the name of {self._written[mask]}")
+        stem = path.with_suffix("")
+        if stem in self._written:
+            raise DataError(f"{name} is annotated a second time, or has the name of {self._written[stem]}")
         pixels = self._painter.paint(annotated.shapes, size, self._notes, annotated.picture)
-        try:
-            _save(pixels, mask)
-            _place(pictures.file(name), self._root / "images" / path)
-        except OSError as error:
-            raise OutputError(f"{path} can't be written: {error}") from error
-        self._written[mask] = name
+        self._folder.write(path, pictures.file(name), pixels)
+        self._written[stem] = name
 
     @property
     def count(self) -> int:
@@ -223,22 +213,6 @@ def _require_size(annotated: Annotated, size: tuple[int, int], source: str, name
         ". The tool has turned it by its EXIF mark: store the picture turned" if annotated.size == size[::-1] else ""
     )
     raise DataError(f"{name} is {width} x {height}, but {source} says {other_width} x {other_height}{turned}")
-
-
-def _save(pixels: ByteArray, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-
-
-def _place(file: File, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not isinstance(file, Path):
-        path.write_bytes(file.read_bytes())
-        return
-    try:
-        os.link(file.resolve(), path)
-    except OSError:
-        shutil.copyfile(file, path)
 
 
 def describe_faults(faults: Sequence[str], most: int = 20) -> list[str]:

@@ -1,7 +1,9 @@
 """Inference with trained networks: loading and saving them, predicting masks, and writing the masks to files."""
 
+from segrnn.inference.averaging import load_average
 from segrnn.inference.checkpoint import KEY, digest_weights, load_checkpoint, read_checkpoint, to_checkpoint
 from segrnn.inference.device import choose_device
+from segrnn.inference.ensemble import Ensemble, Member, load_ensemble
 from segrnn.inference.geo_masks import MAPS
 from segrnn.inference.given_masks import GivenMasks
 from segrnn.inference.info import ModelInfo
@@ -23,11 +25,13 @@ __all__ = [
     "MOST_WHOLE",
     "PICTURES",
     "VIDEO_SUFFIXES",
+    "Ensemble",
     "Format",
     "Fusions",
     "GivenMasks",
     "Job",
     "LargeImages",
+    "Member",
     "ModelInfo",
     "Network",
     "Predictor",
@@ -37,7 +41,9 @@ __all__ = [
     "digest_weights",
     "find_fusions",
     "find_images",
+    "load_average",
     "load_checkpoint",
+    "load_ensemble",
     "load_trained",
     "plan",
     "plan_frames",

@@ -17,7 +17,7 @@ from segrnn.images.conversion import Picture, as_array
 from segrnn.inference.bundle import download_bundle, write_bundle
 from segrnn.inference.info import ModelInfo
 from segrnn.inference.trained import load_trained
-from segrnn.inference.views import Part, View, average, winner
+from segrnn.inference.views import Part, View, average, average_networks, winner
 from segrnn.inference.windows import Windows, blend
 from segrnn.labels.space import ByteArray
 from segrnn.models import Segmenter
@@ -86,6 +86,7 @@ class Predictor:
         if not scales or min(scales) <= 0:
             raise ValueError(f"scales must be numbers above 0, got {list(scales)}")
         self.network, self.info, self.windows = network, info, windows
+        self.networks: Sequence[Network] = (network,)
         self.views = [(scale, flipped) for scale in scales for flipped in ((False, True) if flip else (False,))]
         self.preprocessing = info.preprocessing
 
@@ -212,10 +213,10 @@ class Predictor:
         factor = self.preprocessing.factor(image)
         windows = self.windows_for(image)
         if windows is None:
-            yield from average(self._see_all(image, factor))
+            yield from self._average(image, factor)
         else:
             shape = (self._classes, image.shape[0], image.shape[1])
-            yield from blend(windows, shape, self.device, lambda ys, xs: average(self._see_all(image[ys, xs], factor)))
+            yield from blend(windows, shape, self.device, lambda ys, xs: self._average(image[ys, xs], factor))
 
     def windows_for(self, image: ImageArray) -> Windows | None:
         """Return the windows in which the network sees an image ``(H, W, C)``, or None for the whole image.
@@ -234,20 +235,24 @@ class Predictor:
 
     def _single_view(self, image: ImageArray) -> View | None:
         """Return the single view, or None if several must be averaged."""
-        if len(self.views) > 1 or self.windows_for(image) is not None:
+        if len(self.networks) * len(self.views) > 1 or self.windows_for(image) is not None:
             return None
-        return self._see_all(image, self.preprocessing.factor(image))[0]
+        return self._see_all(self.network, image, self.preprocessing.factor(image))[0]
 
-    def _see_all(self, image: ImageArray, factor: float) -> list[View]:
-        return [self._see(image, factor * scale, flipped) for scale, flipped in self.views]
+    def _average(self, image: ImageArray, factor: float) -> Iterator[Part]:
+        """Yield the mean of the probabilities of all networks, each of them averaged over its views."""
+        return average_networks([average(self._see_all(network, image, factor)) for network in self.networks])
 
-    def _see(self, image: ImageArray, factor: float, flipped: bool) -> View:
+    def _see_all(self, network: Network, image: ImageArray, factor: float) -> list[View]:
+        return [self._see(network, image, factor * scale, flipped) for scale, flipped in self.views]
+
+    def _see(self, network: Network, image: ImageArray, factor: float, flipped: bool) -> View:
         pixels = self.preprocessing.resize(image, factor)[None].to(self._place)
-        mode = evaluating(self.network) if isinstance(self.network, nn.Module) else nullcontext()
+        mode = evaluating(network) if isinstance(network, nn.Module) else nullcontext()
         # in full precision even inside a mixed-precision training loop, so that a checkpoint's score can be reproduced
         with mode, torch.autocast(self.device.type, enabled=False):
-            coarse = self.network.coarse_logits(pixels.flip(-1) if flipped else pixels).contiguous()
-        return View(self.network.upsample, coarse, pixels.shape[-2:], image.shape[:2], flipped)
+            coarse = network.coarse_logits(pixels.flip(-1) if flipped else pixels).contiguous()
+        return View(network.upsample, coarse, pixels.shape[-2:], image.shape[:2], flipped)
 
     @property
     def _classes(self) -> int:

@@ -89,6 +89,19 @@ def average(views: Sequence[View]) -> Iterator[Part]:
         yield parts[0]._replace(values=mean.div_(len(views)).clamp_(max=1))
 
 
+def average_networks(networks: Sequence[Iterator[Part]]) -> Iterator[Part]:
+    """Yield the mean of several networks' probabilities. Where all networks agree, it is exactly their value.
+
+    Args:
+        networks: the parts of each network. All networks have the same classes, so their parts are cut alike.
+    """
+    for first, *others in zip(*networks, strict=True):
+        mean = first.values
+        for count, part in enumerate(others, start=2):
+            mean += (part.values - mean) / count
+        yield first._replace(values=mean)
+
+
 def winner(parts: Iterator[Part], size: Sequence[int]) -> tuple[Tensor, Tensor]:
     """Return the class with the greatest value at each pixel, and that value. Of equal classes, the lowest is taken.
 

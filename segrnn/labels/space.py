@@ -168,6 +168,21 @@ class LabelSpace:
         """Paint a mask of train ids: ``(H, W) -> (H, W, 3)``. Void is black."""
         return self.palette[mask]
 
+    def with_void(self) -> "LabelSpace":
+        """Return a table that has an id for void: this one, or one with such a row if it lacks it.
+
+        The new id is 255, or the highest one that is free.
+
+        Example:
+            >>> space = LabelSpace("toy", [Label("road", 255, 0, (128, 64, 128))]).with_void()
+            >>> space.decode(np.array([0, 255], dtype=np.uint8)).tolist()
+            [255, 254]
+        """
+        if any(label.train_id == IGNORE_INDEX and label.id >= 0 for label in self.labels):
+            return self
+        free = max({*range(IGNORE_INDEX + 1)} - {label.id for label in self.labels})
+        return LabelSpace(self.name, [*self.labels, Label("void", free, IGNORE_INDEX, (0, 0, 0))])
+
     def subset(self, name: str, class_names: Sequence[str]) -> "LabelSpace":
         """Return a table with the same ids but fewer classes. All other ids become void.
 

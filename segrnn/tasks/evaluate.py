@@ -1,6 +1,6 @@
-"""Score a checkpoint, or masks that lie in a folder: ``python -m segrnn.evaluate``."""
+"""Score trained networks, or masks that lie in a folder: ``python -m segrnn.evaluate``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from rich.progress import track
 
 from segrnn.config.data import build_chosen, build_scored
 from segrnn.config.data_knobs import Data
-from segrnn.config.describe import describe_network, describe_views
+from segrnn.config.describe import describe_members, describe_views
 from segrnn.config.examples import choose_examples
 from segrnn.config.predictor_builder import build_predictor
 from segrnn.config.schema import Evaluate
@@ -58,7 +58,7 @@ class _Entry(NamedTuple):
 
 
 def evaluate(config: Evaluate, run_dir: Path) -> Scores:
-    """Score a checkpoint, or masks that lie in a folder, on a dataset. Every label is scored at its own size.
+    """Score trained networks, or masks that lie in a folder, on a dataset. Every label is scored at its own size.
 
     Args:
         config: the configuration of ``conf/evaluate.yaml``.
@@ -69,7 +69,7 @@ def evaluate(config: Evaluate, run_dir: Path) -> Scores:
     Raises:
         SegrnnError: the checkpoint, the masks, the data or the configuration is at fault.
     """
-    entry = _enter_network(config, config.ckpt) if config.ckpt else _enter_masks(config)
+    entry = _enter_networks(config, config.ckpt) if config.ckpt else _enter_masks(config)
     dataset, data, predict, facts = entry
     classes = dataset.labels.class_names
     confusion = ConfusionMatrix(len(classes), void_column=config.masks is not None)
@@ -122,14 +122,14 @@ def evaluate(config: Evaluate, run_dir: Path) -> Scores:
     return scores
 
 
-def _enter_network(config: Evaluate, ckpt: str) -> _Entry:
-    predictor = build_predictor(ckpt, config)
+def _enter_networks(config: Evaluate, paths: Sequence[str]) -> _Entry:
+    predictor = build_predictor(paths, config)
     info = predictor.info
     dataset, data = build_scored(config.data, info, config.allow)
     if dataset.labels.class_names != info.labels.class_names:
         raise CheckpointError(
             f"the classes of the checkpoint and of the data differ\n"
-            f"  {ckpt}: {', '.join(info.labels.class_names)}\n"
+            f"  {paths[0]}: {', '.join(info.labels.class_names)}\n"
             f"  {data.name}: {', '.join(dataset.labels.class_names)}"
         )
     large = LargeImages(predictor, tell)
@@ -141,8 +141,7 @@ def _enter_network(config: Evaluate, ckpt: str) -> _Entry:
         return _Prediction(mask, dataset.labels.decode(mask), confidence.cpu().numpy())
 
     facts = {
-        "checkpoint": f"{ckpt}, step {info.provenance.get('step', 'unknown')}",
-        **describe_network(info.architecture),
+        **describe_members(predictor.members),
         **describe_views(config),
         "measured on": describe_machine(predictor.device),
     }

@@ -9,7 +9,7 @@ from segrnn.config.data import build_scored
 from segrnn.config.schema import ExportModel
 from segrnn.errors import ConfigError, OutputError
 from segrnn.export import Exported, OnnxModel, describe, export_onnx, export_torch, label, quantize_int8
-from segrnn.inference import ModelInfo, Predictor, load_trained
+from segrnn.inference import ModelInfo, Predictor, load_average, load_trained
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.text import nearest, tell
 
@@ -45,7 +45,7 @@ def export_model(config: ExportModel, run_dir: Path) -> list[Path]:
     for path in outputs.values():
         if path.exists():
             raise OutputError(f"{path} exists already and would be overwritten: remove it, or choose another output")
-    predictor = Predictor(*load_trained(config.ckpt, config.allow))
+    predictor = _load(config)
     if name == "bundle":
         predictor.save(output)
     else:
@@ -53,6 +53,14 @@ def export_model(config: ExportModel, run_dir: Path) -> list[Path]:
     for what, path in outputs.items():
         tell(f"{what:24}{path}")
     return list(outputs.values())
+
+
+def _load(config: ExportModel) -> Predictor:
+    """Load the network to export, or the mean of several networks."""
+    if config.ckpt:
+        return Predictor(*load_trained(config.ckpt, config.allow))
+    tell(f"the weights of {len(config.average)} networks are averaged")
+    return Predictor(*load_average(config.average, config.allow))
 
 
 def _export(predictor: Predictor, output: Path, config: ExportModel) -> None:

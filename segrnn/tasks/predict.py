@@ -33,9 +33,10 @@ from segrnn.inference import (
 )
 from segrnn.labels.space import ByteArray
 from segrnn.polygons import CocoWriter, Outliner
+from segrnn.tasks.pseudo_labels import write_pseudo_labels
 from segrnn.text import counted, nearest, tell
 
-SUBMISSION, COCO = "submission", "coco"
+SUBMISSION, COCO, PSEUDO = "submission", "coco", "pseudo"
 
 
 def predict(config: Predict, run_dir: Path) -> list[Path]:
@@ -56,7 +57,7 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
     """
     outliner = Outliner(config.polygons.tolerance, config.polygons.leave_out)
     per_image = {**FORMATS, **MAPS, **polygon_formats(outliner)}
-    formats = [*per_image, COCO, SUBMISSION]
+    formats = [*per_image, COCO, SUBMISSION, PSEUDO]
     name, source = config.format, Path(config.input)
     if name not in formats:
         raise ConfigError(f"format={name} must be one of {', '.join(formats)}{nearest(name, formats)}")
@@ -64,6 +65,8 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
         return _write_submission(config)
     if name == COCO:
         return _write_coco(config, outliner)
+    if name == PSEUDO:
+        return write_pseudo_labels(config)
     if source.suffix.lower() not in VIDEO_SUFFIXES:
         return _write_files(config, per_image[name])
     is_video = Path(config.output).suffix.lower() in VIDEO_SUFFIXES
@@ -219,10 +222,11 @@ def _check_free(config: Predict) -> None:
 def _settings(config: Predict) -> dict[str, Any]:
     """Return all settings that masks depend on.
 
-    The network is identified by its weights, because the checkpoint may have been moved.
+    Networks are identified by their weights, because a checkpoint may have been moved.
     """
     kept = {key: plain(config)[key] for key in ("inside", "format", "polygons", "scales", "flip", "windows")}
-    return {"weights": digest_weights(config.ckpt), "input": str(Path(config.input).resolve()), **kept}
+    weights = [digest_weights(path) for path in config.ckpt]
+    return {"weights": weights, "input": str(Path(config.input).resolve()), **kept}
 
 
 def _say_kept(kept: int, jobs: int | None, output: Path) -> None:

@@ -8,7 +8,10 @@ from conftest import SMALL, Run
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from segrnn.config.command import CONF
+from segrnn.config.composition import compose
+from segrnn.config.schema import Evaluate, Predict
 from segrnn.config.typed import quote_texts
+from segrnn.errors import ConfigError
 
 ODD = ["2031_01_02", "7e5", "0x1F", "007", "1.50", "yes", "TRUE", "nan", "-inf", "1:30", "null", "+5", "3_", "1e", ".5"]
 ODD += [
@@ -62,6 +65,37 @@ def test_a_text_is_what_was_typed(text: str, config_name: str, key: str) -> None
         assert value == (None if text == "null" else text)
     else:
         assert read(f"{key}={text}", config_name) == text
+
+
+@pytest.mark.parametrize("text", sorted({*ODD} - {"[x]"}))
+@pytest.mark.parametrize("command", [Evaluate, Predict])
+def test_a_text_stands_for_a_list_of_one(text: str, command: type[Evaluate] | type[Predict]) -> None:
+    others = [] if command is Evaluate else ["input=a", "output=b"]
+    if (command, text) == (Evaluate, "null"):
+        assert compose(Evaluate, ["ckpt=null", "masks=a"]).ckpt is None
+    elif text == "null":
+        with pytest.raises(ConfigError, match="ckpt=null must be a list of texts"):
+            compose(Predict, ["ckpt=null", *others])
+    else:
+        assert compose(command, [f"ckpt={text}", *others]).ckpt == [text]
+
+
+def test_lists_of_checkpoints() -> None:
+    for text, expected in {
+        "[a]": ["a"],
+        "[2031_01_02, 7e5,été,a b]": ["2031_01_02", "7e5", "été", "a b"],
+        """["a (1)",'[b]']""": ["a (1)", "[b]"],
+        "[a].ckpt": ["[a].ckpt"],
+    }.items():
+        assert compose(Predict, [f"ckpt={text}", "input=a", "output=b"]).ckpt == expected
+    for wrong in ("ckpt=[a,[b]]", "ckpt=[{a: b}]"):
+        with pytest.raises(ConfigError, match="must be a list of texts"):
+            compose(Predict, [wrong, "input=a", "output=b"])
+    _, sweep, list_of_two = quote_texts(["-m", "ckpt=1_0,b", "++ckpt=[1_0,b]"], "evaluate", CONF)
+    assert (sweep, list_of_two) == ("ckpt='1_0',b", "++ckpt=['1_0',b]")
+    for nothing in ("ckpt=", "ckpt=[]"):
+        with pytest.raises(ConfigError, match=r"ckpt=\[\] must contain at least one checkpoint"):
+            compose(Predict, [nothing, "input=a", "output=b"])
 
 
 def test_quoting_twice_changes_nothing() -> None:

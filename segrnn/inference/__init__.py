@@ -13,6 +13,7 @@ from segrnn.inference.masks import FORMATS, PICTURES, Format, write_png
 from segrnn.inference.polygon_files import polygon_formats
 from segrnn.inference.predictor import MOST_WHOLE, Network, Predictor
 from segrnn.inference.prepared import Fusions, find_fusions, prepare
+from segrnn.inference.sources import locate
 from segrnn.inference.submission import rules_for, write_submission
 from segrnn.inference.trained import load_trained
 from segrnn.inference.video import VIDEO_SUFFIXES, Video, write_video
@@ -45,6 +46,7 @@ __all__ = [
     "load_checkpoint",
     "load_ensemble",
     "load_trained",
+    "locate",
     "plan",
     "plan_frames",
     "polygon_formats",

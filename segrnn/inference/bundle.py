@@ -52,9 +52,7 @@ def download_bundle(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=[WEIGHTS, CONFIG]))
     except Exception as error:  # hubs raise many kinds of errors, from ValueError to their own HTTP errors
-        raise CheckpointError(
-            f"{name} is not a file or folder here, and can't be downloaded from the hub: {error}"
-        ) from error
+        raise CheckpointError(f"hf://{name} can't be downloaded from the hub: {error}") from error
 
 
 def load_bundle(folder: Path, allow: Sequence[str] = ()) -> tuple[Segmenter, ModelInfo]:
@@ -143,7 +141,7 @@ Classes: {", ".join(map(markdown, info.labels.class_names))}.
 ```python
 import segrnn
 
-predictor = segrnn.load("this folder, or its name on the hub")
+predictor = segrnn.load("this folder, or hf:// and its name on the hub")
 mask = predictor("street.jpg")  # train ids, (H, W)
 ```
 

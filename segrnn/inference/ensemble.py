@@ -90,8 +90,7 @@ def load_ensemble(sources: Sequence[str | Path], allow: Sequence[str] = ()) -> E
     """Load several trained networks as one predictor, in evaluation mode on the CPU.
 
     Args:
-        sources: checkpoints, folders of bundles and names of bundles on the Hugging Face hub, as `Predictor.load` takes
-            them.
+        sources: checkpoints, folders of bundles and addresses, as `Predictor.load` takes them.
         allow: import paths of your own code that the files may name.
 
     Raises:

@@ -1,6 +1,5 @@
 """Prediction: a trained network makes a mask from an image of any size."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -14,8 +13,9 @@ from torch import Tensor, nn
 from segrnn.atomic import new_folder
 from segrnn.images.bands import ImageArray
 from segrnn.images.conversion import Picture, as_array
-from segrnn.inference.bundle import download_bundle, write_bundle
+from segrnn.inference.bundle import write_bundle
 from segrnn.inference.info import ModelInfo
+from segrnn.inference.sources import locate
 from segrnn.inference.trained import load_trained
 from segrnn.inference.views import Part, View, average, average_networks, winner
 from segrnn.inference.windows import Windows, blend
@@ -95,17 +95,14 @@ class Predictor:
         """Load a trained network, in evaluation mode on the CPU, without running code that its file chooses.
 
         Args:
-            source: a checkpoint of a run, the folder of a bundle, or the name ``owner/name`` of a bundle on the Hugging
-                Face hub, which is downloaded.
+            source: a checkpoint of a run, the folder of a bundle, or an address that `locate` takes, such as
+                ``hf://owner/name``.
             allow: import paths of your own code that the file may name, ``my_package.`` for all of a package.
 
         Raises:
             CheckpointError: `source` does not exist, is damaged or was changed, or asks for more than a network.
         """
-        path = Path(source)
-        if not path.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", str(source)) and path.suffix != ".ckpt":
-            path = download_bundle(str(source))
-        return cls(*load_trained(path, allow))
+        return cls(*load_trained(locate(str(source)), allow))
 
     def save(self, folder: str | Path) -> None:
         """Write a bundle for `load`: ``model.safetensors``, ``config.json`` and ``README.md``, the model card.

@@ -13,7 +13,7 @@ from segrnn.config.model import build_untrained
 from segrnn.config.schema import BenchmarkContexts, BenchmarkInference
 from segrnn.errors import ConfigError
 from segrnn.export import Exported, describe, export_onnx, quantize_int8, runtimes
-from segrnn.inference import Predictor, choose_device, load_trained
+from segrnn.inference import Predictor, choose_device, load_trained, locate
 from segrnn.measure import Cost, Latency, effective_receptive_field, measure_costs, measure_latencies
 from segrnn.models.compiling import check_compiler
 from segrnn.reports import (
@@ -103,7 +103,7 @@ def inference(config: BenchmarkInference, run_dir: Path) -> Latencies:
         if "compiled" in config.runtimes:
             check_compiler(torch.device("cpu"))
         model, info = (
-            load_trained(config.ckpt, allow) if config.ckpt else build_untrained(config, config.classes, allow)
+            load_trained(locate(config.ckpt), allow) if config.ckpt else build_untrained(config, config.classes, allow)
         )
         Predictor(model, info).save(bundle)
         if {"onnx", "onnx_int8"} & set(config.runtimes):

@@ -17,7 +17,7 @@ from segrnn.config.predictor_builder import build_predictor
 from segrnn.config.schema import Evaluate
 from segrnn.datasets import Sample, SegmentationDataset, sample_loader
 from segrnn.errors import CheckpointError, ConfigError, DataError
-from segrnn.inference import GivenMasks, LargeImages
+from segrnn.inference import GivenMasks, LargeImages, locate
 from segrnn.labels.space import ByteArray
 from segrnn.metrics import BoundaryIoU, Calibration, ConfusionMatrix, InstanceHits, Scores
 from segrnn.processes import loading_processes
@@ -69,7 +69,7 @@ def evaluate(config: Evaluate, run_dir: Path) -> Scores:
     Raises:
         SegrnnError: the checkpoint, the masks, the data or the configuration is at fault.
     """
-    entry = _enter_networks(config, config.ckpt) if config.ckpt else _enter_masks(config)
+    entry = _enter_networks(config, [locate(source) for source in config.ckpt]) if config.ckpt else _enter_masks(config)
     dataset, data, predict, facts = entry
     classes = dataset.labels.class_names
     confusion = ConfusionMatrix(len(classes), void_column=config.masks is not None)

@@ -9,7 +9,7 @@ from segrnn.config.data import build_scored
 from segrnn.config.schema import ExportModel
 from segrnn.errors import ConfigError, OutputError
 from segrnn.export import Exported, OnnxModel, describe, export_onnx, export_torch, label, quantize_int8
-from segrnn.inference import ModelInfo, Predictor, load_average, load_trained
+from segrnn.inference import ModelInfo, Predictor, load_average, load_trained, locate
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.text import nearest, tell
 
@@ -58,9 +58,9 @@ def export_model(config: ExportModel, run_dir: Path) -> list[Path]:
 def _load(config: ExportModel) -> Predictor:
     """Load the network to export, or the mean of several networks."""
     if config.ckpt:
-        return Predictor(*load_trained(config.ckpt, config.allow))
+        return Predictor(*load_trained(locate(config.ckpt), config.allow))
     tell(f"the weights of {len(config.average)} networks are averaged")
-    return Predictor(*load_average(config.average, config.allow))
+    return Predictor(*load_average([locate(source) for source in config.average], config.allow))
 
 
 def _export(predictor: Predictor, output: Path, config: ExportModel) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from segrnn.inference import (
     Video,
     digest_weights,
     find_images,
+    locate,
     plan,
     plan_frames,
     polygon_formats,
@@ -55,6 +57,7 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
     Raises:
         SegrnnError: the checkpoint, the configuration, the output or an image is at fault.
     """
+    config = replace(config, ckpt=[locate(source) for source in config.ckpt])
     outliner = Outliner(config.polygons.tolerance, config.polygons.leave_out)
     per_image = {**FORMATS, **MAPS, **polygon_formats(outliner)}
     formats = [*per_image, COCO, SUBMISSION, PSEUDO]

@@ -33,7 +33,7 @@ from segrnn.dataset_tools import (
 from segrnn.datasets import SegmentationDataset
 from segrnn.datasets.statistics import read_statistics
 from segrnn.errors import CheckpointError, ConfigError, OutputError
-from segrnn.inference import KEY, read_checkpoint
+from segrnn.inference import KEY, locate, read_checkpoint
 from segrnn.inference.checkpoint import weights_of
 from segrnn.inference.trained import read_weights
 from segrnn.instantiate import call, instantiate
@@ -308,7 +308,7 @@ def _start_weights(segmenter: Segmenter, labels: LabelSpace, config: Train, allo
     if path is None:
         load_pretrained(segmenter, config.encoder, allow)
         return
-    weights, trained = read_weights(path)
+    weights, trained = read_weights(locate(path))
     if load_head and trained.class_names != labels.class_names:
         raise CheckpointError(
             f"weights={path} are for other classes: load_head=false loads everything except the head\n"

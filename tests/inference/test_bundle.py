@@ -97,9 +97,9 @@ def test_a_name_on_the_hub_is_downloaded(predictor: Predictor, monkeypatch: pyte
         return str(tmp_path / "cache")
 
     monkeypatch.setattr("segrnn.inference.bundle.snapshot_download", download)
-    assert torch.equal(logits(segrnn.load("me/streets")), logits(predictor))
+    assert torch.equal(logits(segrnn.load("hf://me/streets")), logits(predictor))
     assert asked == [("me/streets", ["model.safetensors", "config.json"])]
-    for local in ("runs/best.ckpt", "me/streets/deeper", "streets"):
+    for local in ("runs/best.ckpt", "me/streets", "streets"):
         with pytest.raises(CheckpointError, match="does not exist"):
             segrnn.load(local)
     assert len(asked) == 1
@@ -180,10 +180,8 @@ def test_what_is_no_bundle(predictor: Predictor, tmp_path: Path, monkeypatch: py
     with pytest.raises(CheckpointError, match="can't be loaded: it is damaged, or it holds more"):
         segrnn.load(tmp_path / "file")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(
-        CheckpointError, match="nobody/nothing is not a file or folder here, and can't be downloaded from the hub"
-    ):
-        segrnn.load("nobody/nothing")
+    with pytest.raises(CheckpointError, match="hf://nobody/nothing can't be downloaded from the hub"):
+        segrnn.load("hf://nobody/nothing")
     with pytest.raises(OutputError, match="exists already"):
         predictor.save(tmp_path)
     with pytest.raises(OutputError, match="can't be written"):

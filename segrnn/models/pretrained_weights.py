@@ -1,6 +1,7 @@
 """Pretrained encoder weights, from a package or from a model hub."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -70,6 +71,8 @@ def from_hub(encoder: nn.Module, encoder_name: str, name: str = "imagenet", file
     Raises:
         ConfigError: the weights can't be loaded. The message names the alternatives.
     """
+    if file is not None and not Path(file).is_file():
+        raise ConfigError(f"encoder.weights.file={file} does not exist")
     try:
         part, source = _read_published(encoder, encoder_name, name, file)
     except Exception as error:  # hubs raise anything from OSError to their own HTTP errors

@@ -23,7 +23,7 @@ class Frozen:
             whole encoder.
 
     Raises:
-        ValueError: the encoder does not have so many stages, or has no layers in them.
+        ValueError: the encoder has no such stage.
 
     Example:
         >>> from segrnn.models import FCN

@@ -22,7 +22,6 @@ from pathlib import Path
 
 import torch
 from comparisons import COMPARISONS, RECURRENT
-from matplotlib.figure import Figure
 from publish import publish, table
 from records import Record, place, read
 from verdict import dominators, judge
@@ -33,6 +32,7 @@ from segrnn.config.schema import Train
 from segrnn.measure import count_parameters, peak_memory, run_forward
 from segrnn.models import Segmenter
 from segrnn.reports import describe_machine
+from segrnn.reports.figures import picture
 
 
 @dataclass(frozen=True)
@@ -209,20 +209,20 @@ def mean_iou_of_classes(of_seeds: Sequence[dict[str, dict[str, float | None]]]) 
 
 def draw(arms: dict[str, Arm], path: Path) -> None:
     """Draw the scores of all arms against their times and their parameters."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    for axes, (cost, label) in zip(
-        figure.subplots(1, 2, sharey=True),
-        {"milliseconds": "ms per image", "parameters": "parameters"}.items(),
-        strict=True,
-    ):
-        for name, arm in arms.items():
-            color = "tab:red" if name in RECURRENT else "tab:blue"
-            axes.scatter(getattr(arm, cost), arm.miou, color=color)
-            axes.annotate(name, (getattr(arm, cost), arm.miou), fontsize=8, xytext=(3, 3), textcoords="offset points")
-        axes.set(xlabel=label, xscale="log")
-        axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("val mIoU (red: recurrent context)")
-    figure.savefig(path, dpi=120)
+    with picture(path, (12, 5)) as figure:
+        for axes, (cost, label, unit) in zip(
+            figure.subplots(1, 2, sharey=True),
+            (("milliseconds", "ms per image", 1), ("parameters", "thousand parameters", 1000)),
+            strict=True,
+        ):
+            for name, arm in arms.items():
+                place = getattr(arm, cost) / unit, arm.miou
+                axes.scatter(*place, color="tab:red" if name in RECURRENT else "tab:blue")
+                axes.annotate(name, place, fontsize=8, xytext=(-6, -3), textcoords="offset points", ha="right")
+            axes.set(xlabel=label)
+            axes.set_xlim(left=0)
+            axes.grid(alpha=0.3)
+        figure.axes[0].set_ylabel("val mIoU (red: recurrent context)")
 
 
 @torch.no_grad()

@@ -74,8 +74,11 @@ def test_a_files_own_word_counts_for_nothing(trained: Path, run: Callable[..., i
     ("callback", "message"),
     [
         ("{_target_: torch.nn.ReLU}", "callbacks[0]: torch.nn.ReLU is not a callback of pytorch_lightning"),
-        ("{_target_: mine.Tell}", "callbacks[0]"),
-        ("{_target_: pytorch_lightning.callbacks.Timer, hours: 1}", "callbacks[0]"),
+        ("{_target_: mine.Tell}", "callbacks[0]._target_='mine.Tell' is not allowed"),
+        (
+            "{_target_: pytorch_lightning.callbacks.Timer, hours: 1}",
+            "callbacks[0] (pytorch_lightning.callbacks.Timer) got an unexpected keyword argument 'hours'",
+        ),
     ],
 )
 def test_what_is_no_callback_is_refused(

@@ -1,6 +1,5 @@
 """A frozen encoder, or its first stages, stay the same to the bit, and take no gradients."""
 
-import csv
 from pathlib import Path
 
 import pytest
@@ -134,8 +133,6 @@ def test_a_run_that_thaws_goes_on_to_the_bit(run: Run, camvid: Path, capsys: pyt
     first = next(name for name in whole if name.startswith("encoder") and name.endswith("weight"))
     assert not torch.equal(whole[first], never[first])
     assert all(torch.equal(constant[name], joined[name]) for name in constant)
-    with Path("whole/csv/metrics.csv").open() as file:
-        assert [row["train/loss"] for row in csv.DictReader(file)]
 
 
 @pytest.mark.parametrize(

@@ -12,17 +12,14 @@ from segrnn.models import Segmenter
 
 
 class Member(NamedTuple):
-    """A trained network in an ensemble.
-
-    Args:
-        name: the name of its file, for messages.
-        network: the network that makes logits.
-        info: its classes, its preprocessing and its origin.
-    """
+    """A trained network in an ensemble."""
 
     name: str
+    """The name of its file, for messages."""
     network: Network
+    """It makes logits."""
     info: ModelInfo
+    """Its classes, its preprocessing and its origin."""
 
 
 class Ensemble(Predictor):

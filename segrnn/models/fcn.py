@@ -15,7 +15,8 @@ class FCN(nn.Module):
 
     The network follows Long, Shelhamer and Darrell 2015, arXiv 1411.4038, with these deviations: skips are summed as
     features, not as scores, and upsampling is bilinear, not learned. The sum comes before the context (`Segmenter` puts
-    it there), so that a sweep at a fine stride also gets the features of the deep stages.
+    it there), so that a sweep at a fine stride also gets the features of the deep stages. With `detail`, a finer map is
+    added behind the context: small things keep their borders, and sweeps still work on the coarser, cheaper map.
 
     Args:
         encoder_name: any encoder of segmentation_models_pytorch (``tu-...`` for timm's).
@@ -23,7 +24,8 @@ class FCN(nn.Module):
         encoder_depth: the number of the encoder's stages. 3 stops at stride 8, 5 at stride 32. Deeper layers are
             dropped.
         width: the number of channels of the sum.
-        stride: the stride of the finest map that is used, and of the classifier.
+        stride: the stride of the finest map that is summed, and of the classifier.
+        detail: the stride of a finer map, which is added to the sum behind the context. The classifier works there.
         maps: the number of the encoder's maps that are summed, counted from the deepest. The default is all maps from
             `stride` down. 1 takes the deepest map only, as networks on a dilated encoder do (PSPNet, DeepLabV3).
         output_stride: the stride of the encoder's coarsest map. 8 or 16 dilates the encoder.
@@ -34,7 +36,8 @@ class FCN(nn.Module):
         ``(B, C, H, W) -> (B, K, H, W)``, H and W divisible by the encoder's stride.
 
     Raises:
-        ValueError: the encoder has no map at that stride, has fewer maps than `maps`, or can't be dilated.
+        ValueError: the encoder has no map at one of the strides, has fewer maps than `maps`, or can't be dilated; or
+            `detail` is not finer than `stride`.
 
     Example:
         >>> FCN("resnet18", classes=4, width=16)(torch.zeros(1, 3, 64, 96)).shape
@@ -52,13 +55,17 @@ class FCN(nn.Module):
         output_stride: int = 32,
         dropout: float = 0.0,
         in_channels: int = 3,
+        detail: int | None = None,
     ) -> None:
         super().__init__()
-        self.encoder = make_encoder(encoder_name, encoder_depth, output_stride, in_channels, stride)
-        self.neck = Sum(levels(self.encoder), width, stride, maps)
+        if detail is not None and detail >= stride:
+            raise ValueError(f"detail={detail} must be finer than stride={stride}, the stride of the sum")
+        finest = detail or stride
+        self.encoder = make_encoder(encoder_name, encoder_depth, output_stride, in_channels, finest)
+        self.neck = Sum(levels(self.encoder), width, stride, maps, detail)
         self.decoder = Convolution(width, dropout)
         self.segmentation_head = nn.Sequential(
-            nn.Conv2d(width, classes, kernel_size=1), nn.Upsample(scale_factor=stride, mode="bilinear")
+            nn.Conv2d(width, classes, kernel_size=1), nn.Upsample(scale_factor=finest, mode="bilinear")
         )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -67,13 +74,19 @@ class FCN(nn.Module):
 
 
 class Sum(nn.Module):
-    """The sum of a pyramid's deeper maps. Each is projected to one width and resized to the stride of the sum."""
+    """The sum of a pyramid's deeper maps. Each is projected to one width and resized to the stride of the sum.
 
-    def __init__(self, pyramid: list[Level], width: int, stride: int, maps: int | None = None) -> None:
+    With `detail`, a finer map of the same width, which is not part of the sum, comes before it.
+    """
+
+    def __init__(
+        self, pyramid: list[Level], width: int, stride: int, maps: int | None = None, detail: int | None = None
+    ) -> None:
         super().__init__()
         strides = [level.stride if level.channels else 0 for level in pyramid]
-        if stride not in strides:
-            raise ValueError(f"the encoder has no features at stride {stride}; it has {sorted(set(strides) - {0})}")
+        for wanted in (stride, detail or stride):
+            if wanted not in strides:
+                raise ValueError(f"the encoder has no features at stride {wanted}; it has {sorted(set(strides) - {0})}")
         self.finest = strides.index(stride)
         available = len(pyramid) - self.finest
         self.maps = available if maps is None else positive("maps", maps)
@@ -81,25 +94,29 @@ class Sum(nn.Module):
             raise ValueError(
                 f"maps={maps} is more than the encoder has: it has {available} maps from stride {stride} down"
             )
-        self.levels = [Level(width, stride)]
-        self.projections = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(level.channels, width, kernel_size=1, bias=False), nn.BatchNorm2d(width))
-            for level in pyramid[-self.maps :]
-        )
+        self.projections = nn.ModuleList(_projection(level.channels, width) for level in pyramid[-self.maps :])
+        finer = [] if detail is None else [strides.index(detail)]
+        self.details = nn.ModuleDict({str(level): _projection(pyramid[level].channels, width) for level in finer})
+        self.levels = [Level(width, pyramid[level].stride) for level in (*finer, self.finest)]
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """Sum the maps into a list with a single map ``(B, width, H/stride, W/stride)``."""
+        """Sum the maps into ``(B, width, H/stride, W/stride)``, the last of a list of one or two maps."""
         size = features[self.finest].shape[-2:]
         projected = [project(x) for project, x in zip(self.projections, features[-self.maps :], strict=True)]
         aligned = (
             x if level == self.finest else F.interpolate(x, size, mode="bilinear")
             for level, x in enumerate(projected, start=len(features) - self.maps)
         )
-        return [F.relu(reduce(torch.add, aligned))]  # a stack would lose the channels_last layout of the maps
+        summed = F.relu(reduce(torch.add, aligned))  # a stack would lose the channels_last layout of the maps
+        return [*(project(features[int(level)]) for level, project in self.details.items()), summed]
+
+
+def _projection(channels: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, width, kernel_size=1, bias=False), nn.BatchNorm2d(width))
 
 
 class Convolution(nn.Module):
-    """The decoder: one 3 x 3 convolution on the last map of the pyramid."""
+    """The decoder: one 3 x 3 convolution on the last map of the pyramid, or on its sum with a finer map."""
 
     def __init__(self, width: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -111,5 +128,8 @@ class Convolution(nn.Module):
         )
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Refine the last map ``(B, width, h, w)``. Its shape stays the same."""
-        return self.layers(features[-1])
+        """Refine the last map, ``(B, width, h, w) -> (B, width, h', w')`` at the finest map's size."""
+        *finer, x = features
+        for detail in finer:
+            x = F.relu(detail + F.interpolate(x, detail.shape[-2:], mode="bilinear"))
+        return self.layers(x)

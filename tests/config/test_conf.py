@@ -66,7 +66,7 @@ def test_a_planted_argument_is_caught() -> None:
 @pytest.mark.parametrize(
     "model",
     [
-        *("fcn", "fcn_stride8", "fcn_dilated", "fpn", "unet", "unetplusplus", "manet", "linknet", "pan"),
+        *("fcn", "fcn_stride8", "fcn_stride4", "fcn_dilated", "fpn", "unet", "unetplusplus", "manet", "linknet", "pan"),
         *("deeplabv3", "deeplabv3plus", "upernet", "pspnet"),
     ],
 )

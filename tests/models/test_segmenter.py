@@ -3,6 +3,7 @@ from functools import partial
 import pytest
 import segmentation_models_pytorch as smp
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from segrnn.context import ReNet
@@ -12,6 +13,7 @@ from segrnn.models.encoders import drop_unused, levels
 NETWORKS = {
     "fcn": lambda: FCN("resnet18", classes=4, width=16),
     "fcn_stride8": lambda: FCN("tu-tf_efficientnet_lite0", classes=4, encoder_depth=3, width=16),
+    "fcn_stride4": lambda: FCN("tu-tf_efficientnet_lite0", classes=4, encoder_depth=4, width=16, detail=4),
     "fcn_dilated": lambda: FCN("resnet18", classes=4, width=16, maps=1, output_stride=8, dropout=0.1),
     "fcn_half_dilated": lambda: FCN("resnet18", classes=4, width=16, output_stride=16),
     "fcn_transformer": lambda: FCN("mit_b0", classes=4, width=16),
@@ -54,6 +56,24 @@ def test_without_a_context_it_is_the_network() -> None:
 def test_a_stride_the_encoder_does_not_have_lists_those_it_has() -> None:
     with pytest.raises(ValueError, match=r"no features at stride 64; it has \[1, 2, 4, 8, 16, 32\]"):
         FCN("resnet18", classes=4, stride=64)
+
+
+def test_detail_is_added_behind_the_context() -> None:
+    network = FCN("resnet18", classes=4, width=16, detail=4).eval()
+    model = add_context(network, nn.Conv2d(16, 16, kernel_size=1)).eval()
+    (branch,) = model.context.values()
+    nn.init.normal_(branch.project.weight)
+    x = torch.rand(1, 3, 64, 96)
+    detail, summed = network.neck(network.encoder(x))
+    larger = F.interpolate(branch(summed), scale_factor=2, mode="bilinear")
+    coarse = network.segmentation_head[0](network.decoder.layers(F.relu(detail + larger)))
+    assert coarse.shape[-2:] == (16, 24)
+    assert torch.equal(model.coarse_logits(x), coarse)
+
+
+def test_detail_that_is_not_finer_is_refused() -> None:
+    with pytest.raises(ValueError, match="detail=8 must be finer than stride=8, the stride of the sum"):
+        FCN("resnet18", classes=4, detail=8)
 
 
 def test_a_dilated_encoder_gives_the_sum_maps_of_one_size() -> None:

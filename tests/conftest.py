@@ -218,6 +218,7 @@ class Web:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.tags: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
         self.ranges = True
         self.cuts: list[int | None] = []  # after so many bytes each, the next answers are cut off
         self.statuses: list[int] = []  # instead of the next answers
@@ -227,6 +228,9 @@ class Web:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                web.answer(self)
+
+            def do_HEAD(self) -> None:
                 web.answer(self)
 
             def do_POST(self) -> None:
@@ -258,9 +262,13 @@ class Web:
             handler.send_response(200)
         if tag:
             handler.send_header("ETag", tag)
+        for name, value in self.headers.items():
+            handler.send_header(name, value)
         handler.send_header("Content-Type", self.type)
         handler.send_header("Content-Length", str(len(body) - start))
         handler.end_headers()
+        if handler.command == "HEAD":
+            return
         handler.wfile.write(body[start:][: self.cuts.pop(0) if self.cuts else None])
 
 

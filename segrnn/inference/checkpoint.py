@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from segrnn import __version__
 from segrnn.errors import CheckpointError
 from segrnn.guard import no_side_effects
 from segrnn.images import Preprocessing
+from segrnn.inference.foreign import recognise
 from segrnn.inference.info import ModelInfo
 from segrnn.labels import LabelSpace
 from segrnn.models import Segmenter, load_weights
@@ -22,7 +24,8 @@ from segrnn.models.architecture import build_segmenter
 KEY = "segrnn"
 """The checkpoint's key for everything that is needed to rebuild the network."""
 
-WEIGHTS = "model.safetensors"
+SAFETENSORS = ".safetensors"
+WEIGHTS = f"model{SAFETENSORS}"
 """The name of the file with the tensors in a bundle."""
 
 
@@ -36,13 +39,35 @@ def read_checkpoint(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
     Raises:
         CheckpointError: the file is missing, is damaged, holds code, or was not written by segrnn.
     """
+    checkpoint = read_tensors(path)
+    lacking = [key for key in keys if not isinstance(checkpoint, dict) or key not in checkpoint]
+    if lacking and isinstance(checkpoint, dict) and KEY in checkpoint:
+        raise CheckpointError(f"{path} can't be loaded: it is damaged, because it lacks {', '.join(lacking)}")
+    if lacking:
+        found = recognise(checkpoint)
+        advice = f". weights={path} starts a training from them" if found.weights else ""
+        raise CheckpointError(f"{path} can't be loaded: it is not a checkpoint of segrnn, but {found.kind}{advice}")
+    return checkpoint
+
+
+def read_tensors(path: str | Path) -> Any:
+    """Read a file of tensors and primitives, written by `torch.save` or, with the suffix, by safetensors.
+
+    Raises:
+        CheckpointError: the file is missing, is damaged, or holds code.
+    """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist; training writes <run>/checkpoints/best.ckpt and last.ckpt")
     file = f"{path} ({path.stat().st_size} bytes)"
+    with path.open("rb") as opened:
+        if opened.read(64).lstrip().startswith(b"<"):
+            raise CheckpointError(f"{file} is a web page in place of weights: the server may ask for a login")
     try:
+        if path.suffix == SAFETENSORS:
+            return load_file(path)
         whole = zipfile.is_zipfile(path)  # a file that was cut short lacks the zip directory at its end
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=whole)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=whole)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{file} can't be loaded: it is damaged, or it holds more than tensors and primitives, which might run code"
@@ -51,12 +76,6 @@ def read_checkpoint(path: str | Path, keys: Sequence[str]) -> dict[str, Any]:
         raise CheckpointError(
             f"{file} can't be loaded: it is damaged, or it is not a checkpoint: {_first_line(error)}"
         ) from error
-    lacking = [key for key in keys if not isinstance(checkpoint, dict) or key not in checkpoint]
-    if lacking:
-        raise CheckpointError(
-            f"{file} can't be loaded: it is not a checkpoint of segrnn, because it lacks {', '.join(lacking)}"
-        )
-    return checkpoint
 
 
 def digest_weights(path: str | Path) -> str:

@@ -19,7 +19,7 @@ from segrnn.config.data import build_dataset, read_repeats
 from segrnn.config.data_knobs import Data
 from segrnn.config.differences import differences
 from segrnn.config.examples import choose_examples
-from segrnn.config.model import build_model, freeze, load_pretrained
+from segrnn.config.model import build_model, freeze
 from segrnn.config.parsing import plain
 from segrnn.config.run import check_launcher, check_sweep
 from segrnn.config.schema import Train
@@ -33,9 +33,8 @@ from segrnn.dataset_tools import (
 from segrnn.datasets import SegmentationDataset
 from segrnn.datasets.statistics import read_statistics
 from segrnn.errors import CheckpointError, ConfigError, OutputError
-from segrnn.inference import KEY, locate, read_checkpoint
+from segrnn.inference import KEY, read_checkpoint
 from segrnn.inference.checkpoint import weights_of
-from segrnn.inference.trained import read_weights
 from segrnn.instantiate import call, instantiate
 from segrnn.labels import LabelSpace
 from segrnn.measure import count_parameters
@@ -44,6 +43,7 @@ from segrnn.models import Segmenter, checkpoint_activations, load_weights
 from segrnn.models.compiling import check_compiler
 from segrnn.processes import loading_processes, rank
 from segrnn.reports import Gallery, gather_metadata, print_scores, write_panels, write_scores
+from segrnn.tasks.start_weights import load_start_weights
 from segrnn.text import tell
 from segrnn.threads import share_cores
 from segrnn.training import Dashboard, DataModule, Examples, Interruption, RunInfo, SegmentationModule, fit, make_lean
@@ -101,7 +101,7 @@ def _train(
         data = _build_data(config, allow)
         module = _build_module(config, data.val.labels, interruption, allow)
         if resume is None:
-            _start_weights(module.model, data.val.labels, config, allow)
+            load_start_weights(module.model, data.val.labels, config, allow)
         step = _check_resumed(resume, module, config, say) if resume else 0
         began = (run_dir / "config.yaml").exists()
         examples = Examples(choose_examples(config.examples, data.val), config.examples.extremes)
@@ -300,25 +300,6 @@ def _build_module(
         frozen,
         config.encoder.thaw_at,
     )
-
-
-def _start_weights(segmenter: Segmenter, labels: LabelSpace, config: Train, allow: Sequence[str]) -> None:
-    """Load the weights a run starts from: a trained network's, with or without its head, or the encoder's own."""
-    path, load_head = config.weights, config.load_head
-    if path is None:
-        load_pretrained(segmenter, config.encoder, allow)
-        return
-    weights, trained = read_weights(locate(path))
-    if load_head and trained.class_names != labels.class_names:
-        raise CheckpointError(
-            f"weights={path} are for other classes: load_head=false loads everything except the head\n"
-            f"  there: {', '.join(trained.class_names)}\n"
-            f"  here: {', '.join(labels.class_names)}"
-        )
-    try:
-        load_weights(segmenter, weights, skip=() if load_head else ("head", "auxiliary"))
-    except CheckpointError as error:
-        raise CheckpointError(f"weights={path}: {error}") from error
 
 
 def _report(result: TrainResult, gallery: Gallery, labels: LabelSpace, title: str) -> None:

@@ -90,7 +90,7 @@ def test_round_trip(trained: Path, camvid: Path, run: Run) -> None:
     assert (score_files(Path("masks"), camvid / "valannot") == counts).all()
     assert (np.load(trained / "confusion.npz")["counts"] == counts).all()
     scores, of_training = (json.loads((Path(run) / "metrics.json").read_text()) for run in ("scored", trained))
-    assert scores.keys() - of_training.keys() == {"boundary", "calibration", "official"}
+    assert scores.keys() - of_training.keys() == {"boundary", "calibration", "official", "images", "metrics"}
     assert {key: scores[key] for key in of_training} == of_training
     assert 0 <= scores["boundary"]["miou"] <= scores["miou"]
     assert sum(row["pixels"] for row in scores["calibration"]["per_bin"]) == counts.sum()

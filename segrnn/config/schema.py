@@ -222,6 +222,9 @@ class Evaluate(Inference):
         None,
     )
     data: dict[str, Any] = knob("the settings that differ from the data that the checkpoint was trained on")
+    metrics: list[dict[str, Any]] = knob(
+        "further metrics, each with its _target_ and its arguments; segrnn.metrics.Metric says what they look like", []
+    )
     examples: Examples
 
     def __post_init__(self) -> None:

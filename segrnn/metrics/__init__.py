@@ -5,7 +5,9 @@ from segrnn.metrics.boundary import BoundaryIoU
 from segrnn.metrics.calibration import Calibration
 from segrnn.metrics.cityscapes_scores import CityscapesScores
 from segrnn.metrics.confusion import ConfusionMatrix
+from segrnn.metrics.images import ImageScores
 from segrnn.metrics.instances import InstanceHits
+from segrnn.metrics.metric import Metric
 from segrnn.metrics.scores import Confusion, Scores
 
 __all__ = [
@@ -15,6 +17,8 @@ __all__ = [
     "CityscapesScores",
     "Confusion",
     "ConfusionMatrix",
+    "ImageScores",
     "InstanceHits",
+    "Metric",
     "Scores",
 ]

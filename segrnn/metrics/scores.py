@@ -74,6 +74,16 @@ class Scores:
         return divide(self._hits, self.support)
 
     @property
+    def precision(self) -> FloatArray:
+        """Return the share of the pixels predicted as each class that are right, ``(K,)``."""
+        return divide(self._hits, self.predicted)
+
+    @property
+    def dice(self) -> FloatArray:
+        """Return the Dice score of each class, ``(K,)``. It is also the F1 score, and it is 2 IoU / (1 + IoU)."""
+        return divide(2 * self._hits, self.support + self.predicted)
+
+    @property
     def miou(self) -> float:
         """Return the mean of `iou` over the classes that occur."""
         return mean(self.iou)
@@ -88,6 +98,23 @@ class Scores:
         """Return the share of all pixels that are right."""
         total = self.counts.sum()
         return float(self._hits.sum() / total) if total else float("nan")
+
+    @property
+    def mean_dice(self) -> float:
+        """Return the mean of `dice` over the classes that occur."""
+        return mean(self.dice)
+
+    @property
+    def kappa(self) -> float:
+        """Return Cohen's kappa (1960): how much of the agreement that chance leaves over is reached.
+
+        NaN if chance alone agrees everywhere, as with a single class.
+        """
+        total = int(self.counts.sum())
+        if not total:
+            return float("nan")
+        by_chance = float(np.sum(self.support / total * (self.predicted / total)))
+        return (self.pixel_accuracy - by_chance) / (1 - by_chance) if by_chance < 1 else float("nan")
 
     @property
     def frequency_weighted_iou(self) -> float:
@@ -116,13 +143,21 @@ class Scores:
     def to_dict(self) -> dict[str, Any]:
         """Return all scores as primitives. NaN becomes None, because JSON has no NaN."""
         per_class = {
-            name: {"iou": known(iou), "accuracy": known(accuracy), "pixels": int(pixels)}
-            for name, iou, accuracy, pixels in zip(self.class_names, self.iou, self.accuracy, self.support, strict=True)
+            name: {
+                "iou": known(self.iou[k]),
+                "dice": known(self.dice[k]),
+                "precision": known(self.precision[k]),
+                "accuracy": known(self.accuracy[k]),
+                "pixels": int(self.support[k]),
+            }
+            for k, name in enumerate(self.class_names)
         }
         return {
             "miou": known(self.miou),
             "pixel_accuracy": known(self.pixel_accuracy),
             "mean_accuracy": known(self.mean_accuracy),
             "frequency_weighted_iou": known(self.frequency_weighted_iou),
+            "mean_dice": known(self.mean_dice),
+            "kappa": known(self.kappa),
             "per_class": per_class,
         }

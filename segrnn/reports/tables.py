@@ -13,7 +13,7 @@ from rich.text import Text
 from segrnn.atomic import write_atomically, write_text
 from segrnn.datasets.statistics import ClassStatistics
 from segrnn.labels import LabelSpace
-from segrnn.metrics import BoundaryIoU, Calibration, Scores
+from segrnn.metrics import ImageScores, Scores
 from segrnn.reports.pictures import draw_confusion
 from segrnn.reports.terminal import PlainConsole
 from segrnn.text import printable, spreadsheet_cell
@@ -26,7 +26,7 @@ def print_scores(scores: Scores, labels: LabelSpace, title: str) -> None:
     """Print a table of the classes with their colours, worst first, and the means below."""
     table = Table(title=title, caption="percent; a class with - does not occur, and no mean includes it")
     table.add_column("class", max_width=_NAME_WIDTH, no_wrap=True)
-    for column in ("IoU", "accuracy", "share of pixels"):
+    for column in ("IoU", "Dice", "precision", "accuracy", "share of pixels"):
         table.add_column(column, justify="right")
     total = max(scores.support.sum(), 1)
     for k in np.argsort(scores.iou):
@@ -34,12 +34,15 @@ def print_scores(scores: Scores, labels: LabelSpace, title: str) -> None:
         table.add_row(
             Text.assemble(swatch, printable(scores.class_names[k])),
             Text(_percent(scores.iou[k]), style=_grade(scores.iou[k])),
+            _percent(scores.dice[k]),
+            _percent(scores.precision[k]),
             _percent(scores.accuracy[k]),
             _percent(scores.support[k] / total),
         )
     table.add_section()
-    table.add_row("mean", _percent(scores.miou), _percent(scores.mean_accuracy), "")
-    table.add_row("weighted by frequency", _percent(scores.frequency_weighted_iou), _percent(scores.pixel_accuracy), "")
+    table.add_row("mean", _percent(scores.miou), _percent(scores.mean_dice), "", _percent(scores.mean_accuracy), "")
+    weighted = scores.frequency_weighted_iou, scores.pixel_accuracy
+    table.add_row("weighted by frequency", _percent(weighted[0]), "", "", _percent(weighted[1]), "")
     PlainConsole().print(table)
 
 
@@ -48,15 +51,13 @@ def _grade(iou: float) -> str:
     return "dim" if np.isnan(iou) else "red" if iou < 0.3 else "yellow" if iou < 0.6 else "green"
 
 
-def print_official(official: Mapping[str, Any], boundary: BoundaryIoU, calibration: Calibration) -> None:
-    """Print the scores of the dataset's benchmark, and further scores of the masks."""
+def print_figures(figures: Mapping[str, float]) -> None:
+    """Print single scores with their names."""
     table = Table(caption="percent; - means that the value is not defined")
     table.add_column("score")
     table.add_column("", justify="right")
-    for name, value in name_official(official).items():
+    for name, value in figures.items():
         table.add_row(name, _percent(value))
-    table.add_row("boundary IoU", _percent(boundary.miou))
-    table.add_row("expected calibration error", _percent(calibration.error))
     PlainConsole().print(table)
 
 
@@ -114,6 +115,19 @@ def write_scores(scores: Scores, folder: Path, details: Mapping[str, Any] | None
     draw_confusion(scores, folder / "confusion.png")
 
 
+def write_image_scores(images: ImageScores, path: Path) -> None:
+    """Write a table of the images, those with the lowest mIoU first."""
+
+    def write(draft: Path) -> None:
+        with draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["image", "miou", "pixel_accuracy"])
+            for name, *values in sorted(images.rows, key=lambda row: (np.isnan(row.miou), row.miou)):
+                writer.writerow([spreadsheet_cell(name), *("" if np.isnan(value) else value for value in values)])
+
+    write_atomically(path, write)
+
+
 def write_json(content: Any, path: Path) -> None:
     """Write primitives as JSON that people can read too."""
     write_text(path, json.dumps(content, indent=2) + "\n")
@@ -127,7 +141,7 @@ def _write_confusion(scores: Scores, path: Path) -> None:
 def _write_csv(scores: Scores, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["class", "iou", "accuracy", "pixels"])
+        writer.writerow(["class", "iou", "dice", "precision", "accuracy", "pixels"])
         for name, row in scores.to_dict()["per_class"].items():
             writer.writerow([spreadsheet_cell(name), *("" if value is None else value for value in row.values())])
 

@@ -4,11 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-import torch
 from rich.progress import track
 
+from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.data import build_chosen, build_scored
 from segrnn.config.data_knobs import Data
 from segrnn.config.describe import describe_members, describe_views
@@ -16,10 +14,10 @@ from segrnn.config.examples import choose_examples
 from segrnn.config.predictor_builder import build_predictor
 from segrnn.config.schema import Evaluate
 from segrnn.datasets import Sample, SegmentationDataset, sample_loader
-from segrnn.errors import CheckpointError, ConfigError, DataError
+from segrnn.errors import CheckpointError, ConfigError
 from segrnn.inference import GivenMasks, LargeImages, locate
-from segrnn.labels.space import ByteArray
-from segrnn.metrics import BoundaryIoU, Calibration, ConfusionMatrix, InstanceHits, Scores
+from segrnn.instantiate import call, instantiate
+from segrnn.metrics import Metric, Scores
 from segrnn.processes import loading_processes
 from segrnn.reports import (
     Gallery,
@@ -27,25 +25,18 @@ from segrnn.reports import (
     describe_machine,
     draw_calibration,
     list_versions,
-    name_official,
-    print_official,
+    print_figures,
     print_scores,
+    write_image_scores,
     write_panels,
     write_report,
     write_scores,
 )
+from segrnn.tasks.tally import Prediction, Tally, name_figures
 from segrnn.text import tell
 
 _LONGEST = 1024
 """Pixels of an example's longest side. A screen can't show more."""
-
-
-class _Prediction(NamedTuple):
-    """The mask of a sample: its train ids, its ids of labels and, from a network, its confidence, all ``(H, W)``."""
-
-    mask: ByteArray
-    ids: ByteArray
-    confidence: npt.NDArray[np.float32] | None
 
 
 class _Entry(NamedTuple):
@@ -53,7 +44,7 @@ class _Entry(NamedTuple):
 
     dataset: SegmentationDataset
     data: Data
-    predict: Callable[[Sample], _Prediction]
+    predict: Callable[[Sample], Prediction]
     facts: dict[str, str]
 
 
@@ -62,64 +53,53 @@ def evaluate(config: Evaluate, run_dir: Path) -> Scores:
 
     Args:
         config: the configuration of ``conf/evaluate.yaml``.
-        run_dir: the folder for ``metrics.json``, ``per_class.csv``, ``confusion.npz``, ``confusion.png``,
-            ``calibration.png`` (of a network only), ``panels.png`` and ``report.html``, a page that shows all scores
-            and pictures.
+        run_dir: the folder for ``metrics.json``, ``per_class.csv``, ``per_image.csv``, ``confusion.npz``,
+            ``confusion.png``, ``calibration.png`` (of a network only), ``panels.png`` and ``report.html``, a page that
+            shows all scores and pictures.
 
     Raises:
         SegrnnError: the checkpoint, the masks, the data or the configuration is at fault.
     """
     entry = _enter_networks(config, [locate(source) for source in config.ckpt]) if config.ckpt else _enter_masks(config)
     dataset, data, predict, facts = entry
-    classes = dataset.labels.class_names
-    confusion = ConfusionMatrix(len(classes), void_column=config.masks is not None)
-    boundary, calibration = BoundaryIoU(len(classes)), Calibration()
-    instances: InstanceHits | None = InstanceHits(dataset.labels)
-    examples = config.examples
-    gallery = Gallery(choose_examples(examples, dataset), examples.extremes, _LONGEST)
+    gallery = Gallery(choose_examples(config.examples, dataset), config.examples.extremes, _LONGEST)
+    own = _build_metrics(config, dataset.labels.num_classes)
+    tally = Tally(dataset, gallery, own, void_column=config.masks is not None)
     loader = sample_loader(dataset, data.eval_batch_size, loading_processes(data.workers))
     samples = (sample for batch in loader for sample in batch)
     for index, sample in enumerate(track(samples, description="evaluate", total=len(dataset))):
-        mask, ids, confidence = predict(sample)
-        miou = Scores(confusion.update(torch.from_numpy(mask), torch.from_numpy(sample.mask)).numpy(), classes).miou
-        if gallery.wants(sample.name, miou):
-            gallery.add(sample, mask, miou)
-        boundary.update(mask, sample.mask)
-        if confidence is not None:
-            calibration.update(confidence, mask, sample.mask)
-        instance_ids = dataset.read_instances(index)
-        if instance_ids is None:
-            instances = None
-        elif instances is not None:
-            try:
-                instances.update(ids, instance_ids)
-            except ValueError as error:
-                raise DataError(f"the instance ids of {sample.name} can't be used: {error}") from error
-    counts = confusion.counts.numpy()
-    scores = Scores(counts, classes)
-    official = dataset.official_scores(counts, instances)
+        tally.update(index, sample, predict(sample))
 
-    title = f"{len(dataset)} images, {data.split} of {data.name}"
+    scores, details = tally.scores, tally.details()
+    figures, title = name_figures(scores, details), f"{len(dataset)} images, {data.split} of {data.name}"
     print_scores(scores, dataset.labels, title)
-    print_official(official, boundary, calibration)
-    details = {"boundary": boundary.to_dict(classes), "calibration": calibration.to_dict(), "official": official}
+    print_figures(figures)
     write_scores(scores, run_dir, details)
+    write_image_scores(tally.images, run_dir / "per_image.csv")
     if config.ckpt:
-        draw_calibration(calibration, run_dir / "calibration.png")
+        draw_calibration(tally.calibration, run_dir / "calibration.png")
     write_panels(gallery.chosen, dataset.labels, run_dir / "panels.png")
-    figures = {
-        "mIoU": scores.miou,
-        "pixel accuracy": scores.pixel_accuracy,
-        "mean accuracy": scores.mean_accuracy,
-        "boundary IoU": boundary.miou,
-        "expected calibration error": calibration.error,
-        **name_official(official),
-    }
     versions = ", ".join(f"{name} {version}" for name, version in list_versions().items())
     facts = {**facts, "data": data.root, "versions": versions}
     write_report(Report(title, figures, facts, scores, dataset.labels, gallery), run_dir / "report.html")
     tell(f"scores and pictures: {run_dir}, all on one page: {run_dir / 'report.html'}")
     return scores
+
+
+def _build_metrics(config: Evaluate, num_classes: int) -> dict[str, Metric]:
+    """Build the user's metrics. Each has the name of its class, and a number if that name is taken."""
+    built: dict[str, Metric] = {}
+    for number, each in enumerate(config.metrics):
+        path, target = f"metrics[{number}]", each.get("_target_")
+        make = instantiate({**each, "_partial_": True}, path, (*ALLOW_LIST, *config.allow))
+        metric = call(make, f"{path} ({target})", num_classes) if callable(make) else make
+        if not isinstance(metric, Metric):
+            raise ConfigError(
+                f"{path}: {target} is not a metric: it needs update and to_dict, as segrnn.metrics.Metric"
+            )
+        name = type(metric).__name__
+        built[f"{name} {number + 1}" if name in built else name] = metric
+    return built
 
 
 def _enter_networks(config: Evaluate, paths: Sequence[str]) -> _Entry:
@@ -134,11 +114,11 @@ def _enter_networks(config: Evaluate, paths: Sequence[str]) -> _Entry:
         )
     large = LargeImages(predictor, tell)
 
-    def predict(sample: Sample) -> _Prediction:
+    def predict(sample: Sample) -> Prediction:
         large.note(sample.image, sample.name)
         predicted, confidence = predictor.mask_with_confidence(sample.image)
         mask = predicted.cpu().numpy()
-        return _Prediction(mask, dataset.labels.decode(mask), confidence.cpu().numpy())
+        return Prediction(mask, dataset.labels.decode(mask), confidence.cpu().numpy())
 
     facts = {
         **describe_members(predictor.members),
@@ -155,4 +135,4 @@ def _enter_masks(config: Evaluate) -> _Entry:
         raise ConfigError(f"masks={source}: {', '.join(views)} would change nothing, because no network runs")
     dataset, data = build_chosen(config.data, config.allow)
     masks = GivenMasks(source, dataset, tell)
-    return _Entry(dataset, data, lambda sample: _Prediction(*masks.read(sample), None), {"masks": str(source)})
+    return _Entry(dataset, data, lambda sample: Prediction(*masks.read(sample), None), {"masks": str(source)})

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from torchmetrics.classification import MulticlassAccuracy, MulticlassJaccardIndex
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassCohenKappa,
+    MulticlassF1Score,
+    MulticlassJaccardIndex,
+    MulticlassPrecision,
+)
 
 from segrnn.metrics import ConfusionMatrix, Scores
 
@@ -30,6 +36,13 @@ def test_equals_torchmetrics() -> None:
     micro = MulticlassAccuracy(7, average="micro", ignore_index=255)(prediction, target)
     np.testing.assert_allclose(scores.iou, jaccard, atol=1e-6)
     np.testing.assert_allclose(scores.accuracy, recall, atol=1e-6)
+    precision = MulticlassPrecision(7, average=None, ignore_index=255)(prediction, target)
+    dice = MulticlassF1Score(7, average=None, ignore_index=255)(prediction, target)
+    kappa = MulticlassCohenKappa(7, ignore_index=255)(prediction, target)
+    np.testing.assert_allclose(scores.precision, precision, atol=1e-6)
+    np.testing.assert_allclose(scores.dice, dice, atol=1e-6)
+    np.testing.assert_allclose(scores.dice, 2 * scores.iou / (1 + scores.iou))
+    assert scores.kappa == pytest.approx(kappa.item(), abs=1e-6)
     assert scores.pixel_accuracy == pytest.approx(micro.item(), abs=1e-6)
 
 
@@ -49,14 +62,26 @@ def test_absent_is_left_out_but_a_false_alarm_counts_as_zero() -> None:
     assert np.isnan(scores.iou[2])
     assert scores.miou == pytest.approx(0.75 / 2)
     assert scores.mean_accuracy == 0.75
-    assert scores.to_dict()["per_class"]["absent"] == {"iou": None, "accuracy": None, "pixels": 0}
+    assert scores.to_dict()["per_class"]["absent"] == {
+        **dict.fromkeys(("iou", "dice", "precision", "accuracy")),
+        "pixels": 0,
+    }
 
 
 def test_nothing_to_score_is_unknown_not_perfect() -> None:
     scores = Scores(np.zeros((2, 2), np.int64), ("a", "b"))
     assert scores.to_dict() | {"per_class": None} == dict.fromkeys(
-        ("miou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou", "per_class")
+        ("miou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou", "mean_dice", "kappa", "per_class")
     )
+
+
+def test_a_single_class_has_no_kappa() -> None:
+    assert np.isnan(Scores(np.array([[5, 0], [0, 0]]), ("a", "b")).kappa)
+
+
+def test_a_void_prediction_lowers_recall_but_no_precision() -> None:
+    scores = Scores(np.array([[3, 0, 1], [0, 4, 0]]), ("a", "b"))
+    assert (scores.accuracy[0], scores.precision[0], scores.dice[0]) == (0.75, 1, 6 / 7)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 8])

@@ -1,0 +1,19 @@
+"""What a metric of one's own looks like."""
+
+from typing import Any, Protocol, runtime_checkable
+
+from segrnn.labels.space import ByteArray
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """A metric that ``metrics=[...]`` adds to an evaluation. It is built with the number of classes.
+
+    `BoundaryIoU` is one.
+    """
+
+    def update(self, prediction: ByteArray, target: ByteArray) -> None:
+        """Take in one image: two masks of train ids ``(H, W)``, uint8. 255 is void."""
+
+    def to_dict(self, class_names: tuple[str, ...]) -> dict[str, Any]:
+        """Return what ``metrics.json`` shall hold, as primitives. Its numbers, as fractions, are also printed."""

@@ -9,7 +9,18 @@ from segrnn.labels.space import ByteArray
 class Metric(Protocol):
     """A metric that ``metrics=[...]`` adds to an evaluation. It is built with the number of classes.
 
-    `BoundaryIoU` is one.
+    Example:
+        >>> class Sky:
+        ...     def __init__(self, num_classes):
+        ...         self.pixels = 0
+        ...
+        ...     def update(self, prediction, target):
+        ...         self.pixels += int((prediction == 0).sum())
+        ...
+        ...     def to_dict(self, class_names):
+        ...         return {"pixels of sky": self.pixels}
+        >>> isinstance(Sky(2), Metric)
+        True
     """
 
     def update(self, prediction: ByteArray, target: ByteArray) -> None:

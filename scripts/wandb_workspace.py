@@ -22,11 +22,15 @@ def build(entity: str, project: str) -> workspaces.Workspace:
             panels.MediaBrowser(media_keys=["confusion_matrix"]),
         ],
         "Training": [
-            _curves("loss", "train/loss"),
+            _curves("loss", "train/loss", "val/loss"),
             _curves("norm of the gradient", "train/gradient_norm"),
             panels.LinePlot(title="learning rates", x=STEP, metric_regex="lr-.*"),
         ],
-        "Cost": [_curves("images/s", "train/images_per_s"), _curves("GPU memory, GiB", "train/gpu_memory_gib")],
+        "Cost": [
+            _curves("images/s", "train/images_per_s"),
+            _curves("share of waiting for data", "train/waiting"),
+            _curves("memory, GiB", "train/memory_gib"),
+        ],
     }
     return workspaces.Workspace(
         entity=entity,

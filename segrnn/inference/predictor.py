@@ -180,6 +180,21 @@ class Predictor:
         return winner(view.parts() if view else self.probabilities(image), image.shape[:2])[0]
 
     @torch.inference_mode()
+    def mask_with_logits(self, image: ImageArray, most: int) -> tuple[Tensor, Tensor | None]:
+        """Return the mask, and the logits at the image's size, ``(K, H, W)``.
+
+        Args:
+            image: ``(H, W, C)``.
+            most: the most logits that are kept in memory at a time. For a larger image, or if probabilities of several
+                views are averaged, there is None in place of the logits. The mask is that of `mask` in any case.
+        """
+        view, (height, width) = self._single_view(image), image.shape[:2]
+        if view is None or self._classes * height * width > most:
+            return winner(view.parts() if view else self.probabilities(image), (height, width))[0], None
+        parts = list(view.parts())
+        return winner(iter(parts), (height, width))[0], torch.cat([part.values for part in parts])
+
+    @torch.inference_mode()
     def mask_with_confidence(self, image: ImageArray) -> tuple[Tensor, Tensor]:
         """Return the mask and the probability of each pixel's class.
 

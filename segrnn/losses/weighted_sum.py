@@ -39,4 +39,8 @@ class WeightedSum(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Compute the loss of logits ``(B, K, H, W)`` against train ids ``(B, H, W)``."""
-        return torch.stack([self.weights[name] * loss(logits, target) for name, loss in self.losses.items()]).sum()
+        return torch.stack(self.parts(logits, target)).sum()
+
+    def parts(self, logits: Tensor, target: Tensor) -> list[Tensor]:
+        """Compute each loss times its weight."""
+        return [self.weights[name] * loss(logits, target) for name, loss in self.losses.items()]

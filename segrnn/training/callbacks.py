@@ -1,6 +1,5 @@
 """The progress bar of a run, and the validation at its end."""
 
-import time
 from typing import Any
 
 import pytorch_lightning as pl
@@ -8,13 +7,20 @@ from pytorch_lightning.callbacks import Callback
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from segrnn.training.module import SegmentationModule
+from segrnn.training.speed import Speed
 
 
 class ProgressBar(Callback):
     """Shows a bar over the steps with loss, validation mIoU and images/s, and prints a line for each validation.
 
-    The lines stay in log files, where a bar does not. The images/s count all processes, and are logged as well.
+    The lines stay in log files, where a bar does not.
+
+    Args:
+        speed: the callback that measures the images/s. It comes before this one.
     """
+
+    def __init__(self, speed: Speed) -> None:
+        self.speed = speed
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the bar in the first process only."""
@@ -34,19 +40,13 @@ class ProgressBar(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Set the bar to the step that the run starts at."""
         self.bar.update(self.training, completed=trainer.global_step)
-        self.since = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar. The rate includes loading: it is measured from the end of one batch to the end of the next."""
-        now = time.perf_counter()
-        rate = len(batch[0]) * trainer.world_size / (now - self.since)
-        self.since = now
-        if trainer._logger_connector.should_update_logs:
-            pl_module.log("train/images_per_s", rate)
+        """Move the bar."""
         self.loss = float(outputs["loss"])
-        status = f"loss {self.loss:.3f}   mIoU {self.miou}   {rate:.1f} images/s"
+        status = f"loss {self.loss:.3f}   mIoU {self.miou}   {self.speed.images_per_s:.1f} images/s"
         self.bar.update(self.training, completed=trainer.global_step, status=status)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -60,7 +60,7 @@ class ProgressBar(Callback):
         self.bar.advance(self.validation)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the scores, and start the clock again: validation does not count as training time."""
+        """Print the scores."""
         assert isinstance(pl_module, SegmentationModule)
         assert pl_module.scores is not None
         self.bar.remove_task(self.validation)
@@ -71,7 +71,6 @@ class ProgressBar(Callback):
                 f"pixel accuracy {pl_module.scores.pixel_accuracy:.4f}",
                 highlight=False,
             )
-        self.since = time.perf_counter()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Leave the terminal as it was."""

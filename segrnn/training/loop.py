@@ -32,6 +32,7 @@ from segrnn.training.example_images import Examples
 from segrnn.training.first_step import takes, try_step
 from segrnn.training.lr_range import LearningRateRange
 from segrnn.training.module import SegmentationModule
+from segrnn.training.speed import Speed
 from segrnn.training.synchronize import synchronize_batch_norm
 from segrnn.trouble import is_out_of_memory, reason_of
 
@@ -82,7 +83,8 @@ def fit(
     # the average comes first: it is updated before checkpoints save the step, and is in place when they see a score
     average = _average(trainer.ema_decay)
     test = [LearningRateRange(run_dir / "lr_range.png")] if trainer.lr_range else []
-    shown: list[Callback] = [examples, ShowValidations(examples), ProgressBar(), *test]
+    speed = Speed()
+    shown: list[Callback] = [examples, ShowValidations(examples), speed, ProgressBar(speed), *test]
     callbacks = [*average, checkpoints, ValidateAtEnd(), *shown, *further]
     lightning = _make_trainer(trainer, loggers, run_dir, callbacks)
     data.check_shares(lightning.world_size, module.micro_batch_size)

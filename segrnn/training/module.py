@@ -19,11 +19,15 @@ from segrnn.datasets import Sample
 from segrnn.errors import TrainingError
 from segrnn.inference import KEY, Fusions, ModelInfo, Predictor, find_fusions, prepare, to_checkpoint
 from segrnn.labels import IGNORE_INDEX
+from segrnn.losses.parts import LossMeans, compute_losses
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.models import Frozen, Segmenter
 from segrnn.text import printable
 from segrnn.training.interruption import Interruption
 from segrnn.training.resuming import move_to, take_over
+
+_MOST_LOGITS = 2**27
+"""The most logits of an image on which the validation loss is computed. They take half a gigabyte."""
 
 
 class SegmentationModule(pl.LightningModule):
@@ -74,6 +78,7 @@ class SegmentationModule(pl.LightningModule):
         self.interruption, self.memory_format = interruption, memory_format
         self.frozen, self.thaw_at = frozen, thaw_at
         self.confusion = ConfusionMatrix(len(self.class_names))
+        self.losses = LossMeans(loss)
         self.scores: Scores | None = None
 
     def training_step(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
@@ -93,29 +98,31 @@ class SegmentationModule(pl.LightningModule):
         optimizer.zero_grad()
         valid = self._sum((masks != IGNORE_INDEX).sum()).clamp(min=1)
         parts = list(zip(*(whole.split(self.micro_batch_size or len(whole)) for whole in batch), strict=True))
-        total = torch.zeros((), device=self.device)
+        total = torch.zeros(len(self.losses.names), device=self.device)
         for i, (images, masks) in enumerate(parts):
             with self._unsynchronized() if i < len(parts) - 1 else nullcontext():
                 share = (masks != IGNORE_INDEX).sum() / valid
-                loss = share * self._loss(images, masks)
-                self.manual_backward(loss * self.trainer.world_size)  # the mean over the processes is then the sum
-                total += loss.detach()
-        loss = self._sum(total)
+                losses = [share * loss for loss in self._losses(images, masks)]
+                self.manual_backward(losses[0] * self.trainer.world_size)  # the mean over the processes is then the sum
+                total += torch.stack(losses).detach()
+        total = self._sum(total)
+        loss = total[0]
         self._check(loss, "loss")
         if self._step_is_logged():
-            self.log("train/loss", loss)
+            self.log_dict({f"train/{name}": value for name, value in zip(self.losses.names, total, strict=True)})
         optimizer.step()
         schedule.step()
         return {"loss": loss}
 
-    def _loss(self, images: Tensor, masks: Tensor) -> Tensor:
+    def _losses(self, images: Tensor, masks: Tensor) -> list[Tensor]:
+        """Return the loss, with that of the auxiliary head, and the parts of the network's own loss."""
         pixels = self.info.preprocessing.normalize(images).to(memory_format=self.memory_format)
         logits, auxiliary = self.model.forward_with_auxiliary(pixels)
-        loss = self.loss(logits, masks.long())
+        loss, *parts = compute_losses(self.loss, logits, masks.long())
         if auxiliary is not None:
             assert self.model.auxiliary is not None
             loss = loss + self.model.auxiliary.weight * self.loss(auxiliary, masks.long())
-        return loss
+        return [loss, *parts]
 
     def _seed_step(self) -> None:
         """Seed torch for this step from the run's seed, the step and the process.
@@ -150,8 +157,6 @@ class SegmentationModule(pl.LightningModule):
         norm = nn.utils.clip_grad_norm_(parameters, self.gradient_clip_val or math.inf)
         if self._step_is_logged():
             self.log("train/gradient_norm", norm)
-            if self.device.type == "cuda":
-                self.log("train/gpu_memory_gib", torch.cuda.max_memory_allocated(self.device) / 2**30)
         if self.trainer.precision != "16-mixed":  # with 16-mixed, the scaler skips steps with infinite gradients
             self._check(norm, "norm of the gradient")
 
@@ -161,7 +166,7 @@ class SegmentationModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Set the counts to zero, and give all processes the same running statistics."""
-        self.confusion = ConfusionMatrix(len(self.class_names))
+        self.confusion, self.losses = ConfusionMatrix(len(self.class_names)), LossMeans(self.loss)
         if self.trainer.world_size > 1:
             for buffer in self.model.buffers():
                 torch.distributed.broadcast(buffer, src=0)
@@ -172,6 +177,8 @@ class SegmentationModule(pl.LightningModule):
     def validation_step(self, samples: list[Sample]) -> dict[str, list[Tensor]]:
         """Compare the predicted mask of each image with its label, at the label's own size.
 
+        The loss is computed there, too, except for images with so many logits that they would fill the memory.
+
         Returns:
             The mask and the counts of each image. If the run was told to end, the remaining images are missing.
         """
@@ -179,8 +186,12 @@ class SegmentationModule(pl.LightningModule):
         for sample in samples:
             if self.interruption.noted:
                 break
-            masks.append(self.predictor.mask(sample.image))
-            counts.append(self.confusion.update(masks[-1], torch.from_numpy(sample.mask).to(self.device)))
+            mask, logits = self.predictor.mask_with_logits(sample.image, _MOST_LOGITS)
+            truth = torch.from_numpy(sample.mask).to(self.device)
+            masks.append(mask)
+            counts.append(self.confusion.update(mask, truth))
+            if logits is not None:
+                self.losses.update(logits[None], truth[None].long())
         return {"masks": masks, "counts": counts}
 
     def on_validation_epoch_end(self) -> None:
@@ -190,12 +201,15 @@ class SegmentationModule(pl.LightningModule):
             return
         counts = self._sum(self.confusion.counts.to(self.device))
         self.scores = Scores(counts.cpu().numpy(), self.class_names)
+        sums = self.losses.sums.to(self.device, torch.float32 if self.device.type == "mps" else torch.float64)
+        losses = self.losses.compute(self._sum(sums))
         of_classes = zip(self.class_names, self.scores.iou, strict=True)
         self.log_dict(
             {
                 "val/miou": self.scores.miou,
                 "val/mean_accuracy": self.scores.mean_accuracy,
                 "val/pixel_accuracy": self.scores.pixel_accuracy,
+                **{f"val/{name}": value for name, value in losses.items()},
                 **{f"val/iou/{printable(name)}": float(iou) for name, iou in of_classes if not math.isnan(iou)},
             }
         )

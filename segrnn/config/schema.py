@@ -19,6 +19,7 @@ _CKPT = (
 _TRAINED = f"{_CKPT}, or an ONNX file of export_model; a list of them averages the probabilities of all networks"
 _NETWORKS = Limits(filled="checkpoint", or_one=True)
 _KEEP = "keep freed memory for the next image or step, which saves time; false returns it to the system at once"
+_LOGGER = "where the results are shown, beside the files; the group logger chooses it"
 _DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
 
 
@@ -225,6 +226,7 @@ class Evaluate(Inference):
     metrics: list[dict[str, Any]] = knob(
         "further metrics, each with its _target_ and its arguments; segrnn.metrics.Metric says what they look like", []
     )
+    logger: dict[str, Any] = knob(_LOGGER)
     examples: Examples
 
     def __post_init__(self) -> None:
@@ -343,6 +345,7 @@ class BenchmarkInference(Config):
     )
     repeats: int = knob("the number of rounds; the table shows medians over them", 5, _COUNT)
     seed: int = knob("the seed of the weights", 0, _SEED)
+    logger: dict[str, Any] = knob(_LOGGER)
     allow: list[str] = knob(ALLOW, [])
 
 
@@ -365,4 +368,5 @@ class BenchmarkContexts(Config):
     repeats: int = knob("the number of rounds; the table shows medians over them", 5, _COUNT)
     device: str = knob(_DEVICE, "auto")
     seed: int = knob("the seed of the weights", 0, _SEED)
+    logger: dict[str, Any] = knob(_LOGGER)
     allow: list[str] = knob(ALLOW, [])

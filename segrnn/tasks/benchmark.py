@@ -10,6 +10,7 @@ from rich.progress import Progress
 from segrnn.config.contexts import build_contexts, find_contexts
 from segrnn.config.describe import describe_network
 from segrnn.config.model import build_untrained
+from segrnn.config.parsing import plain
 from segrnn.config.schema import BenchmarkContexts, BenchmarkInference
 from segrnn.errors import ConfigError
 from segrnn.export import Exported, describe, export_onnx, quantize_int8, runtimes
@@ -25,6 +26,7 @@ from segrnn.reports import (
     write_latencies,
 )
 from segrnn.reports.latencies import Latencies
+from segrnn.tasks.dashboards import on_dashboard
 from segrnn.text import nearest, tell
 
 
@@ -38,6 +40,11 @@ def contexts(config: BenchmarkContexts, run_dir: Path) -> list[Cost]:
     Raises:
         SegrnnError: the configuration is at fault.
     """
+    with on_dashboard("benchmark", plain(config), run_dir):
+        return _contexts(config, run_dir)
+
+
+def _contexts(config: BenchmarkContexts, run_dir: Path) -> list[Cost]:
     device = choose_device(config.device)
     _check_sizes(config.sizes)
     torch.manual_seed(config.seed)
@@ -84,6 +91,11 @@ def inference(config: BenchmarkInference, run_dir: Path) -> Latencies:
     Raises:
         SegrnnError: the configuration or the checkpoint is at fault, or the network can't be exported.
     """
+    with on_dashboard("benchmark", plain(config), run_dir, [locate(config.ckpt)] if config.ckpt else []):
+        return _inference(config, run_dir)
+
+
+def _inference(config: BenchmarkInference, run_dir: Path) -> Latencies:
     allow = config.allow
     sizes = [(height, width) for height, width in _check_sizes(config.sizes)]
     torch.manual_seed(config.seed)

@@ -11,6 +11,7 @@ from segrnn.config.data import build_chosen, build_scored
 from segrnn.config.data_knobs import Data
 from segrnn.config.describe import describe_members, describe_views
 from segrnn.config.examples import choose_examples
+from segrnn.config.parsing import plain
 from segrnn.config.predictor_builder import build_predictor
 from segrnn.config.schema import Evaluate
 from segrnn.datasets import Sample, SegmentationDataset, sample_loader
@@ -32,6 +33,7 @@ from segrnn.reports import (
     write_report,
     write_scores,
 )
+from segrnn.tasks.dashboards import on_dashboard
 from segrnn.tasks.tally import Prediction, Tally, name_figures
 from segrnn.text import tell
 
@@ -60,8 +62,15 @@ def evaluate(config: Evaluate, run_dir: Path) -> Scores:
     Raises:
         SegrnnError: the checkpoint, the masks, the data or the configuration is at fault.
     """
-    entry = _enter_networks(config, [locate(source) for source in config.ckpt]) if config.ckpt else _enter_masks(config)
-    dataset, data, predict, facts = entry
+    paths = [locate(source) for source in config.ckpt or ()]
+    with on_dashboard("evaluate", plain(config), run_dir, paths) as numbers:
+        scores, figures = _evaluate(config, paths, run_dir)
+        numbers |= figures
+    return scores
+
+
+def _evaluate(config: Evaluate, paths: Sequence[str], run_dir: Path) -> tuple[Scores, dict[str, float]]:
+    dataset, data, predict, facts = _enter_networks(config, paths) if paths else _enter_masks(config)
     gallery = Gallery(choose_examples(config.examples, dataset), config.examples.extremes, _LONGEST)
     own = _build_metrics(config, dataset.labels.num_classes)
     tally = Tally(dataset, gallery, own, void_column=config.masks is not None)
@@ -83,7 +92,7 @@ def evaluate(config: Evaluate, run_dir: Path) -> Scores:
     facts = {**facts, "data": data.root, "versions": versions}
     write_report(Report(title, figures, facts, scores, dataset.labels, gallery), run_dir / "report.html")
     tell(f"scores and pictures: {run_dir}, all on one page: {run_dir / 'report.html'}")
-    return scores
+    return scores, figures
 
 
 def _build_metrics(config: Evaluate, num_classes: int) -> dict[str, Metric]:

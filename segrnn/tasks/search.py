@@ -1,6 +1,7 @@
 """Search for settings: ``python -m segrnn.search study.name=... study.space=...``."""
 
 import gc
+import math
 import os
 import shlex
 import time
@@ -17,6 +18,7 @@ from segrnn.config.trials import check_trials, compose_trial, train_overrides, w
 from segrnn.errors import ConfigError, Interrupted, Pruned, SegrnnError, TrainingError
 from segrnn.processes import world_size
 from segrnn.reports import TrialResult, print_trials, rank_trials, write_trials
+from segrnn.tasks.dashboards import on_dashboard
 from segrnn.tasks.train import train
 from segrnn.text import tell
 
@@ -47,14 +49,17 @@ def search(config: Search, run_dir: Path) -> list[TrialResult]:
     space = read_space(config.study.space)
     if not (run_dir / _JOURNAL).exists():  # otherwise it was checked when the study began
         check_trials(space)
-    with claimed(run_dir, tell):
+    name = config.study.name
+    shown = on_dashboard("search", plain(config), run_dir, group=name, trains=True)
+    with claimed(run_dir, tell), shown as numbers:
         study = _open_study(run_dir / _JOURNAL, config)
         if missing := config.study.trials - len(_ended(study)):
             tell(f"{max(missing, 0)} of {config.study.trials} trials to run; search directory: {run_dir}")
         _run_trials(study, space, config, run_dir)
         results = _results(study)
         _write(results, space, run_dir)
-    _report(results, config.study.name, run_dir)
+        numbers |= {"trials": len(results), "mIoU of the best trial": rank_trials(results)[0].miou or math.nan}
+    _report(results, name, run_dir)
     return results
 
 
@@ -182,7 +187,7 @@ def _train(
         SegrnnError: `segrnn.tasks.train.train` has raised it.
     """
     config = compose_trial(values)
-    config.run_id = f"{name}_trial_{trial.number}"
+    config.run_id = name  # the folder's name comes after it on a dashboard, where all trials are one group
     if deadline is not None:
         config.trainer.max_minutes = max(deadline - time.monotonic(), 1e-3) / 60
     if (folder / "checkpoints").exists():

@@ -1,7 +1,7 @@
 """Dashboards, which show more of a run than its curves while it goes on."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,29 @@ class RunInfo:
     metadata: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Result:
+    """What a dashboard receives about a command other than a training.
+
+    Args:
+        job: the command, such as ``evaluate``.
+        name: the result's name, for people.
+        folder: the folder with the command's tables (``.csv``), pictures (``.png``) and pages (``.html``).
+        config: the whole configuration, as primitives.
+        numbers: single figures by name. Those that are not defined are NaN.
+        checkpoints: the trained networks that the command has used.
+        group: a name that belongs to several results; an empty text takes that of the network's training.
+    """
+
+    job: str
+    name: str
+    folder: Path
+    config: Mapping[str, Any]
+    numbers: Mapping[str, float]
+    checkpoints: Sequence[str] = ()
+    group: str = ""
+
+
 class Dashboard(Logger):
     """A logger that shows more than curves.
 
@@ -66,6 +89,10 @@ class Dashboard(Logger):
     @abstractmethod
     def show_validation(self, step: int, scores: Scores, gallery: Gallery) -> None:
         """Show a validation's scores and examples."""
+
+    @abstractmethod
+    def show_result(self, result: Result) -> None:
+        """Show the result of a command other than a training, on a page of its own."""
 
     @abstractmethod
     def end(self, error: BaseException | None) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import math
 import os
 import re
 import sys
@@ -25,10 +26,12 @@ from segrnn.reports import Example, Gallery, write_json, write_scores
 from segrnn.text import printable, tell
 from segrnn.training import wandb_media as media
 from segrnn.training.checkpoints import KEYS, link_or_copy
-from segrnn.training.dashboard import Dashboard, RunInfo
+from segrnn.training.dashboard import Dashboard, Result, RunInfo
 
 Mode = Literal["offline", "online", "disabled"]
 _STEP = "trainer/global_step"
+_PARTS = "wandb_runs.json"
+"""The file of a run that names its W&B runs. A run has several if it was interrupted."""
 _PREEMPTED = 143
 """The exit code of a run that was told to end and will go on later. After Ctrl-C the code is another."""
 
@@ -102,41 +105,52 @@ class WandbDashboard(Dashboard):
     def begin(self, run: RunInfo) -> None:
         """Start a W&B run: online if the user has asked for it and it is possible, else in files."""
         self.info = run
+        parts = run.folder / _PARTS
+        before = _read_parts(parts) if run.step else []
+        self._open(lambda mode: self._describe_training(before, mode))
+        if self.run is not None and self.run.id not in [part["id"] for part in before]:
+            mode = "offline" if self.run.offline else "online"
+            write_json([*before, {"id": self.run.id, "mode": mode, "group": run.group}], parts)
+        self._safely(self._introduce)
+
+    def _describe_training(self, before: list[dict[str, str]], mode: Mode) -> dict[str, Any]:
+        """Return what W&B shall know about this part of a training, after the parts before it."""
+        goes_on = bool(before) and before[-1]["mode"] == mode == "online"
+        config, name = {**plain(self.info.config), "run": self.info.metadata}, self.info.name
+        if before and not goes_on:
+            config["resumed_from"] = {"wandb_run": before[-1]["id"], "step": self.info.step}
+        return {
+            "id": before[-1]["id"] if goes_on else None,
+            "resume": "allow" if goes_on else None,
+            "name": printable(name if goes_on or not before else f"{name} from step {self.info.step}"),
+            "group": printable(self.info.group),
+            "job_type": "train",
+            "config": config,
+        }
+
+    def _open(self, describe: Callable[[Mode], dict[str, Any]]) -> None:
+        """Start a W&B run: online if the user has asked for it and it is possible, else in files."""
         if self.mode == "online":
             try:
                 _find_server()
-                self._start("online")
+                self._start("online", describe("online"))
             except Exception as error:
                 tell(f"W&B can't be reached ({_reason(error)}): the run is written to files instead")
         if self.run is None and self.mode != "disabled":
             try:
-                self._start("offline")
+                self._start("offline", describe("offline"))
             except Exception as error:
                 tell(f"W&B can't start ({_reason(error)}): the run continues without it")
-        self._safely(self._introduce)
 
-    def _start(self, mode: Mode) -> None:
-        parts = self.info.folder / "wandb_runs.json"
-        before = _read_parts(parts) if self.info.step else []
-        goes_on = bool(before) and before[-1]["mode"] == mode == "online"
-        config = {**plain(self.info.config), "run": self.info.metadata}
-        if before and not goes_on:
-            config["resumed_from"] = {"wandb_run": before[-1]["id"], "step": self.info.step}
+    def _start(self, mode: Mode, described: dict[str, Any]) -> None:
         Path(self._folder).mkdir(parents=True, exist_ok=True)
-        name = self.info.name
         with _no_questions():
             self.run = wandb.init(
                 project=self.project,
                 entity=self.entity,
                 dir=self._folder,
                 mode=mode,
-                id=before[-1]["id"] if goes_on else None,
-                resume="allow" if goes_on else None,
-                name=printable(name if goes_on or not before else f"{name} from step {self.info.step}"),
-                group=printable(self.info.group),
-                job_type="train",
                 tags=self.tags,
-                config=config,
                 reinit="create_new",
                 settings=wandb.Settings(
                     quiet=True,
@@ -144,11 +158,10 @@ class WandbDashboard(Dashboard):
                     finish_timeout=self.finish_timeout,
                     finish_timeout_raises=True,
                 ),
+                **described,
             )
         for handler in logging.getLogger("wandb").handlers:
             setattr(handler, "handleError", lambda _: None)  # noqa: B010  # a full disk would fill the terminal, too
-        now = [] if goes_on else [{"id": self.run.id, "mode": mode}]
-        write_json(before + now, parts)
 
     def _introduce(self, run: wandb.Run) -> None:
         run.define_metric(_STEP)
@@ -185,6 +198,33 @@ class WandbDashboard(Dashboard):
                 shown["val/examples"] = media.example_images(examples, labels)
                 shown["val/panels"] = media.panels(examples, labels, Path(folder, "panels.jpg"))
             run.log(shown)
+
+    def show_result(self, result: Result) -> None:
+        """Show figures, tables, pictures and pages of a command's folder, and name the W&B run of the training.
+
+        All files are in an artifact, too.
+        """
+        trainings = [part for source in result.checkpoints if (part := _find_training(source))]
+        config = {**result.config, "trainings": [part["id"] for part in trainings]}
+        described = {
+            "name": printable(result.name),
+            "group": printable(result.group or (trainings[0]["group"] if trainings else "")) or None,
+            "job_type": result.job,
+            "config": config,
+        }
+        self._open(lambda mode: described)
+        self._safely(lambda run: self._add_result(run, result))
+        self._safely(lambda run: self._finish(run, 0))
+        self.run = None
+
+    def _add_result(self, run: wandb.Run, result: Result) -> None:
+        run.log({name: value for name, value in result.numbers.items() if not math.isnan(value)})
+        run.log(media.show_files(result.folder))
+        artifact = wandb.Artifact(f"{result.job}-{run.id}", result.job)
+        for path in sorted(result.folder.iterdir()):
+            if path.is_file():
+                artifact.add_file(str(path))
+        run.log_artifact(artifact)
 
     def end(self, error: BaseException | None) -> None:
         """Add scores and checkpoints, and mark the run as finished, failed or preempted."""
@@ -267,9 +307,16 @@ class WandbDashboard(Dashboard):
 def _read_parts(path: Path) -> list[dict[str, str]]:
     """Return the W&B runs of a run's earlier parts, or nothing if the list is missing or damaged."""
     try:
-        return [{"id": part["id"], "mode": part["mode"]} for part in json.loads(path.read_text(encoding="utf-8"))]
+        parts = json.loads(path.read_text(encoding="utf-8"))
+        return [{key: part[key] for key in ("id", "mode", "group")} for part in parts]
     except (OSError, ValueError, KeyError, TypeError):
         return []
+
+
+def _find_training(source: str) -> dict[str, str] | None:
+    """Return the last W&B run of the training that has written a checkpoint, if there is one."""
+    folder = Path(source).resolve().parent.parent  # <run>/checkpoints/best.ckpt
+    return next(reversed(_read_parts(folder / _PARTS)), None)
 
 
 def _describe(path: Path) -> dict[str, Any]:

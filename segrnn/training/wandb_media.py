@@ -1,6 +1,7 @@
 """Scores and examples in the forms that Weights & Biases shows."""
 
-from collections.abc import Sequence
+import csv
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,44 @@ _MOST_ROWS = 10_000
 
 _PANEL_WIDTH = 320
 """Width in pixels of each picture that `panels` shows."""
+
+
+def csv_table(path: Path) -> wandb.Table:
+    """Return a CSV file as a table that can be sorted and filtered. A column is of numbers if all its values are."""
+    with path.open(newline="", encoding="utf-8") as file:
+        columns, *rows = csv.reader(file)
+    kinds = [_kind([row[i] for row in rows]) for i in range(len(columns))]
+    typed: list[list[object]] = [
+        [kind(value) if value else None for kind, value in zip(kinds, row, strict=True)] for row in rows[:_MOST_ROWS]
+    ]
+    return wandb.Table(list(columns), typed, allow_mixed_types=True)
+
+
+def _kind(values: Sequence[str]) -> Callable[[str], object]:
+    try:
+        for value in values:
+            float(value or 0)
+    except ValueError:
+        return printable
+    return float
+
+
+_SHOW: Mapping[str, tuple[str, Callable[[Path], object]]] = {
+    ".csv": ("tables", csv_table),
+    ".png": ("pictures", lambda path: wandb.Image(str(path))),
+    ".html": ("pages", lambda path: wandb.Html(str(path))),
+}
+"""The section of a page that shows a file, and how, by the file's suffix."""
+
+
+def show_files(folder: Path) -> dict[str, object]:
+    """Return the tables, pictures and pages of a folder in the forms that W&B shows."""
+    shown = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _SHOW:
+            section, show = _SHOW[path.suffix]
+            shown[f"{section}/{path.stem}"] = show(path)
+    return shown
 
 
 def example_images(examples: Sequence[Example], labels: LabelSpace) -> list[wandb.Image]:

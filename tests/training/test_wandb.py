@@ -7,7 +7,6 @@ import re
 import runpy
 import signal
 import subprocess
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 import wandb
 from conftest import SMALL, Run
 from PIL import Image
+from wandb_page import Page, alone, pages
 
 from segrnn.errors import Pruned
 from segrnn.labels import CAMVID, IGNORE_INDEX
@@ -25,67 +25,15 @@ from segrnn.training import SegmentationModule
 from segrnn.training.wandb import _read_parts
 
 WORKSPACE = Path(__file__).parents[2] / "scripts" / "wandb_workspace.py"
+__all__ = ["alone"]  # a fixture
+
 NAMES = dict(enumerate(CAMVID.class_names)) | {IGNORE_INDEX: "void"}
-
-
-@pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the settings and the key of whoever runs the tests; what is staged lies in the test's folder."""
-    for name in [name for name in os.environ if name.startswith("WANDB_")]:
-        monkeypatch.delenv(name)
-    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
 
 
 @pytest.fixture
 def recipe(camvid: Path) -> list[str]:
     """Four steps with a validation in the middle and one at the end."""
     return [*SMALL, "data=camvid", f"data.root={camvid}", "trainer.max_steps=4", "logger=wandb"]
-
-
-class Page:
-    """What a W&B run has written."""
-
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-        self.folder, self.records = folder, [json.loads(line) for line in lines]
-        self.history = [record["item"] for record in self.of("history")]
-        self.artifacts = self.of("artifact")
-        self.config: dict[str, Any] = {}
-        for update in [*(run["config"] for run in self.of("run")), *self.of("config")]:
-            _merge(self.config, update["update"])
-        summary = subprocess.run([*command, "--summary"], capture_output=True, text=True, check=True).stdout
-        self.summary = json.loads(summary)
-
-    def of(self, kind: str) -> list[dict]:
-        return [record[kind] for record in self.records if record["type"] == kind]
-
-    def curve(self, key: str) -> list[tuple[int, Any]]:
-        return [(item["trainer/global_step"], item[key]) for item in self.history if key in item]
-
-    def file(self, path: str) -> Path:
-        return self.folder / "files" / path
-
-    def artifact(self, kind: str, alias: str = "latest") -> dict:
-        return next(a for a in self.artifacts[::-1] if a["type"] == kind and alias in a["aliases"])
-
-    def table(self, key: str) -> list[list]:
-        return json.loads(self.file(self.curve(f"{key}.path")[-1][1]).read_text())["data"]
-
-
-def _merge(old: dict, new: dict) -> None:
-    for key, value in new.items():
-        if isinstance(value, dict) and isinstance(old.get(key), dict):
-            _merge(old[key], value)
-        else:
-            old[key] = value
-
-
-def pages(run_dir: str) -> list[Page]:
-    return [Page(folder) for folder in sorted(Path(run_dir).rglob("wandb/offline-run-*"))]
 
 
 def curves(run_dir: str) -> list[dict[str, str]]:

@@ -44,6 +44,7 @@ ONLY_IN = {
     "optuna": {"tasks/search.py"},
     "hydra": {"config"},
     "matplotlib": {"reports"},
+    "av": {"inference/video.py"},
     "cv2": {"datasets", "images/bands.py", "images/resizing.py", "inference/video.py"},
     "pillow_heif": {"images/reading.py"},
     "pycocotools": {"polygons/rle.py"},

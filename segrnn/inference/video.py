@@ -1,9 +1,13 @@
 """Reading and writing videos frame by frame."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import cast
 
+import av
 import cv2
 import numpy as np
 
@@ -91,28 +95,48 @@ class Video:
             raise DataError(f"{self.path} ({self.path.stat().st_size} bytes) has no frame that can be decoded")
 
 
-def write_video(path: Path, rate: float, frames: Iterator[ByteArray]) -> None:
-    """Write frames ``(H, W, 3)`` as an MP4, which gets its name only when it is complete.
+CODECS = {
+    **dict.fromkeys((".mp4", ".m4v", ".mov", ".mkv"), ("libx264", {"crf": "18"})),
+    ".webm": ("libvpx-vp9", {"crf": "24", "b:v": "0", "row-mt": "1"}),
+}
+"""The codec of a video that is written, and its quality, by the suffix. Browsers, notebooks and W&B play these."""
 
-    All frames of a video have one size: frames that differ from the first one are resized to its size.
+
+def write_video(path: Path, rate: float, frames: Iterator[ByteArray]) -> None:
+    """Write frames ``(H, W, 3)`` as a video without sound, which gets its name only when it is complete.
+
+    All frames of a video have one size: frames that differ from the first one are resized to its size. Codecs need even
+    sides: an odd side gets one more line, which repeats the last one.
+
+    Args:
+        path: the file. Its suffix chooses the codec, see `CODECS`.
+        rate: the frames per second.
+        frames: the frames.
 
     Raises:
-        OutputError: the file can't be written.
+        OutputError: the suffix is unknown, or the file can't be written.
     """
+    if path.suffix.lower() not in CODECS:
+        raise OutputError(f"{path}: videos are written as {', '.join(CODECS)}: choose one of these suffixes")
     write_atomically(path, partial(_encode, path, rate, frames), path.suffix)
 
 
 def _encode(path: Path, rate: float, frames: Iterator[ByteArray], draft: Path) -> None:
-    writer = None
-    for frame in frames:
-        if writer is None:
-            size = frame.shape[1], frame.shape[0]
-            writer = cv2.VideoWriter(str(draft), cv2.VideoWriter.fourcc(*"mp4v"), rate, size)
-            if not writer.isOpened():
-                raise OutputError(f"{path} can't be written as a video of {size[0]} x {size[1]}")
-        if (frame.shape[1], frame.shape[0]) != size:
-            frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_NEAREST), np.uint8)
-        writer.write(np.ascontiguousarray(frame[..., ::-1]))
-    if writer is None:
+    codec, options = CODECS[path.suffix.lower()]
+    first = next(frames, None)
+    if first is None:
         raise OutputError(f"{path} was not written: the video would have no frames")
-    writer.release()
+    size = first.shape[1], first.shape[0]
+    try:
+        # players can begin before they have the whole file
+        with av.open(str(draft), "w", options={"movflags": "+faststart"}) as container:
+            stream = cast(av.VideoStream, container.add_stream(codec, Fraction(rate).limit_denominator(10**5), options))
+            stream.width, stream.height, stream.pix_fmt = size[0] + size[0] % 2, size[1] + size[1] % 2, "yuv420p"
+            for frame in chain([first], frames):
+                if (frame.shape[1], frame.shape[0]) != size:
+                    frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+                even = np.pad(frame, ((0, size[1] % 2), (0, size[0] % 2), (0, 0)), mode="edge")
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(even, "rgb24")))
+            container.mux(stream.encode())
+    except av.FFmpegError as error:
+        raise OutputError(f"{path} can't be written as a video of {size[0]} x {size[1]}: {error}") from error

@@ -56,8 +56,8 @@ def choose_area(rng: np.random.Generator, width: float, recto: bool) -> Area:
     is_double = bool(rng.random() < 0.35)
     wide = min(room, rng.uniform(84, 122) + 14 * is_double)
     left = EDGE + before + rng.uniform(0, room - wide)
-    right, top = left + wide, rng.uniform(HEAD, 58)
-    bottom = top + pitch * min(int(rng.integers(14, 23)), int((HEIGHT - FOOT - top) / pitch))
+    right, top = left + wide, rng.uniform(HEAD, 74)
+    bottom = top + pitch * min(int(rng.integers(13, 23)), int((HEIGHT - FOOT - top) / pitch))
     gap = rng.uniform(5, 8)
     sides = (left - before, left - gap), (right + gap, right + after)
     margins = tuple((start, top, end, bottom) for start, end in sides if end > start)
@@ -69,8 +69,8 @@ def lay_out(rng: np.random.Generator, width: float) -> Layout:
 
     Example:
         >>> layout = lay_out(np.random.default_rng(0), 176.0)
-        >>> sorted({zone.name for zone in layout.zones})
-        []
+        >>> layout.zones[0].name, len(layout.words) > 50
+        ('main zone', True)
     """
     recto = bool(rng.random() < 0.5)
     area = choose_area(rng, width, recto)
@@ -79,8 +79,8 @@ def lay_out(rng: np.random.Generator, width: float) -> Layout:
     number_at, opening, short = rng.random(), rng.random() < 0.3, rng.random() < 0.3
     start, end = top, bottom
     if opening:
-        start += area.pitch * float(rng.integers(1, 8))
-        if start - top > 4 * area.pitch and rng.random() < 0.5:
+        start += area.pitch * float(rng.integers(1, 7))
+        if start - top > 2.5 * area.pitch and rng.random() < 0.6:
             compositor.graphic((left, top, right, start - compositor.gap()))
     elif short:
         end -= (bottom - top) * rng.uniform(0.2, 0.6)
@@ -102,7 +102,7 @@ def _set_head_line(compositor: Compositor, rng: np.random.Generator, area: Area,
     line = top - compositor.gap() - area.pitch
     if has_number:
         outer = (right, line) if recto else (left, line)
-        number = compositor.write([compositor.choose_word(3)], outer, anchor=float(recto))
+        number = compositor.write([compositor.choose_word(4)], outer, anchor=float(recto))
         compositor.mark("page number", [number])
     if rng.random() < 0.8:
         room = (right - left) * rng.uniform(0.3, 0.8)
@@ -116,10 +116,10 @@ def _set_foot_line(compositor: Compositor, rng: np.random.Generator, area: Area,
     left, _, right, bottom = area.box
     line = bottom + compositor.gap()
     places = [("page number", 0.5)] if has_number else []
-    if rng.random() < 0.5:
-        places.append(("quire mark", rng.uniform(0.72, 0.88)))
+    if rng.random() < 0.55:
+        places.append(("quire mark", rng.uniform(0.78, 0.94)))
     for name, share in places:
-        box = compositor.write([compositor.choose_word(3)], (left + share * (right - left), line), anchor=0.5)
+        box = compositor.write([compositor.choose_word(4)], (left + share * (right - left), line), anchor=0.5)
         compositor.mark(name, [box])
 
 

@@ -132,7 +132,7 @@ class Compositor:
             wanted = int(self._rng.integers(4, 10))
             y = self._set_paragraph(left, right, y, lines if lines < wanted + 2 else wanted, chapter)
             choice, rest, chapter = self._rng.random(), (bottom - y) / self._pitch, False
-            if rest > 9 and choice < 0.18:
+            if rest > 9 and choice < 0.25:
                 plate = left, y + self.gap(), right, y + self._pitch * self._rng.uniform(4, 7)
                 self.graphic(plate)
                 y = plate[3] + self.gap()

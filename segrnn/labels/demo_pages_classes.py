@@ -10,7 +10,7 @@ DEMO_PAGES = LabelSpace(
         Label("running title", 2, 2, (214, 69, 65)),
         Label("page number", 3, 3, (240, 170, 40)),
         Label("quire mark", 4, 4, (124, 77, 160)),
-        Label("drop capital", 5, 5, (32, 60, 110)),
+        Label("drop capital", 5, 5, (150, 95, 50)),
         Label("graphic", 6, 6, (88, 160, 90)),
         Label("margin text", 7, 7, (60, 180, 180)),
         Label("void", 255, IGNORE_INDEX, (0, 0, 0)),

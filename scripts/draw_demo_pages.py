@@ -1,8 +1,10 @@
 r"""Draw pages of the demo pages, their labels, and what networks find on them.
 
+    python -m segrnn.train data=demo_pages context=none run_id=pages_none
     python -m segrnn.train data=demo_pages context=dilated_convolutions context.hidden=52 run_id=pages_dilated
     python -m segrnn.train data=demo_pages context=renet_lstm context.hidden=56 run_id=pages_sweeps
-    python scripts/draw_demo_pages.py --output docs/pictures/demo_pages.png --ckpts \
+    python scripts/draw_demo_pages.py --images 3 20 --output docs/pictures/demo_pages.png --ckpts \
+        "no context=runs/train/pages_none/checkpoints/last.ckpt" \
         "dilated convolutions=runs/train/pages_dilated/checkpoints/last.ckpt" \
         "sweeps=runs/train/pages_sweeps/checkpoints/last.ckpt"
 
@@ -61,7 +63,7 @@ def main() -> None:
     ]
     figure.legend(handles=patches, loc="outside lower center", ncols=4, fontsize=9)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(arguments.output, dpi=110, metadata={"Software": None})
+    figure.savefig(arguments.output, dpi=90, metadata={"Software": None})
     print(arguments.output)
 
 

@@ -21,6 +21,7 @@ from torch import nn
 
 from segrnn.config.composition import compose
 from segrnn.config.schema import Train
+from segrnn.datasets.demo_pages import write_demo_pages
 from segrnn.labels import CAMVID_COLORS
 
 SIZE = (36, 52)  # height, width: divisible by nothing that an encoder wants
@@ -150,6 +151,14 @@ def ade20k(tmp_path: Path) -> Path:
             if number == 1:
                 Image.open(image).convert("L").save(image)
     (root / "objectInfo150.txt").write_text("Idx\tRatio\tTrain\tVal\tName\n")
+    return root
+
+
+@pytest.fixture
+def drawn_pages(tmp_path: Path) -> Path:
+    """Small demo pages: 4 for training and 2 for validation."""
+    root = tmp_path / "drawn_pages"
+    write_demo_pages(root, train=4, val=2, size=(64, 44))
     return root
 
 

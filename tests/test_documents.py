@@ -18,6 +18,7 @@ from polygon_trees import write_polygon_trees
 from torch import nn
 
 from segrnn.context import ReNet, Residual
+from segrnn.datasets.demo_pages import write_demo_pages
 from segrnn.datasets.demo_scenes import write_demo
 from segrnn.inference import write_video
 
@@ -108,11 +109,12 @@ def reason(command: str) -> str | None:
 
 @pytest.fixture
 def sandbox(run: Run) -> Path:
-    """The working folder as the pages take it to be: a clone with drawn scenes, photos and a video."""
+    """The working folder as the pages take it to be: a clone with drawn scenes and pages, photos and a video."""
     folder = Path.cwd()
     for name in ("conf", "scripts"):
         (folder / name).symlink_to(ROOT / name)
     write_demo(folder / "data" / "demo", train=16, val=4)
+    write_demo_pages(folder / "data" / "demo_pages", train=8, val=21)
     frames = np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), np.uint8)
     (folder / "photos").mkdir()
     (folder / "damaged").mkdir()

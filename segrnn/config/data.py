@@ -91,14 +91,14 @@ def build_scored(
 
     Raises:
         ConfigError: the dataset does not exist, or it refuses its arguments.
-        DataError: the files are not there. The demo's scenes are not drawn into a folder that only the network's file
-            names.
+        DataError: the files are not there. The demo's scenes and pages are not drawn into a folder that only the
+            network's file names.
     """
     data = lay_over(chosen, info)
     if chosen.get("root") is None and not Path(data.root).exists():
         raise DataError(
             f"the data was in {data.root} during training, and this folder does not exist here: say where the data is "
-            "with data.root=<folder>. If the data is the demo, its scenes are drawn into that folder when it is missing"
+            "with data.root=<folder>. The scenes or pages of a demo are drawn into that folder if it is missing"
         )
     return build_dataset(data, data.split, allow), data
 

@@ -5,6 +5,7 @@ from segrnn.datasets.augmentation import Augmentation
 from segrnn.datasets.camvid import CamVid, CamVidOriginal
 from segrnn.datasets.cityscapes import Cityscapes
 from segrnn.datasets.demo import Demo
+from segrnn.datasets.demo_pages import DemoPages
 from segrnn.datasets.digest import digest
 from segrnn.datasets.files import Sample, SegmentationDataset
 from segrnn.datasets.folder import Folder
@@ -18,6 +19,7 @@ __all__ = [
     "CamVidOriginal",
     "Cityscapes",
     "Demo",
+    "DemoPages",
     "EndlessSampler",
     "Folder",
     "Sample",

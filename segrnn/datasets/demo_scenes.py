@@ -10,8 +10,6 @@ Two pairs of classes look alike. Only a cue far away tells them apart:
 A network that sees about 50 pixels to each side has to guess. A network that sweeps columns and rows can know.
 """
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,13 +17,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from rich.console import Console
-from rich.progress import track
 
-from segrnn.atomic import is_taken
 from segrnn.datasets import demo_drawing as drawing
 from segrnn.datasets.demo_drawing import BLOCK_BOTTOM, CURB, GRID, HEIGHT, LABEL_ID, OVERSAMPLING, Canvas
-from segrnn.errors import OutputError
+from segrnn.datasets.drawn_folder import drawn_folder, draws
 
 CITIES = {"train": ("arden", "brook"), "val": ("cliffton", "dunmere")}
 """The made-up cities of each split."""
@@ -183,30 +178,10 @@ def write_demo(root: Path, train: int = 240, val: int = 40, seed: int = 0, size:
         ValueError: a split would have no scenes.
         OutputError: ``root`` exists already and is not an empty folder, or can't be written.
     """
-    if min(train, val) < 1:
-        raise ValueError(f"each split needs a scene, got train={train}, val={val}")
-    if is_taken(root):
-        raise OutputError(f"{root} exists already and would be overwritten: remove it, or choose another folder")
-    jobs = [(split, number) for split, count in zip(CITIES, (train, val), strict=True) for number in range(count)]
-    console = Console(stderr=True)
-    try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{root.name}-", dir=root.parent) as scratch:
-            draft = Path(scratch, "demo")
-            for split, number in track(jobs, "drawing demo scenes", console=console):
-                rng = np.random.default_rng([seed, list(CITIES).index(split), number])
-                _write_scene(draft, split, number, draw_scene(rng, size))
-            _publish(draft, root)
-    except OSError as error:
-        raise OutputError(f"can't write the demo scenes to {root}: {error}") from error
-
-
-def _publish(draft: Path, root: Path) -> None:
-    try:
-        os.replace(draft, root)  # replaces an empty folder, and fails on one with content
-    except OSError:
-        if not is_taken(root):
-            raise
+    turns = draws("demo scenes", {"train": train, "val": val}, seed)
+    with drawn_folder(root, "demo scenes") as draft:
+        for split, number, rng in turns:
+            _write_scene(draft, split, number, draw_scene(rng, size))
 
 
 def _write_scene(root: Path, split: str, number: int, scene: Scene) -> None:

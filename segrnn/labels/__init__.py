@@ -5,6 +5,7 @@ from segrnn.labels.camvid_classes import CAMVID, CAMVID_COLORS
 from segrnn.labels.cityscapes_classes import CITYSCAPES
 from segrnn.labels.colors import ColorCode
 from segrnn.labels.demo_classes import DEMO
+from segrnn.labels.demo_pages_classes import DEMO_PAGES
 from segrnn.labels.space import IGNORE_INDEX, ForeignIdError, Label, LabelSpace
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "CAMVID_COLORS",
     "CITYSCAPES",
     "DEMO",
+    "DEMO_PAGES",
     "IGNORE_INDEX",
     "ColorCode",
     "ForeignIdError",

@@ -45,6 +45,7 @@ ONLY_IN = {
     "hydra": {"config"},
     "matplotlib": {"reports"},
     "av": {"inference/video.py"},
+    "mlflow": {"training/mlflow.py"},
     "cv2": {"datasets", "images/bands.py", "images/resizing.py", "inference/video.py"},
     "pillow_heif": {"images/reading.py"},
     "pycocotools": {"polygons/rle.py"},

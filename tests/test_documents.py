@@ -49,6 +49,7 @@ NOT_RUN = {
     "-m pytest": "this is it; .ci/run does so",
     "mkdocs serve": "serves until it is stopped; .ci/run builds the site",
     "wandb sweep": "needs an account",
+    "logger=mlflow": "needs a server; tests/training/test_mlflow.py runs it",
     "wandb agent": "needs an account",
     "--entity <you>": "needs an account",
     "source ": "for an interactive shell",

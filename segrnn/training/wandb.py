@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 import wandb
 
 from segrnn.config.parsing import plain
-from segrnn.errors import ConfigError, Interrupted, SegrnnError
+from segrnn.errors import ConfigError, Interrupted, Pruned, SegrnnError
 from segrnn.inference import read_checkpoint
 from segrnn.metrics import Scores
 from segrnn.reports import Example, Gallery, write_json, write_scores
@@ -53,6 +53,7 @@ class WandbDashboard(Dashboard):
         tags: the tags of the W&B run.
         examples_every_n_validations: the number of validations from one with examples to the next.
         checkpoints: whether the best and the last checkpoint are uploaded when the run ends.
+        alerts: whether W&B sends a message when the run ends or fails, by e-mail or Slack as the user has set it there.
         init_timeout: seconds to wait for the server at the start, before the run is written to files instead.
         finish_timeout: seconds to wait for uploads at the end.
 
@@ -69,6 +70,7 @@ class WandbDashboard(Dashboard):
         tags: Sequence[str] = (),
         examples_every_n_validations: int = 1,
         checkpoints: bool = True,
+        alerts: bool = False,
         init_timeout: float = 60,
         finish_timeout: float = 600,
     ) -> None:
@@ -82,8 +84,10 @@ class WandbDashboard(Dashboard):
                 raise ConfigError(f"logger.{key}={seconds} must be above 0")
         self._folder, self.project, self.mode, self.entity, self.tags = save_dir, project, mode, entity, tuple(tags)
         self.examples_every_n_validations, self.checkpoints = examples_every_n_validations, checkpoints
+        self.alerts = alerts
         self.init_timeout, self.finish_timeout = init_timeout, finish_timeout
         self.run: wandb.Run | None = None
+        self.begun_as: Mode = "disabled"
         self.validations = 0
         self.last: tuple[int, Scores, Gallery] | None = None
 
@@ -109,8 +113,7 @@ class WandbDashboard(Dashboard):
         before = _read_parts(parts) if run.step else []
         self._open(lambda mode: self._describe_training(before, mode))
         if self.run is not None and self.run.id not in [part["id"] for part in before]:
-            mode = "offline" if self.run.offline else "online"
-            write_json([*before, {"id": self.run.id, "mode": mode, "group": run.group}], parts)
+            write_json([*before, {"id": self.run.id, "mode": self.begun_as, "group": run.group}], parts)
         self._safely(self._introduce)
 
     def _describe_training(self, before: list[dict[str, str]], mode: Mode) -> dict[str, Any]:
@@ -160,6 +163,7 @@ class WandbDashboard(Dashboard):
                 ),
                 **described,
             )
+        self.begun_as = mode
         for handler in logging.getLogger("wandb").handlers:
             setattr(handler, "handleError", lambda _: None)  # noqa: B010  # a full disk would fill the terminal, too
 
@@ -234,8 +238,20 @@ class WandbDashboard(Dashboard):
         self._safely(self._add_scores)
         if self.checkpoints:
             self._safely(self._add_checkpoints)
+        if self.alerts:
+            self._safely(lambda run: self._alert(run, error))
         self._safely(lambda run: self._finish(run, exit_code))
         self.run = None
+
+    def _alert(self, run: wandb.Run, error: BaseException | None) -> None:
+        name = printable(self.info.name)
+        if error is None:
+            miou = "" if self.last is None else f", val mIoU {100 * self.last[1].miou:.2f} %"
+            run.alert(f"{name} has ended", f"step {self.info.config.trainer.max_steps}{miou}")
+        elif isinstance(error, Interrupted):
+            run.alert(f"{name} was stopped", str(error), "WARN")
+        elif not isinstance(error, Pruned):
+            run.alert(f"{name} has failed", str(error), "ERROR")
 
     def _add_scores(self, run: wandb.Run) -> None:
         """Add all scores of the last validation.

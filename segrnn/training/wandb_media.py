@@ -46,7 +46,8 @@ def _kind(values: Sequence[str]) -> Callable[[str], object]:
 _SHOW: Mapping[str, tuple[str, Callable[[Path], object]]] = {
     ".csv": ("tables", csv_table),
     ".png": ("pictures", lambda path: wandb.Image(str(path))),
-    ".html": ("pages", lambda path: wandb.Html(str(path))),
+    # W&B would add a style sheet from its own site
+    ".html": ("pages", lambda path: wandb.Html(str(path), inject=False)),
 }
 """The section of a page that shows a file, and how, by the file's suffix."""
 

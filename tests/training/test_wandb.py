@@ -311,8 +311,11 @@ def test_a_preempted_run_keeps_both_parts(run: Run, recipe: list[str], monkeypat
 @pytest.mark.slow
 def test_a_failed_run_is_marked_and_leaves_its_checkpoints(run: Run, recipe: list[str]) -> None:
     wrong = ["optimizer.lr=1e30", "optimizer.recurrent_lr=1e30", "optimizer.encoder_lr=1e30", "schedule=constant"]
-    assert run("train", *recipe, "hydra.run.dir=run", "checkpoint.every_n_steps=1", *wrong) == 2
+    assert run("train", *recipe, "hydra.run.dir=run", "checkpoint.every_n_steps=1", "logger.alerts=true", *wrong) == 2
     (page,) = pages("run")
+    (alert,) = page.of("alert")
+    assert (alert["title"].endswith("has failed"), alert["level"]) == (True, "ERROR")
+    assert "is nan in step" in alert["text"]
     assert (page.summary["state"], page.summary["exit_code"]) == ("failed", 2)
     assert not page.of("preempting")
     assert page.artifact("model", "last")

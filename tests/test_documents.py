@@ -67,7 +67,7 @@ SERVES = {"tensorboard": "http://localhost:"}
 # what a page takes to be there already, and the command that makes it
 THERE = {
     "runs/train/first": "python -m segrnn.train run_id=first",
-    "bundle": "python -m segrnn.export_model ckpt=runs/train/first/checkpoints/best.ckpt output=bundle",
+    "bundle": "python -m segrnn.export ckpt=runs/train/first/checkpoints/best.ckpt output=bundle",
 }
 
 

@@ -21,7 +21,6 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from segrnn import __version__
 from segrnn.config.defaults import store_defaults
 from segrnn.config.run import find_misplaced, named_run
 from segrnn.config.schemas import schema_of
@@ -33,6 +32,7 @@ from segrnn.processes import rank, world_size
 from segrnn.termination import Terminated, tidy
 from segrnn.text import nearest, tell
 from segrnn.trouble import explain_trouble
+from segrnn.versions import describe_versions
 
 CONF = "segrnn.conf"
 
@@ -114,9 +114,9 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
 
 
 def _answer_version() -> None:
-    """Print the version of segrnn after ``--version``. Hydra would print its own."""
+    """Print versions after ``--version``. Hydra would print its own."""
     if "--version" in sys.argv[1:]:
-        tell(__version__)
+        tell(describe_versions())
         sys.exit(0)
 
 

@@ -16,7 +16,7 @@ _SIDES, _CHANNELS = Limits(above=0, length=2), Limits(filled="channel")
 _CKPT = (
     "the path of a run's checkpoint, or of a bundle's folder; or its address, hf://, https://...#sha256= or wandb://"
 )
-_TRAINED = f"{_CKPT}, or an ONNX file of export_model; a list of them averages the probabilities of all networks"
+_TRAINED = f"{_CKPT}, or an ONNX file of export; a list of them averages the probabilities of all networks"
 _NETWORKS = Limits(filled="checkpoint", or_one=True)
 _KEEP = "keep freed memory for the next image or step, which saves time; false returns it to the system at once"
 _DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
@@ -281,8 +281,8 @@ class Predict(Inference):
 
 
 @dataclass(kw_only=True)
-class ExportModel(Config):
-    """The configuration `conf/export_model.yaml`."""
+class Export(Config):
+    """The configuration `conf/export.yaml`."""
 
     ckpt: str | None = knob(f"{_CKPT}; null with average=", None)
     average: list[str] = knob(

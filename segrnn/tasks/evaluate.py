@@ -26,7 +26,6 @@ from segrnn.reports import (
     Report,
     describe_machine,
     draw_calibration,
-    list_versions,
     name_official,
     print_official,
     print_scores,
@@ -35,6 +34,7 @@ from segrnn.reports import (
     write_scores,
 )
 from segrnn.text import tell
+from segrnn.versions import list_versions
 
 _LONGEST = 1024
 """Pixels of an example's longest side. A screen can't show more."""

@@ -205,7 +205,7 @@ def test_the_runs_of_a_sweep_lie_where_they_were_told(run: Run, camvid: Path) ->
         ),
         (["predict"], "scales=0.5", "scales=0.5 must be a list of numbers: scales=[0.5]"),
         (["predict"], "windows=3", "windows=3 must be a group of keys: windows.size, "),
-        (["export_model"], "size=128", "size=[128,128]"),
+        (["export"], "size=128", "size=[128,128]"),
         (["prepare", "check"], "splits=val", "splits=val must be a list of texts: splits=[val]"),
         (["benchmark", "inference"], "sizes=[96,96]", "sizes=[96,96] must be a list of lists: sizes=[[96,96]]"),
         (["benchmark", "contexts"], "sizes=96", "sizes=96 must be a list of lists"),
@@ -216,7 +216,7 @@ def test_a_value_that_does_not_fit_gets_a_sentence(
 ) -> None:
     needed = {
         "predict": ["ckpt=a", "input=b", "output=c"],
-        "export_model": ["ckpt=a", "output=c"],
+        "export": ["ckpt=a", "output=c"],
         "train": ["run_id=a"],
     }
     given = [each for each in needed.get(command[0], []) if each.partition("=")[0] != override.partition("=")[0]]

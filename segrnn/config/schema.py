@@ -26,7 +26,12 @@ _DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
 class Trainer:
     """The settings of the trainer: how long, how and on which devices to train."""
 
-    max_steps: int = knob("the number of optimizer steps", 250, _COUNT)
+    max_steps: int | None = knob(
+        "the number of optimizer steps; null follows trainer.epochs, or takes 250 steps without it", None, _COUNT
+    )
+    epochs: float | None = knob(
+        "in place of max_steps, the number of passes over the training images, such as 50 or 0.5", None, Limits(above=0)
+    )
     validate_every_n_steps: int = knob("the number of steps between two validations", 50, _COUNT)
     micro_batch_size: int | None = knob(
         "the number of crops that a process computes at a time; their gradients are added up; null computes its whole "
@@ -79,6 +84,14 @@ class Trainer:
     )
     num_nodes: int = knob("the number of machines; the group trainer sets it", limits=_COUNT)
     strategy: str = knob("how processes share the work: auto, ddp or fsdp; the group trainer sets it")
+
+    def __post_init__(self) -> None:
+        if self.max_steps is not None and self.epochs is not None:
+            raise ConfigError(
+                f"trainer.max_steps={self.max_steps} and trainer.epochs={self.epochs:g} both give the length of the "
+                "run: remove one of the two. If a recipe gives one, take it back with trainer.max_steps=null or "
+                "trainer.epochs=null"
+            )
 
 
 @dataclass(kw_only=True)

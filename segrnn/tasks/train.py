@@ -47,7 +47,8 @@ from segrnn.tasks.start_weights import load_start_weights
 from segrnn.text import tell
 from segrnn.threads import share_cores
 from segrnn.training import Dashboard, DataModule, Examples, Interruption, RunInfo, SegmentationModule, fit, make_lean
-from segrnn.training.checkpoints import KEYS, find_newest
+from segrnn.training.checkpoints import KEYS, OnValidation, find_newest
+from segrnn.training.length import count_steps, describe_length
 from segrnn.training.resuming import check_optimizer, move_to
 
 
@@ -61,13 +62,14 @@ class TrainResult:
     last: Path
 
 
-def train(config: Train, run_dir: Path, on_validation: Callable[[int, float], None] | None = None) -> TrainResult:
+def train(config: Train, run_dir: Path, on_validation: OnValidation | None = None) -> TrainResult:
     """Run a training, or the rest of one. Print a table, and write checkpoints, scores and pictures to a folder.
 
     Args:
         config: the configuration of ``conf/train.yaml``.
         run_dir: the run's folder. It is made if it is missing. It must not hold another run than the one to go on with.
-        on_validation: called with the step and the mIoU of each validation, in every process.
+        on_validation: called after each validation, in every process: with its step, its mIoU, and whether it is the
+            last one of the run.
 
     Raises:
         SegrnnError: the configuration, the data, the folder or a checkpoint is at fault, or the run was told to end.
@@ -85,7 +87,7 @@ def _train(
     run_dir: Path,
     first: bool,
     say: Callable[[str], None],
-    on_validation: Callable[[int, float], None] | None,
+    on_validation: OnValidation | None,
 ) -> TrainResult:
     # at lower levels, Lightning advertises; its import sets a level, so this must come later
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -102,7 +104,9 @@ def _train(
         module = _build_module(config, data.val.labels, interruption, allow)
         if resume is None:
             load_start_weights(module.model, data.val.labels, config, allow)
-        step = _check_resumed(resume, module, config, say) if resume else 0
+        length = (config.trainer, data.images_per_pass, config.data.batch_size)
+        steps = count_steps(*length)
+        step = _check_resumed(resume, module, config, steps, say) if resume else 0
         began = (run_dir / "config.yaml").exists()
         examples = Examples(choose_examples(config.examples, data.val), config.examples.extremes)
         loggers = _build_loggers(config, _new_folder_for_curves(run_dir, step) if began else run_dir, first, allow)
@@ -112,6 +116,7 @@ def _train(
             f"{len(data.train.dataset)} training and {len(data.val)} validation images, "
             f"{data.val.labels.num_classes} classes; {count_parameters(module.model):,} parameters, "
             f"of which {count_parameters(module.model.context):,} in the context{_tell_frozen(module)}\n"
+            f"{describe_length(*length)}\n"
             f"run directory: {run_dir}"
         )
         if first:  # the other processes would look at the same labels
@@ -124,6 +129,7 @@ def _train(
                 loggers,
                 run_dir,
                 config.trainer,
+                steps,
                 config.checkpoint.every_n_steps,
                 examples,
                 _build_callbacks(config, allow),
@@ -191,7 +197,9 @@ def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -
     return resume
 
 
-def _check_resumed(path: Path, module: SegmentationModule, config: Train, say: Callable[[str], None]) -> int:
+def _check_resumed(
+    path: Path, module: SegmentationModule, config: Train, steps: int, say: Callable[[str], None]
+) -> int:
     """Check that a run can go on from a checkpoint, and return the checkpoint's step."""
     checkpoint = read_checkpoint(path, KEYS)
     step: int = checkpoint["global_step"]
@@ -202,14 +210,14 @@ def _check_resumed(path: Path, module: SegmentationModule, config: Train, say: C
         check_optimizer(state, optimizer)
     except CheckpointError as error:
         raise CheckpointError(f"ckpt={path}: {error}") from error
-    if step > config.trainer.max_steps:
-        raise CheckpointError(
-            f"{path} is from step {step}, which is later than trainer.max_steps={config.trainer.max_steps}"
-        )
-    say(f"continuing from {path}, step {step} of {config.trainer.max_steps}")
+    if step > steps:
+        epochs = config.trainer.epochs
+        length = f"trainer.max_steps={steps}" if epochs is None else f"trainer.epochs={epochs:g}, {steps} steps"
+        raise CheckpointError(f"{path} is from step {step}, which is later than {length}")
+    say(f"continuing from {path}, step {step} of {steps}")
     if changed := differences(checkpoint[KEY]["config"], plain(config)):
         say("the run continues with other settings than it began with:\n" + "\n".join(f"  {line}" for line in changed))
-        schedule = module.schedule(optimizer, config.trainer.max_steps)
+        schedule = module.schedule(optimizer, steps)
         move_to(step, optimizer, schedule)
         rates = [max(group["lr"] for group in groups) for groups in (state["param_groups"], optimizer.param_groups)]
         if rates[0] != rates[1]:

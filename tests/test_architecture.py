@@ -17,7 +17,7 @@ ROOMS = {
     **dict.fromkeys(
         ("errors", "processes", "termination", "trouble", "memory", "compat", "text", "paths", "nested", "versions"), 0
     ),
-    **dict.fromkeys(("claims", "instantiate", "guard", "threads", "labels", "ops"), 1),
+    **dict.fromkeys(("claims", "run_log", "instantiate", "guard", "threads", "labels", "ops"), 1),
     **dict.fromkeys(("atomic", "context", "images", "losses", "metrics"), 2),
     **dict.fromkeys(("models", "datasets", "polygons"), 3),
     **dict.fromkeys(("inference", "measure"), 4),

@@ -171,6 +171,12 @@ class Train(Config):
     callbacks: list[dict[str, Any]] = knob(
         "further callbacks of Lightning, each with its _target_ and its arguments", []
     )
+    log_level: str = knob(
+        "the least level of what <run>/train.log holds: debug, which adds the loss of every tenth step, info, warning "
+        "or error",
+        "info",
+        Limits(options=("debug", "info", "warning", "error")),
+    )
     keep_memory: bool = knob(_KEEP, True)
     allow: list[str] = knob(ALLOW, [])
 

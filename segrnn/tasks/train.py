@@ -43,6 +43,7 @@ from segrnn.models import Segmenter, checkpoint_activations, load_weights
 from segrnn.models.compiling import check_compiler
 from segrnn.processes import loading_processes, rank
 from segrnn.reports import Gallery, gather_metadata, print_scores, write_panels, write_scores
+from segrnn.run_log import logged
 from segrnn.tasks.start_weights import load_start_weights
 from segrnn.text import tell
 from segrnn.threads import share_cores
@@ -78,8 +79,16 @@ def train(config: Train, run_dir: Path, on_validation: OnValidation | None = Non
     check_launcher(config.trainer.devices, config.trainer.num_nodes)
     first = rank() == 0  # only the first process prints and writes
     say: Callable[[str], None] = tell if first else lambda _: None
-    with claimed(run_dir, say) if first else nullcontext():  # the first process claims the folder for all of them
-        return _train(config, run_dir, first, say, on_validation)
+    earlier: list[str] = []
+
+    def say_early(message: str) -> None:
+        say(message)
+        earlier.append(message)
+
+    with claimed(run_dir, say_early) if first else nullcontext():  # the first process claims the folder for all of them
+        _check_folder(config, run_dir)  # a start that is refused here is not a part of the run, and not in its log
+        with logged(run_dir / "train.log", config.log_level, earlier):
+            return _train(config, run_dir, first, say, on_validation)
 
 
 def _train(
@@ -171,30 +180,34 @@ def _remarks(train_set: SegmentationDataset, val_set: SegmentationDataset, data:
     return remarks
 
 
-def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -> Path | None:
-    """Return the checkpoint to go on from, or None. A folder that holds a run is not overwritten."""
+def _check_folder(config: Train, run_dir: Path) -> None:
+    """Refuse to overwrite a run."""
     if config.ckpt and config.weights:
         raise ConfigError(
             "ckpt continues a run, and weights starts a new run from the weights of another: choose one of "
             f"ckpt={config.ckpt} and weights={config.weights}"
         )
     checkpoints = run_dir / "checkpoints"
-    if config.ckpt == "auto":
-        newest = find_newest(checkpoints, say)
-        if newest is None:
-            say(
-                f"{checkpoints} has no checkpoint to continue from, so a new run begins. Its next start finds the "
-                f"folder if it has the same run_id, here {config.run_id}"
-            )
-        return newest
-    resume = Path(config.ckpt) if config.ckpt else None
-    goes_on = resume is not None and resume.resolve().parent == checkpoints.resolve()
+    goes_on = config.ckpt and (config.ckpt == "auto" or Path(config.ckpt).resolve().parent == checkpoints.resolve())
     if checkpoints.exists() and not goes_on:
         raise OutputError(
             f"{run_dir} holds a run already: continue it with ckpt=auto, choose another run_id or hydra.run.dir, or "
             "remove it"
         )
-    return resume
+
+
+def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -> Path | None:
+    """Return the checkpoint to go on from, or None."""
+    if config.ckpt != "auto":
+        return Path(config.ckpt) if config.ckpt else None
+    checkpoints = run_dir / "checkpoints"
+    newest = find_newest(checkpoints, say)
+    if newest is None:
+        say(
+            f"{checkpoints} has no checkpoint to continue from, so a new run begins. Its next start finds the "
+            f"folder if it has the same run_id, here {config.run_id}"
+        )
+    return newest
 
 
 def _check_resumed(
@@ -319,3 +332,4 @@ def _report(result: TrainResult, gallery: Gallery, labels: LabelSpace, title: st
     tell(f"last checkpoint           {result.last}")
     tell(f"scores                    {result.run_dir / 'metrics.json'}")
     tell(f"image, truth, prediction  {panels}")
+    tell(f"all that was said         {result.run_dir / 'train.log'}")

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from segrnn.text import LOG
 from segrnn.training.module import SegmentationModule
 
 
@@ -43,9 +44,10 @@ class ProgressBar(Callback):
         now = time.perf_counter()
         rate = len(batch[0]) * trainer.world_size / (now - self.since)
         self.since = now
+        self.loss = float(outputs["loss"])
         if trainer._logger_connector.should_update_logs:
             pl_module.log("train/images_per_s", rate)
-        self.loss = float(outputs["loss"])
+            LOG.debug(f"step {trainer.global_step}/{trainer.max_steps}   loss {self.loss:.4f}   {rate:.1f} images/s")
         status = f"loss {self.loss:.3f}   mIoU {self.miou}   {rate:.1f} images/s"
         self.bar.update(self.training, completed=trainer.global_step, status=status)
 
@@ -66,11 +68,12 @@ class ProgressBar(Callback):
         self.bar.remove_task(self.validation)
         self.miou = f"{pl_module.scores.miou:.4f}"
         if trainer.is_global_zero:
-            self.bar.print(
+            line = (
                 f"step {trainer.global_step}/{trainer.max_steps}   loss {self.loss:.4f}   val mIoU {self.miou}   "
-                f"pixel accuracy {pl_module.scores.pixel_accuracy:.4f}",
-                highlight=False,
+                f"pixel accuracy {pl_module.scores.pixel_accuracy:.4f}"
             )
+            self.bar.print(line, highlight=False)
+            LOG.info(line)
         self.since = time.perf_counter()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

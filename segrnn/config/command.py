@@ -22,11 +22,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
 from segrnn.config.defaults import store_defaults
+from segrnn.config.from_run import base_config, write_out
 from segrnn.config.run import find_misplaced, named_run
 from segrnn.config.schemas import schema_of
 from segrnn.config.shortcuts import shortcuts
 from segrnn.config.typed import quote_texts
-from segrnn.errors import SegrnnError
+from segrnn.errors import ConfigError, SegrnnError
 from segrnn.memory import keep_freed_memory
 from segrnn.processes import rank, world_size
 from segrnn.termination import Terminated, tidy
@@ -55,6 +56,7 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
     _answer_version()
     # a shell leaves the tilde of data.root=~/camvid as it is, and Hydra can't read it
     arguments = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
+    arguments = write_out(arguments) if config_name in ("train", "search") else arguments
     if fault := find_misplaced(arguments) or _find_list_of_options(arguments):
         _stop(fault)
     GlobalHydra.instance().clear()
@@ -88,8 +90,12 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"
 
     try:
-        with tidy(), named_run(), shortcuts(sys.argv[1:]):
-            hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=config_name)(guarded)()
+        with tidy(), named_run(), shortcuts(sys.argv[1:]), base_config(arguments, config_name) as name:
+            hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=name)(guarded)()
+    except ConfigError as error:  # the run that from= names
+        if debug:
+            raise
+        _stop(str(error))
     except (HydraException, OmegaConfBaseException, yaml.MarkedYAMLError) as error:
         if debug:
             raise

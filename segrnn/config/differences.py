@@ -7,6 +7,7 @@ from segrnn.nested import flatten
 
 _OF_A_START = (
     "ckpt",
+    "from_run",
     "weights",
     "load_head",
     "run_id",

@@ -155,6 +155,9 @@ class Train(Config):
     ckpt: str | None = knob(
         "the checkpoint that the run continues from; ckpt=auto takes the newest one in the run's folder", None
     )
+    from_run: str | None = knob(
+        "the folder of a run whose configuration a new run starts from; on the command line it is from=<run>", None
+    )
     weights: str | None = knob(
         "the checkpoint or bundle whose weights a new run starts from: its path, or its address, hf://, "
         "https://...#sha256= or wandb://",

@@ -73,6 +73,10 @@ def _check_start(config: Search) -> None:
             f"ckpt={config.ckpt} is a checkpoint of one run, but a search continues by itself. To start its trials "
             "from trained weights, set weights=<checkpoint>"
         )
+    if config.from_run:
+        raise ConfigError(
+            f"from={config.from_run} repeats one run, and a search has many: give the settings of that run as overrides"
+        )
     trainer = config.trainer
     if trainer.devices != 1 or trainer.num_nodes != 1 or world_size() > 1:
         raise ConfigError(

@@ -19,10 +19,12 @@ from segrnn.config.data import build_dataset, read_repeats
 from segrnn.config.data_knobs import Data
 from segrnn.config.differences import differences
 from segrnn.config.examples import choose_examples
+from segrnn.config.from_run import CONFIG, read_run
 from segrnn.config.model import build_model, freeze
 from segrnn.config.parsing import plain
 from segrnn.config.run import check_launcher, check_sweep
 from segrnn.config.schema import Train
+from segrnn.config.starts import record_start
 from segrnn.dataset_tools import (
     describe_counts,
     describe_occurrence,
@@ -116,11 +118,14 @@ def _train(
         length = (config.trainer, data.images_per_pass, config.data.batch_size)
         steps = count_steps(*length)
         step = _check_resumed(resume, module, config, steps, say) if resume else 0
-        began = (run_dir / "config.yaml").exists()
+        began = (run_dir / CONFIG).exists()
         examples = Examples(choose_examples(config.examples, data.val), config.examples.extremes)
         loggers = _build_loggers(config, _new_folder_for_curves(run_dir, step) if began else run_dir, first, allow)
         if first and not began:
-            write_text(run_dir / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(config))))
+            write_text(run_dir / CONFIG, OmegaConf.to_yaml(OmegaConf.create(plain(config))))
+        if first:
+            record_start(run_dir, step)
+            _tell_origin(config, say)
         say(
             f"{len(data.train.dataset)} training and {len(data.val)} validation images, "
             f"{data.val.labels.num_classes} classes; {count_parameters(module.model):,} parameters, "
@@ -162,6 +167,14 @@ def _tell_frozen(module: SegmentationModule) -> str:
     trained = sum(parameter.numel() for parameter in module.model.parameters() if parameter.requires_grad)
     later = "" if module.thaw_at is None else f" until step {module.thaw_at}"
     return f"; {trained:,} are trained{later}, the others of the encoder are frozen"
+
+
+def _tell_origin(config: Train, say: Callable[[str], None]) -> None:
+    """Say which run this one starts from, and what differs."""
+    if config.from_run:
+        changed = differences(read_run(Path(config.from_run)), plain(config))
+        lines = "\n".join(f"  {line}" for line in changed)
+        say(f"the settings are those of {config.from_run}" + (f", except:\n{lines}" if changed else ""))
 
 
 def _remarks(train_set: SegmentationDataset, val_set: SegmentationDataset, data: Data) -> list[str]:

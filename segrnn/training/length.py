@@ -39,12 +39,14 @@ def describe_length(trainer: Trainer, images: float, batch_size: int) -> str:
         >>> from segrnn.config.composition import compose
         >>> from segrnn.config.schema import Train
         >>> describe_length(compose(Train, ["trainer.epochs=2"]).trainer, images=367, batch_size=16)
-        'trainer.epochs=2: 46 steps of 16 crops, from 367 images'
+        'trainer.epochs=2 is trainer.max_steps=46, with 16 crops a step and 367 images'
         >>> describe_length(compose(Train, ["trainer.max_steps=46"]).trainer, images=367, batch_size=16)
-        'trainer.max_steps=46: 2.01 passes over 367 images, in steps of 16 crops'
+        'trainer.max_steps=46 is trainer.epochs=2.01, with 16 crops a step and 367 images'
     """
     steps = count_steps(trainer, images, batch_size)
-    if trainer.epochs is not None:
-        return f"trainer.epochs={trainer.epochs:g}: {steps} steps of {batch_size} crops, from {images:g} images"
-    passes = steps * batch_size / images
-    return f"trainer.max_steps={steps}: {passes:.3g} passes over {images:g} images, in steps of {batch_size} crops"
+    length, epochs = f"trainer.max_steps={steps}", trainer.epochs
+    if epochs is not None:
+        length = f"trainer.epochs={epochs:g} is {length}"
+    else:
+        length += f" is trainer.epochs={steps * batch_size / images:.3g}"
+    return f"{length}, with {batch_size} crops a step and {images:g} images"

@@ -46,7 +46,7 @@ def test_one_of_two_lengths_must_go(recipe: str) -> None:
 def test_a_run_in_epochs_goes_on_in_epochs(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [*WITHOUT, "data=camvid", f"data.root={camvid}", "run_id=run"]
     assert run("train", *arguments, "trainer.epochs=1") == 0
-    assert "trainer.epochs=1: 2 steps of 4 crops, from 6 images" in capsys.readouterr().out
+    assert "trainer.epochs=1 is trainer.max_steps=2, with 4 crops a step and 6 images" in capsys.readouterr().out
     assert steps_of("run") == 2
     assert run("train", *arguments, "trainer.epochs=1.5", "ckpt=auto") == 0
     assert "trainer.epochs: 1.0 -> 1.5" in capsys.readouterr().out

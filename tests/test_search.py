@@ -166,7 +166,7 @@ def test_no_trial_comes_to_its_end(
 @pytest.mark.thorough
 def test_a_mistake_that_the_first_trial_finds_can_be_mended(run: Run, arguments: list[str], capsys) -> None:
     assert run("search", *arguments, "study.trials=1", "loss.class_weights=[1,2]") == 2
-    assert "loss.class_weights has 2 weights for 11 classes" in capsys.readouterr().err
+    assert "loss.class_weights has 2 weights, but there are 11 classes" in capsys.readouterr().err
     assert run("search", *arguments, "study.trials=1") == 0
     assert [row["state"] for row in rows()] == ["complete"]
 

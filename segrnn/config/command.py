@@ -54,11 +54,7 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
         return
     _use_utf8()
     _answer_version()
-    # a shell leaves the tilde of data.root=~/camvid as it is, and Hydra can't read it
-    arguments = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
-    arguments = write_out(arguments) if config_name in ("train", "search") else arguments
-    if fault := find_misplaced(arguments) or _find_list_of_options(arguments):
-        _stop(fault)
+    arguments = _read_arguments(config_name)
     GlobalHydra.instance().clear()
     store_defaults(config_name)
     sys.argv[1:] = quote_texts(arguments, config_name, CONF)
@@ -92,14 +88,10 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
     try:
         with tidy(), named_run(), shortcuts(sys.argv[1:]), base_config(arguments, config_name) as name:
             hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=name)(guarded)()
-    except ConfigError as error:  # the run that from= names
+    except (ConfigError, HydraException, OmegaConfBaseException, yaml.MarkedYAMLError) as error:
         if debug:
             raise
-        _stop(str(error))
-    except (HydraException, OmegaConfBaseException, yaml.MarkedYAMLError) as error:
-        if debug:
-            raise
-        _stop(explain(error, config_name))
+        _stop(str(error) if isinstance(error, ConfigError) else explain(error, config_name))  # from= names no run
     except OSError as error:  # for example, Hydra could not make the run's folder
         if debug or error.filename is None:
             raise
@@ -117,6 +109,16 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
     finally:
         if not debug:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+
+
+def _read_arguments(config_name: str) -> list[str]:
+    """Return the arguments as Hydra can read them. Stop the command at a mistake that Hydra would not find."""
+    # a shell leaves the tilde of data.root=~/camvid as it is
+    arguments = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
+    arguments = write_out(arguments) if config_name in ("train", "search") else arguments
+    if fault := find_misplaced(arguments) or _find_list_of_options(arguments):
+        _stop(fault)
+    return arguments
 
 
 def _answer_version() -> None:

@@ -4,7 +4,8 @@ import json
 import os
 import signal
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -99,16 +100,7 @@ def fit(
     if synchronized:
         synchronize_batch_norm(module, on_gpu=lightning.strategy.root_device.type == "cuda")
     try:
-        with warnings.catch_warnings():
-            # Lightning 2.6.6 asks for a class that torch 2.15 deprecates; a user can't mend that
-            warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
-            # the data module itself starts the stream at the run's step
-            warnings.filterwarnings("ignore", message=".*dataloader is not resumable")
-            # a run that goes on may have other settings; the module takes care of the weights
-            warnings.filterwarnings("ignore", message=".*not created with WeightAveraging")
-            warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint")
-            # frozen parts of the encoder are meant to be
-            warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")
+        with _without_warnings_of_lightning():
             lightning.fit(module, data, ckpt_path=resume, weights_only=True)
             if module.scores is None:  # the run had already made all steps, but not finished its last validation
                 lightning.validate(module, data, verbose=False)
@@ -119,6 +111,22 @@ def fit(
         if isinstance(error, TrainingError):
             raise TrainingError(_explain_failure(error, data, lightning, run_dir)) from error
         raise
+
+
+@contextmanager
+def _without_warnings_of_lightning() -> Iterator[None]:
+    """Silence warnings about what is meant to be as it is."""
+    with warnings.catch_warnings():
+        # Lightning 2.6.6 asks for a class that torch 2.15 deprecates; a user can't mend that
+        warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+        # the data module itself starts the stream at the run's step
+        warnings.filterwarnings("ignore", message=".*dataloader is not resumable")
+        # a run that goes on may have other settings; the module takes care of the weights
+        warnings.filterwarnings("ignore", message=".*not created with WeightAveraging")
+        warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint")
+        # frozen parts of the encoder are meant to be
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")
+        yield
 
 
 def _make_trainer(

@@ -1,33 +1,41 @@
-"""List the commands: ``python -m segrnn``."""
+"""The one entry to all commands: ``segrnn train`` or ``python -m segrnn train``."""
 
 import sys
+from runpy import run_module
 
-from segrnn import __version__
+from segrnn.text import nearest, tell
+from segrnn.versions import describe_versions
 
 COMMANDS = {
     "train": "train a network",
-    "evaluate": "score a checkpoint",
+    "evaluate": "score a network or masks",
     "predict": "write masks for images, folders, archives and videos",
-    "export_model": "write a network for other programs",
+    "export": "write a network for other programs",
     "prepare": "download, extract, check, count and pack data",
-    "benchmark": "measure contexts, and how fast a network labels images",
     "search": "search for settings",
+    "benchmark": "measure contexts, and how fast a network labels images",
 }
 """The description of each command, by the command's name."""
 
 
 def main() -> None:
-    """Print the version or the commands. After an unknown word, exit with code 2."""
-    words = sys.argv[1:]
-    if words == ["--version"]:
-        print(__version__)
-        return
-    lines = "\n".join(f"  python -m segrnn.{name:14}{what}" for name, what in COMMANDS.items())
-    text = f"segrnn {__version__}: semantic segmentation with recurrent context. Commands, each with --help:\n{lines}"
-    if words and words[0] not in ("-h", "--help"):
-        print(f"error: python -m segrnn has no command {words[0]!r}. {text}", file=sys.stderr)
+    """Run the command that the first word names. After an unknown word, exit with code 2."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help"):
+        tell(f"usage: segrnn COMMAND [key=value ...]\nEach command has --help:\n{_list_commands()}")
+    elif name == "--version":
+        tell(describe_versions())
+    elif name in COMMANDS:
+        del sys.argv[1]
+        # the command becomes the main module: a run of several processes starts this module once more for each
+        run_module(f"segrnn.{name}", run_name="__main__", alter_sys=True)
+    else:
+        tell(f"error: segrnn has no command {name!r}{nearest(name, COMMANDS)}:\n{_list_commands()}", error=True)
         sys.exit(2)
-    print(text)
+
+
+def _list_commands() -> str:
+    return "\n".join(f"  {name:12}{what}" for name, what in COMMANDS.items())
 
 
 if __name__ == "__main__":

@@ -5,10 +5,16 @@ commands. `segrnn.reports.figures` makes names safe for pictures, and HTML pages
 """
 
 import html
+import logging
 import re
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+LOG = logging.getLogger("segrnn")
+"""The logger of all that segrnn says. It has no handler that prints: `tell` prints by itself."""
+
+LOG.addHandler(logging.NullHandler())
 
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f"  # controls: they move the cursor, recolour the terminal, or begin another line
@@ -73,14 +79,15 @@ def markdown(text: str) -> str:
 
 
 def tell(message: object, error: bool = False) -> None:
-    """Print a message, with characters that a terminal would obey as escapes.
+    """Print a message, with characters that a terminal would obey as escapes. The logger `LOG` gets it as well.
 
     Args:
         message: the message. It may have several lines.
         error: whether to print to standard error.
     """
-    lines = str(message).split("\n")
-    print("\n".join(map(printable, lines)), file=sys.stderr if error else sys.stdout, flush=True)
+    text = "\n".join(map(printable, str(message).split("\n")))
+    print(text, file=sys.stderr if error else sys.stdout, flush=True)
+    LOG.log(logging.ERROR if error else logging.INFO, text)
 
 
 def counted(number: int, thing: str) -> str:

@@ -309,7 +309,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     def run(command: str, *overrides: str) -> int:
         monkeypatch.setattr(sys, "argv", [f"segrnn.{command}", *overrides])
         try:
-            import_module(f"segrnn.{command}").main()
+            import_module("segrnn.export.__main__" if command == "export" else f"segrnn.{command}").main()
         except SystemExit as stop:
             return int(stop.code or 0)
         return 0

@@ -46,7 +46,7 @@ def test_every_command_takes_the_callers_word(
     trained: Path, run: Callable[..., int], camvid: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     predict = ["predict", f"input={camvid / 'val'}", "output=masks"]
-    export = ["export_model", "output=bundle"]
+    export = ["export", "output=bundle"]
     measure = ["benchmark", "inference", "sizes=[[32,32]]", "runtimes=[eager]", "repeats=1"]
     for command, *arguments in (["evaluate", "data.workers=0"], predict, export, measure):
         assert run(command, *arguments, f"ckpt={trained}") == 2, command

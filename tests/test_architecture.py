@@ -12,12 +12,12 @@ import pytest
 import segrnn
 
 PACKAGE = Path(segrnn.__file__).parent
-COMMANDS = ("train", "evaluate", "predict", "export_model", "benchmark", "prepare", "search")
+COMMANDS = ("train", "evaluate", "predict", "export", "benchmark", "prepare", "search")
 ROOMS = {
     **dict.fromkeys(
-        ("errors", "processes", "termination", "trouble", "memory", "compat", "text", "paths", "nested"), 0
+        ("errors", "processes", "termination", "trouble", "memory", "compat", "text", "paths", "nested", "versions"), 0
     ),
-    **dict.fromkeys(("claims", "instantiate", "guard", "threads", "labels", "ops"), 1),
+    **dict.fromkeys(("claims", "run_log", "instantiate", "guard", "threads", "labels", "ops"), 1),
     **dict.fromkeys(("atomic", "context", "images", "losses", "metrics"), 2),
     **dict.fromkeys(("models", "datasets", "polygons"), 3),
     **dict.fromkeys(("inference", "measure"), 4),
@@ -25,7 +25,7 @@ ROOMS = {
     "config": 6,
     "training": 7,
     "tasks": 8,
-    **dict.fromkeys(COMMANDS, 9),
+    **dict.fromkeys((command for command in COMMANDS if command != "export"), 9),  # a room has this name
     "__main__": 9,
 }
 """The level of each room: it imports lower ones only."""
@@ -70,7 +70,7 @@ def imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_lower_rooms_never_import_higher_ones(path: Path) -> None:
-    room = ROOMS[path.relative_to(PACKAGE).parts[0].removesuffix(".py")]
+    room = ROOMS["__main__" if path.name == "__main__.py" else path.relative_to(PACKAGE).parts[0].removesuffix(".py")]
     for name in imports(path):
         parts = name.split(".")
         if parts[0] == "segrnn" and parts[1:2] and parts[1] in ROOMS:
@@ -81,7 +81,7 @@ def test_lower_rooms_never_import_higher_ones(path: Path) -> None:
 def test_no_two_files_have_one_name() -> None:
     """A command, such as ``train.py``, and its task, ``tasks/train.py``, share the name that people type."""
     tasks = {PACKAGE / "tasks" / f"{command}.py" for command in COMMANDS}
-    names = Counter(path.name for path in FILES if path.stem != "__init__" and path not in tasks)
+    names = Counter(path.name for path in FILES if path.stem not in ("__init__", "__main__") and path not in tasks)
     assert not [name for name, count in names.items() if count > 1]
 
 
@@ -148,7 +148,8 @@ def test_importing_segrnn_loads_nothing() -> None:
 
 def test_a_command_starts_without_torch() -> None:
     """So that --help and a mistyped key answer at once."""
-    loaded = loaded_by(f"import {', '.join(f'segrnn.{command}' for command in COMMANDS)}")
+    modules = ["segrnn.__main__", *(f"segrnn.{command}" for command in COMMANDS), "segrnn.export.__main__"]
+    loaded = loaded_by(f"import {', '.join(modules)}")
     assert not loaded & {"torch", "pytorch_lightning", "optuna"}
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -15,7 +14,6 @@ from conftest import SMALL, Run, blocks, draw_camvid, write_pair
 from PIL import Image
 
 import segrnn
-from segrnn.__main__ import COMMANDS
 from segrnn.inference import KEY
 from segrnn.train import main
 
@@ -206,22 +204,6 @@ def test_help_names_groups_and_examples(run: Run, capsys: pytest.CaptureFixture[
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("context: "))
     leaves = Path(segrnn.conf.__file__).parent.glob("context/*.yaml")
     assert line.removeprefix("context: ").split(", ") == sorted(leaf.stem for leaf in leaves)
-
-
-@pytest.mark.parametrize("command", ["train", "predict", "prepare", "benchmark"])
-def test_the_version_is_segrnns(command: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(command, "--version") == 0
-    assert capsys.readouterr().out == f"{segrnn.__version__}\n"
-
-
-def test_the_package_lists_its_commands(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in ([], ["--help"]):
-        assert run("__main__", *words) == 0
-        assert set(re.findall(r"python -m segrnn\.(\w+)", capsys.readouterr().out)) == set(COMMANDS)
-    assert run("__main__", "--version") == 0
-    assert capsys.readouterr().out == f"{segrnn.__version__}\n"
-    assert run("__main__", "trian") == 2
-    assert "has no command 'trian'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

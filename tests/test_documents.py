@@ -69,7 +69,7 @@ SERVES = {"tensorboard": "http://localhost:"}
 # what a page takes to be there already, and the command that makes it
 THERE = {
     "runs/train/first": "python -m segrnn.train run_id=first",
-    "bundle": "python -m segrnn.export_model ckpt=runs/train/first/checkpoints/best.ckpt output=bundle",
+    "bundle": "python -m segrnn.export ckpt=runs/train/first/checkpoints/best.ckpt output=bundle",
 }
 
 
@@ -135,6 +135,9 @@ def execute(command: str, run: Run) -> int:
     environment = {**os.environ, "PATH": path}
     if words[0] in SERVES:
         return serve(words, SERVES[words[0]], environment)
+    if words[0] == "segrnn":  # the entry of this checkout, whatever is installed
+        words = ["python", "-m", "segrnn", words[1]] if words[1][:1] == "-" else ["python", "-m", f"segrnn.{words[1]}"]
+        words, command = [*words, *shlex.split(command)[2:]], shlex.join([*words, *shlex.split(command)[2:]])
     if words[:2] == ["python", "-m"] and words[2].startswith("segrnn."):
         called = " ".join(words[2:])
         words += next((more for start, more in SHORT.items() if called.startswith(start)), [])

@@ -55,7 +55,7 @@ def test_geotiffs_give_the_scores_of_the_same_arrays(
     assert run("evaluate", *evaluated) == 0
     assert json.loads(Path("again/metrics.json").read_text())["miou"] == metrics[".tif"]["miou"]
 
-    assert run("export_model", ckpt, "format=onnx", "output=model.onnx") == 0
+    assert run("export", ckpt, "format=onnx", "output=model.onnx") == 0
     script = Path(__file__).parent.parent / "scripts" / "predict_onnx.py"
     refused = subprocess.run([sys.executable, script, "model.onnx", "a", "b"], capture_output=True, text=True)
     assert refused.returncode == 1

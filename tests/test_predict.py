@@ -182,7 +182,7 @@ def test_a_bundle_is_scored_as_its_checkpoint(run: Run, camvid: Path) -> None:
 def test_onnx_runtime_labels_and_scores_as_torch_does(run: Run, bundle: Path, camvid: Path, capsys) -> None:
     data = ["data=camvid", f"data.root={camvid}", "data.workers=0"]
     exported = ["format=onnx", "output=model.onnx"]
-    assert run("export_model", f"ckpt={bundle}", *exported) == 0
+    assert run("export", f"ckpt={bundle}", *exported) == 0
     capsys.readouterr()
     ways = {"torch": [f"ckpt={bundle}"], "onnx": [f"ckpt={bundle}", "runtime=onnx"], "file": ["ckpt=model.onnx"]}
     masks = {}

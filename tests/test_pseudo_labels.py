@@ -161,7 +161,7 @@ def test_mistakes_end_in_one_message(arguments: str, message: str, run: Run, cap
 def test_a_file_that_gives_no_probabilities_is_refused(run: Run, capsys) -> None:
     write("bundle")
     draw("photos")
-    assert run("export_model", "ckpt=bundle", "format=onnx", "output=model.onnx", "argmax=true") == 0
+    assert run("export", "ckpt=bundle", "format=onnx", "output=model.onnx", "argmax=true") == 0
     assert run("predict", "ckpt=model.onnx", "input=photos", "output=x", "format=pseudo") == 2
     assert "model.onnx returns labels, but prediction needs logits" in capsys.readouterr().err
     assert not Path("x").exists()

@@ -68,8 +68,8 @@ def test_a_study_that_was_ended_three_times_is_the_study_that_was_not(
     capsys.readouterr()
 
     def ended(call: int, train: Train, config: object, folder: Path, on_validation: Callable) -> object:
-        def at_validation(step: int, miou: float) -> None:
-            on_validation(step, miou)
+        def at_validation(step: int, miou: float, last: bool) -> None:
+            on_validation(step, miou, last)
             if call == 2 and step == 2:
                 raise Killed
             if call == 4 and step == 2:
@@ -131,7 +131,7 @@ def test_trials_that_fall_behind_or_fail_are_ended(
     def worse_each_time(call: int, train: Train, config: object, folder: Path, on_validation: Callable) -> object:
         if call == 2:
             raise TrainingError("the loss is nan")
-        return train(config, folder, lambda step, _: on_validation(step, 0.5 / (1 + call)))
+        return train(config, folder, lambda step, _, last: on_validation(step, 0.5 / (1 + call), last))
 
     trained_by(monkeypatch, worse_each_time)
     assert run("search", *arguments, "study.trials=4", "study.pruner.startup_trials=1") == 0
@@ -166,7 +166,7 @@ def test_no_trial_comes_to_its_end(
 @pytest.mark.thorough
 def test_a_mistake_that_the_first_trial_finds_can_be_mended(run: Run, arguments: list[str], capsys) -> None:
     assert run("search", *arguments, "study.trials=1", "loss.class_weights=[1,2]") == 2
-    assert "loss.class_weights has 2 weights for 11 classes" in capsys.readouterr().err
+    assert "loss.class_weights has 2 weights, but there are 11 classes" in capsys.readouterr().err
     assert run("search", *arguments, "study.trials=1") == 0
     assert [row["state"] for row in rows()] == ["complete"]
 

@@ -72,7 +72,7 @@ def test_scores_of_an_ensemble(run: Run, bundles: None, camvid: Path) -> None:
 
 @pytest.mark.slow
 def test_an_ensemble_with_an_onnx_file(run: Run, bundles: None, camvid: Path) -> None:
-    assert run("export_model", "ckpt=b", "format=onnx", "output=file.onnx") == 0
+    assert run("export", "ckpt=b", "format=onnx", "output=file.onnx") == 0
     for output, ckpt in {"torch": "[a,b]", "mixed": "[a,file.onnx]"}.items():
         assert run("predict", f"ckpt={ckpt}", f"input={camvid / 'val'}", f"output=masks/{output}") == 0
     pairs = zip(masks("masks/torch").values(), masks("masks/mixed").values(), strict=True)
@@ -80,7 +80,7 @@ def test_an_ensemble_with_an_onnx_file(run: Run, bundles: None, camvid: Path) ->
 
 
 def test_weights_that_are_averaged(run: Run, bundles: None, camvid: Path, capsys) -> None:
-    assert run("export_model", "average=[a,b]", "output=mean") == 0
+    assert run("export", "average=[a,b]", "output=mean") == 0
     printed = capsys.readouterr().out
     assert "the weights of 2 networks are averaged" in printed
     assert "bundle                  mean" in printed
@@ -108,14 +108,14 @@ def test_weights_that_are_averaged(run: Run, bundles: None, camvid: Path, capsys
         ("evaluate ckpt=", "nothing to score is given"),
         ("evaluate ckpt=[a,few] data=camvid", "but a and few differ:"),
         ("evaluate ckpt=[a,b] masks=m", "ckpt=a, b and masks=m are both given"),
-        ("export_model output=x", "ckpt needs a value: add ckpt=<value>, or average=[<value>,<value>]"),
-        ("export_model output=x average=[]", "ckpt needs a value"),
-        ("export_model output=x average=[a]", "average=[a] has one network, and a mean needs two or more"),
-        ("export_model output=x average=a", "average=a must be a list of texts: average=[a]"),
-        ("export_model output=x average=[a,b] ckpt=a", "ckpt=a and average=[a,b] are both given"),
-        ("export_model output=x average=[a,gone]", "gone does not exist"),
-        ("export_model output=x average=[a,wide]", "but a and wide differ:\n  model.width: 8 in a, 16 in wide"),
-        ("export_model output=x average=[a,few]", "but a and few differ:\n  class 10: bicyclist (id 10) in a, none"),
+        ("export output=x", "ckpt needs a value: add ckpt=<value>, or average=[<value>,<value>]"),
+        ("export output=x average=[]", "ckpt needs a value"),
+        ("export output=x average=[a]", "average=[a] has one network, and a mean needs two or more"),
+        ("export output=x average=a", "average=a must be a list of texts: average=[a]"),
+        ("export output=x average=[a,b] ckpt=a", "ckpt=a and average=[a,b] are both given"),
+        ("export output=x average=[a,gone]", "gone does not exist"),
+        ("export output=x average=[a,wide]", "but a and wide differ:\n  model.width: 8 in a, 16 in wide"),
+        ("export output=x average=[a,few]", "but a and few differ:\n  class 10: bicyclist (id 10) in a, none"),
     ],
 )
 def test_mistakes_end_in_one_message(run: Run, bundles: None, command: str, message: str, capsys) -> None:

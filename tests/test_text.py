@@ -220,7 +220,7 @@ def test_a_training_of_nothing_but_nasty_names(
     assert len(list((tmp_path / "masks").rglob("*.png"))) == count
     if not prepares:
         return
-    run("export_model", "ckpt=runs/train/nasty/checkpoints/best.ckpt", "output=bundle")
+    run("export", "ckpt=runs/train/nasty/checkpoints/best.ckpt", "output=bundle")
     run("prepare", "stats", *data, "workers=0", "output=stats.json")
     assert "is not portable" in run("prepare", "pack", *data, "workers=0", "output=packed", code=2)
     assert not (tmp_path / "packed").exists()

@@ -105,7 +105,7 @@ def test_a_script_of_sbatch_trains_without_srun(run: Run, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    "command", [["evaluate"], ["predict"], ["export_model"], ["prepare", "stats"], ["benchmark", "contexts"]]
+    "command", [["evaluate"], ["predict"], ["export"], ["prepare", "stats"], ["benchmark", "contexts"]]
 )
 def test_one_process_is_enough_for_other_commands(
     command: list[str], run: Run, monkeypatch: pytest.MonkeyPatch, capsys

@@ -17,7 +17,7 @@ COMMANDS = {
     "train": "segrnn.train",
     "evaluate": "segrnn.evaluate",
     "predict": "segrnn.predict",
-    "export_model": "segrnn.export_model",
+    "export": "segrnn.export",
     "search": "segrnn.search",
     "benchmark_contexts": "segrnn.benchmark contexts",
     "benchmark_inference": "segrnn.benchmark inference",

@@ -21,18 +21,19 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError, OmegaConfBaseException
 
-from segrnn import __version__
 from segrnn.config.defaults import store_defaults
+from segrnn.config.from_run import base_config, write_out
 from segrnn.config.run import find_misplaced, named_run
 from segrnn.config.schemas import schema_of
 from segrnn.config.shortcuts import shortcuts
 from segrnn.config.typed import quote_texts
-from segrnn.errors import SegrnnError
+from segrnn.errors import ConfigError, SegrnnError
 from segrnn.memory import keep_freed_memory
 from segrnn.processes import rank, world_size
 from segrnn.termination import Terminated, tidy
 from segrnn.text import nearest, tell
 from segrnn.trouble import explain_trouble
+from segrnn.versions import describe_versions
 
 CONF = "segrnn.conf"
 
@@ -53,10 +54,7 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
         return
     _use_utf8()
     _answer_version()
-    # a shell leaves the tilde of data.root=~/camvid as it is, and Hydra can't read it
-    arguments = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
-    if fault := find_misplaced(arguments) or _find_list_of_options(arguments):
-        _stop(fault)
+    arguments = _read_arguments(config_name)
     GlobalHydra.instance().clear()
     store_defaults(config_name)
     sys.argv[1:] = quote_texts(arguments, config_name, CONF)
@@ -88,12 +86,12 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
             os.environ["HYDRA_FULL_ERROR"] = "1"
 
     try:
-        with tidy(), named_run(), shortcuts(sys.argv[1:]):
-            hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=config_name)(guarded)()
-    except (HydraException, OmegaConfBaseException, yaml.MarkedYAMLError) as error:
+        with tidy(), named_run(), shortcuts(sys.argv[1:]), base_config(arguments, config_name) as name:
+            hydra.main(version_base="1.3", config_path=f"pkg://{CONF}", config_name=name)(guarded)()
+    except (ConfigError, HydraException, OmegaConfBaseException, yaml.MarkedYAMLError) as error:
         if debug:
             raise
-        _stop(explain(error, config_name))
+        _stop(str(error) if isinstance(error, ConfigError) else explain(error, config_name))  # from= names no run
     except OSError as error:  # for example, Hydra could not make the run's folder
         if debug or error.filename is None:
             raise
@@ -113,10 +111,20 @@ def run_command(task: str, config_name: str, parallel: bool = False) -> None:
             os.environ.pop("HYDRA_FULL_ERROR", None)
 
 
+def _read_arguments(config_name: str) -> list[str]:
+    """Return the arguments as Hydra can read them. Stop the command at a mistake that Hydra would not find."""
+    # a shell leaves the tilde of data.root=~/camvid as it is
+    arguments = [re.sub(r"=~(?=/|$)", f"={Path.home()}", argument) for argument in sys.argv[1:]]
+    arguments = write_out(arguments) if config_name in ("train", "search") else arguments
+    if fault := find_misplaced(arguments) or _find_list_of_options(arguments):
+        _stop(fault)
+    return arguments
+
+
 def _answer_version() -> None:
-    """Print the version of segrnn after ``--version``. Hydra would print its own."""
+    """Print versions after ``--version``. Hydra would print its own."""
     if "--version" in sys.argv[1:]:
-        tell(__version__)
+        tell(describe_versions())
         sys.exit(0)
 
 

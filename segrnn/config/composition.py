@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from segrnn.config.command import CONF, explain
 from segrnn.config.defaults import store_defaults
+from segrnn.config.from_run import base_config, write_out
 from segrnn.config.parsing import Config
 from segrnn.config.shortcuts import shortcuts
 from segrnn.config.typed import quote_texts
@@ -38,8 +39,9 @@ def compose(command: type[C], overrides: Sequence[str] = ()) -> C:
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", command.__name__).lower()
     GlobalHydra.instance().clear()
     store_defaults(name)
+    arguments = write_out(overrides) if name == "train" else list(overrides)
     try:
-        with shortcuts(), initialize_config_module(CONF, version_base="1.3"):
-            return command.parse(hydra.compose(name, quote_texts(list(overrides), name, CONF)))
+        with shortcuts(), base_config(arguments, name) as base, initialize_config_module(CONF, version_base="1.3"):
+            return command.parse(hydra.compose(base, quote_texts(arguments, name, CONF)))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, name)) from error

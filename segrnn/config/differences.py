@@ -5,7 +5,18 @@ from typing import Any
 
 from segrnn.nested import flatten
 
-_OF_A_START = ("ckpt", "weights", "load_head", "run_id", "allow", "data.root", "data.workers", "data.eval_batch_size")
+_OF_A_START = (
+    "ckpt",
+    "from_run",
+    "weights",
+    "load_head",
+    "run_id",
+    "log_level",
+    "allow",
+    "data.root",
+    "data.workers",
+    "data.eval_batch_size",
+)
 _OF_A_MACHINE = ("accelerator", "devices", "num_nodes", "strategy", "micro_batch_size", "max_minutes")
 
 

@@ -16,7 +16,7 @@ _SIDES, _CHANNELS = Limits(above=0, length=2), Limits(filled="channel")
 _CKPT = (
     "the path of a run's checkpoint, or of a bundle's folder; or its address, hf://, https://...#sha256= or wandb://"
 )
-_TRAINED = f"{_CKPT}, or an ONNX file of export_model; a list of them averages the probabilities of all networks"
+_TRAINED = f"{_CKPT}, or an ONNX file of export; a list of them averages the probabilities of all networks"
 _NETWORKS = Limits(filled="checkpoint", or_one=True)
 _KEEP = "keep freed memory for the next image or step, which saves time; false returns it to the system at once"
 _LOGGER = "where the results are shown, beside the files; the group logger chooses it"
@@ -27,7 +27,12 @@ _DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
 class Trainer:
     """The settings of the trainer: how long, how and on which devices to train."""
 
-    max_steps: int = knob("the number of optimizer steps", 250, _COUNT)
+    max_steps: int | None = knob(
+        "the number of optimizer steps; null follows trainer.epochs, or takes 250 steps without it", None, _COUNT
+    )
+    epochs: float | None = knob(
+        "in place of max_steps, the number of passes over the training images, such as 50 or 0.5", None, Limits(above=0)
+    )
     validate_every_n_steps: int = knob("the number of steps between two validations", 50, _COUNT)
     micro_batch_size: int | None = knob(
         "the number of crops that a process computes at a time; their gradients are added up; null computes its whole "
@@ -80,6 +85,14 @@ class Trainer:
     )
     num_nodes: int = knob("the number of machines; the group trainer sets it", limits=_COUNT)
     strategy: str = knob("how processes share the work: auto, ddp or fsdp; the group trainer sets it")
+
+    def __post_init__(self) -> None:
+        if self.max_steps is not None and self.epochs is not None:
+            raise ConfigError(
+                f"trainer.max_steps={self.max_steps} and trainer.epochs={self.epochs:g} both give the length of the "
+                "run: remove one of the two. If a recipe gives one, take it back with trainer.max_steps=null or "
+                "trainer.epochs=null"
+            )
 
 
 @dataclass(kw_only=True)
@@ -143,6 +156,9 @@ class Train(Config):
     ckpt: str | None = knob(
         "the checkpoint that the run continues from; ckpt=auto takes the newest one in the run's folder", None
     )
+    from_run: str | None = knob(
+        "the folder of a run whose configuration a new run starts from; on the command line it is from=<run>", None
+    )
     weights: str | None = knob(
         "the checkpoint or bundle whose weights a new run starts from: its path, or its address, hf://, "
         "https://...#sha256= or wandb://",
@@ -158,6 +174,12 @@ class Train(Config):
     logger: dict[str, Any] = knob("where curves are written, beside the CSV file")
     callbacks: list[dict[str, Any]] = knob(
         "further callbacks of Lightning, each with its _target_ and its arguments", []
+    )
+    log_level: str = knob(
+        "the least level of what <run>/train.log holds: debug, which adds the loss of every tenth step, info, warning "
+        "or error",
+        "info",
+        Limits(options=("debug", "info", "warning", "error")),
     )
     keep_memory: bool = knob(_KEEP, True)
     allow: list[str] = knob(ALLOW, [])
@@ -286,8 +308,8 @@ class Predict(Inference):
 
 
 @dataclass(kw_only=True)
-class ExportModel(Config):
-    """The configuration `conf/export_model.yaml`."""
+class Export(Config):
+    """The configuration `conf/export.yaml`."""
 
     ckpt: str | None = knob(f"{_CKPT}; null with average=", None)
     average: list[str] = knob(

@@ -76,7 +76,7 @@ class Coarse(nn.Module):
 
 
 def load_onnx(path: Path) -> tuple[OnnxNetwork, ModelInfo]:
-    """Load a file of ``export_model format=onnx`` for prediction.
+    """Load a file of ``segrnn export format=onnx`` for prediction.
 
     Args:
         path: the file.
@@ -93,8 +93,7 @@ def load_onnx(path: Path) -> tuple[OnnxNetwork, ModelInfo]:
         output = file.metadata["output"]
     except (KeyError, ValueError, TypeError) as error:
         raise ExportError(
-            f"{path} does not contain its classes and preprocessing ({error}): write it with python -m "
-            "segrnn.export_model"
+            f"{path} does not contain its classes and preprocessing ({error}): write it with segrnn export"
         ) from error
     if output != "logits":
         raise ExportError(f"{path} returns {output}, but prediction needs logits: export the network with argmax=false")

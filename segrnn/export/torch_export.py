@@ -20,8 +20,8 @@ def export_torch(exported: Exported, path: Path, size: Size | None, metadata: Ma
     """Write a network as a .pt2 file, which gets its name only if it computes the same as the network.
 
     ``torch.export.load(path).module()`` makes a module from the file. A file for one size needs only torch, and grows
-    with the length of its sequences. A file for any size needs ``import segrnn.export`` before, which registers its
-    recurrences.
+    with the length of its sequences. A file for any size needs ``import segrnn.export.recurrence`` before, which
+    registers its recurrences.
 
     Args:
         exported: the network, on the CPU.

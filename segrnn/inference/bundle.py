@@ -95,7 +95,7 @@ def _read(folder: Path) -> dict[str, Any]:
     for name in (WEIGHTS, CONFIG):
         if not (folder / name).is_file():
             raise CheckpointError(
-                f"{folder} is not a bundle: it lacks {name}. Predictor.save and export_model write bundles"
+                f"{folder} is not a bundle: it lacks {name}. Predictor.save and segrnn export write bundles"
             )
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from segrnn.reports.pictures import (
     write_sheet,
 )
 from segrnn.reports.report import Report, write_report
-from segrnn.reports.run_metadata import gather_metadata, list_versions
+from segrnn.reports.run_metadata import gather_metadata
 from segrnn.reports.search_results import TrialResult, print_trials, rank_trials, write_trials
 from segrnn.reports.tables import (
     name_official,
@@ -42,7 +42,6 @@ __all__ = [
     "errors",
     "find_commit",
     "gather_metadata",
-    "list_versions",
     "name_official",
     "outcomes",
     "print_costs",

@@ -1,26 +1,15 @@
 """Facts that a score depends on, beside the configuration."""
 
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Any
 
 import torch
 
-import segrnn
 from segrnn.datasets import SegmentationDataset, digest
 from segrnn.measure import count_macs, count_parameters
 from segrnn.models import Segmenter
 from segrnn.reports.machine import find_commit
-
-_LIBRARIES = (
-    "torch",
-    "torchvision",
-    "pytorch-lightning",
-    "segmentation-models-pytorch",
-    "timm",
-    "albumentations",
-    "numpy",
-)
+from segrnn.versions import list_versions
 
 
 def gather_metadata(
@@ -53,8 +42,3 @@ def _count_gmacs(segmenter: Segmenter, images: torch.Size) -> float | None:
         return count_macs(segmenter, images) / 1e9
     except Exception:  # counting uses tensors without data, and a foreign encoder may read values from its tensors
         return None
-
-
-def list_versions() -> dict[str, str]:
-    """Return the versions of segrnn and of the libraries that a score can depend on."""
-    return {"segrnn": segrnn.__version__, **{name: metadata.version(name) for name in _LIBRARIES}}

@@ -25,7 +25,6 @@ from segrnn.reports import (
     Report,
     describe_machine,
     draw_calibration,
-    list_versions,
     print_figures,
     print_scores,
     write_image_scores,
@@ -36,6 +35,7 @@ from segrnn.reports import (
 from segrnn.tasks.dashboards import on_dashboard
 from segrnn.tasks.tally import Prediction, Tally, name_figures
 from segrnn.text import tell
+from segrnn.versions import list_versions
 
 _LONGEST = 1024
 """Pixels of an example's longest side. A screen can't show more."""

@@ -5,7 +5,7 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from segrnn.claims import claimed
@@ -21,6 +21,7 @@ from segrnn.reports import TrialResult, print_trials, rank_trials, write_trials
 from segrnn.tasks.dashboards import on_dashboard
 from segrnn.tasks.train import train
 from segrnn.text import tell
+from segrnn.training.checkpoints import OnValidation
 
 try:
     import optuna
@@ -65,6 +66,9 @@ def search(config: Search, run_dir: Path) -> list[TrialResult]:
 
 _JOURNAL = "study.journal"
 
+_WHOLE = "whole"
+"""The attribute of a trial whose last validation is done."""
+
 
 def _check_start(config: Search) -> None:
     """Refuse settings that a search can't use, before anything is written."""
@@ -73,6 +77,10 @@ def _check_start(config: Search) -> None:
         raise ConfigError(
             f"ckpt={config.ckpt} is a checkpoint of one run, but a search continues by itself. To start its trials "
             "from trained weights, set weights=<checkpoint>"
+        )
+    if config.from_run:
+        raise ConfigError(
+            f"from={config.from_run} repeats one run, and a search has many: give the settings of that run as overrides"
         )
     trainer = config.trainer
     if trainer.devices != 1 or trainer.num_nodes != 1 or world_size() > 1:
@@ -192,25 +200,29 @@ def _train(
         config.trainer.max_minutes = max(deadline - time.monotonic(), 1e-3) / 60
     if (folder / "checkpoints").exists():
         config.ckpt, config.weights = "auto", None  # a resumed trial does not need its first weights again
-    on_validation = _reporter(study, trial, config.trainer.max_steps)
+    on_validation = _reporter(study, trial)
     return train(Train.parse(config), folder, on_validation).scores.miou
 
 
-def _reporter(study: optuna.Study, trial: optuna.Trial, max_steps: int) -> Callable[[int, float], None]:
+def _reporter(study: optuna.Study, trial: optuna.Trial) -> OnValidation:
     """Return a function that reports validations to Optuna, and ends the trial if Optuna says so."""
-    reported = dict(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
+    known = study.get_trials(deepcopy=False)[trial.number]
+    reported = dict(known.intermediate_values)
 
     def prune(step: int) -> None:
-        if step < max_steps and trial.should_prune():  # after the last step, pruning would save nothing
+        if trial.should_prune():
             raise Pruned(f"at step {step} its best mIoU is below the median of the others")
 
-    def on_validation(step: int, miou: float) -> None:
+    def on_validation(step: int, miou: float, last: bool) -> None:
+        if last:  # pruning would save nothing
+            trial.set_user_attr(_WHOLE, True)
         if step not in reported:  # a resumed trial may repeat a validation
             reported[step] = miou
             trial.report(miou, step)
-        prune(step)
+        if not last:
+            prune(step)
 
-    if reported:  # the trial may have been interrupted after a report, but before it was pruned
+    if reported and _WHOLE not in known.user_attrs:  # it may have been interrupted just before it was pruned
         prune(max(reported))
     return on_validation
 

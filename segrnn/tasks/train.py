@@ -19,10 +19,12 @@ from segrnn.config.data import build_dataset, read_repeats
 from segrnn.config.data_knobs import Data
 from segrnn.config.differences import differences
 from segrnn.config.examples import choose_examples
+from segrnn.config.from_run import CONFIG, read_run
 from segrnn.config.model import build_model, freeze
 from segrnn.config.parsing import plain
 from segrnn.config.run import check_launcher, check_sweep
 from segrnn.config.schema import Train
+from segrnn.config.starts import record_start
 from segrnn.dataset_tools import (
     describe_counts,
     describe_occurrence,
@@ -43,11 +45,13 @@ from segrnn.models import Segmenter, checkpoint_activations, load_weights
 from segrnn.models.compiling import check_compiler
 from segrnn.processes import loading_processes, rank
 from segrnn.reports import Gallery, gather_metadata, print_scores, write_panels, write_scores
+from segrnn.run_log import logged
 from segrnn.tasks.start_weights import load_start_weights
 from segrnn.text import tell
 from segrnn.threads import share_cores
 from segrnn.training import Dashboard, DataModule, Examples, Interruption, RunInfo, SegmentationModule, fit, make_lean
-from segrnn.training.checkpoints import KEYS, find_newest
+from segrnn.training.checkpoints import KEYS, OnValidation, find_newest
+from segrnn.training.length import count_steps, describe_length
 from segrnn.training.resuming import check_optimizer, move_to
 
 
@@ -61,13 +65,14 @@ class TrainResult:
     last: Path
 
 
-def train(config: Train, run_dir: Path, on_validation: Callable[[int, float], None] | None = None) -> TrainResult:
+def train(config: Train, run_dir: Path, on_validation: OnValidation | None = None) -> TrainResult:
     """Run a training, or the rest of one. Print a table, and write checkpoints, scores and pictures to a folder.
 
     Args:
         config: the configuration of ``conf/train.yaml``.
         run_dir: the run's folder. It is made if it is missing. It must not hold another run than the one to go on with.
-        on_validation: called with the step and the mIoU of each validation, in every process.
+        on_validation: called after each validation, in every process: with its step, its mIoU, and whether it is the
+            last one of the run.
 
     Raises:
         SegrnnError: the configuration, the data, the folder or a checkpoint is at fault, or the run was told to end.
@@ -76,8 +81,16 @@ def train(config: Train, run_dir: Path, on_validation: Callable[[int, float], No
     check_launcher(config.trainer.devices, config.trainer.num_nodes)
     first = rank() == 0  # only the first process prints and writes
     say: Callable[[str], None] = tell if first else lambda _: None
-    with claimed(run_dir, say) if first else nullcontext():  # the first process claims the folder for all of them
-        return _train(config, run_dir, first, say, on_validation)
+    earlier: list[str] = []
+
+    def say_early(message: str) -> None:
+        say(message)
+        earlier.append(message)
+
+    with claimed(run_dir, say_early) if first else nullcontext():  # the first process claims the folder for all of them
+        _check_folder(config, run_dir)  # a start that is refused here is not a part of the run, and not in its log
+        with logged(run_dir / "train.log", config.log_level, earlier):
+            return _train(config, run_dir, first, say, on_validation)
 
 
 def _train(
@@ -85,7 +98,7 @@ def _train(
     run_dir: Path,
     first: bool,
     say: Callable[[str], None],
-    on_validation: Callable[[int, float], None] | None,
+    on_validation: OnValidation | None,
 ) -> TrainResult:
     # at lower levels, Lightning advertises; its import sets a level, so this must come later
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -102,16 +115,22 @@ def _train(
         module = _build_module(config, data.val.labels, interruption, allow)
         if resume is None:
             load_start_weights(module.model, data.val.labels, config, allow)
-        step = _check_resumed(resume, module, config, say) if resume else 0
-        began = (run_dir / "config.yaml").exists()
+        length = (config.trainer, data.images_per_pass, config.data.batch_size)
+        steps = count_steps(*length)
+        step = _check_resumed(resume, module, config, steps, say) if resume else 0
+        began = (run_dir / CONFIG).exists()
         examples = Examples(choose_examples(config.examples, data.val), config.examples.extremes)
         loggers = _build_loggers(config, _new_folder_for_curves(run_dir, step) if began else run_dir, first, allow)
         if first and not began:
-            write_text(run_dir / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(config))))
+            write_text(run_dir / CONFIG, OmegaConf.to_yaml(OmegaConf.create(plain(config))))
+        if first:
+            record_start(run_dir, step)
+            _tell_origin(config, say)
         say(
             f"{len(data.train.dataset)} training and {len(data.val)} validation images, "
             f"{data.val.labels.num_classes} classes; {count_parameters(module.model):,} parameters, "
             f"of which {count_parameters(module.model.context):,} in the context{_tell_frozen(module)}\n"
+            f"{describe_length(*length)}\n"
             f"run directory: {run_dir}"
         )
         if first:  # the other processes would look at the same labels
@@ -124,6 +143,7 @@ def _train(
                 loggers,
                 run_dir,
                 config.trainer,
+                steps,
                 config.checkpoint.every_n_steps,
                 examples,
                 _build_callbacks(config, allow),
@@ -149,6 +169,14 @@ def _tell_frozen(module: SegmentationModule) -> str:
     return f"; {trained:,} are trained{later}, the others of the encoder are frozen"
 
 
+def _tell_origin(config: Train, say: Callable[[str], None]) -> None:
+    """Say which run this one starts from, and what differs."""
+    if config.from_run:
+        changed = differences(read_run(Path(config.from_run)), plain(config))
+        lines = "\n".join(f"  {line}" for line in changed)
+        say(f"the settings are those of {config.from_run}" + (f", except:\n{lines}" if changed else ""))
+
+
 def _remarks(train_set: SegmentationDataset, val_set: SegmentationDataset, data: Data) -> list[str]:
     """Return what is probably wrong with the data, as far as some labels and the files' headers tell it."""
     labels = look_at_some(train_set)
@@ -165,33 +193,39 @@ def _remarks(train_set: SegmentationDataset, val_set: SegmentationDataset, data:
     return remarks
 
 
-def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -> Path | None:
-    """Return the checkpoint to go on from, or None. A folder that holds a run is not overwritten."""
+def _check_folder(config: Train, run_dir: Path) -> None:
+    """Refuse to overwrite a run."""
     if config.ckpt and config.weights:
         raise ConfigError(
             "ckpt continues a run, and weights starts a new run from the weights of another: choose one of "
             f"ckpt={config.ckpt} and weights={config.weights}"
         )
     checkpoints = run_dir / "checkpoints"
-    if config.ckpt == "auto":
-        newest = find_newest(checkpoints, say)
-        if newest is None:
-            say(
-                f"{checkpoints} has no checkpoint to continue from, so a new run begins. Its next start finds the "
-                f"folder if it has the same run_id, here {config.run_id}"
-            )
-        return newest
-    resume = Path(config.ckpt) if config.ckpt else None
-    goes_on = resume is not None and resume.resolve().parent == checkpoints.resolve()
+    goes_on = config.ckpt and (config.ckpt == "auto" or Path(config.ckpt).resolve().parent == checkpoints.resolve())
     if checkpoints.exists() and not goes_on:
         raise OutputError(
             f"{run_dir} holds a run already: continue it with ckpt=auto, choose another run_id or hydra.run.dir, or "
             "remove it"
         )
-    return resume
 
 
-def _check_resumed(path: Path, module: SegmentationModule, config: Train, say: Callable[[str], None]) -> int:
+def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -> Path | None:
+    """Return the checkpoint to go on from, or None."""
+    if config.ckpt != "auto":
+        return Path(config.ckpt) if config.ckpt else None
+    checkpoints = run_dir / "checkpoints"
+    newest = find_newest(checkpoints, say)
+    if newest is None:
+        say(
+            f"{checkpoints} has no checkpoint to continue from, so a new run begins. Its next start finds the "
+            f"folder if it has the same run_id, here {config.run_id}"
+        )
+    return newest
+
+
+def _check_resumed(
+    path: Path, module: SegmentationModule, config: Train, steps: int, say: Callable[[str], None]
+) -> int:
     """Check that a run can go on from a checkpoint, and return the checkpoint's step."""
     checkpoint = read_checkpoint(path, KEYS)
     step: int = checkpoint["global_step"]
@@ -202,14 +236,14 @@ def _check_resumed(path: Path, module: SegmentationModule, config: Train, say: C
         check_optimizer(state, optimizer)
     except CheckpointError as error:
         raise CheckpointError(f"ckpt={path}: {error}") from error
-    if step > config.trainer.max_steps:
-        raise CheckpointError(
-            f"{path} is from step {step}, which is later than trainer.max_steps={config.trainer.max_steps}"
-        )
-    say(f"continuing from {path}, step {step} of {config.trainer.max_steps}")
+    if step > steps:
+        epochs = config.trainer.epochs
+        length = f"trainer.max_steps={steps}" if epochs is None else f"trainer.epochs={epochs:g}, {steps} steps"
+        raise CheckpointError(f"{path} is from step {step}, which is later than {length}")
+    say(f"continuing from {path}, step {step} of {steps}")
     if changed := differences(checkpoint[KEY]["config"], plain(config)):
         say("the run continues with other settings than it began with:\n" + "\n".join(f"  {line}" for line in changed))
-        schedule = module.schedule(optimizer, config.trainer.max_steps)
+        schedule = module.schedule(optimizer, steps)
         move_to(step, optimizer, schedule)
         rates = [max(group["lr"] for group in groups) for groups in (state["param_groups"], optimizer.param_groups)]
         if rates[0] != rates[1]:
@@ -311,3 +345,4 @@ def _report(result: TrainResult, gallery: Gallery, labels: LabelSpace, title: st
     tell(f"last checkpoint           {result.last}")
     tell(f"scores                    {result.run_dir / 'metrics.json'}")
     tell(f"image, truth, prediction  {panels}")
+    tell(f"all that was said         {result.run_dir / 'train.log'}")

@@ -6,6 +6,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from segrnn.text import LOG
 from segrnn.training.module import SegmentationModule
 from segrnn.training.speed import Speed
 
@@ -46,7 +47,10 @@ class ProgressBar(Callback):
     ) -> None:
         """Move the bar."""
         self.loss = float(outputs["loss"])
-        status = f"loss {self.loss:.3f}   mIoU {self.miou}   {self.speed.images_per_s:.1f} images/s"
+        rate = f"{self.speed.images_per_s:.1f} images/s"
+        if trainer._logger_connector.should_update_logs:
+            LOG.debug(f"step {trainer.global_step}/{trainer.max_steps}   loss {self.loss:.4f}   {rate}")
+        status = f"loss {self.loss:.3f}   mIoU {self.miou}   {rate}"
         self.bar.update(self.training, completed=trainer.global_step, status=status)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -66,11 +70,12 @@ class ProgressBar(Callback):
         self.bar.remove_task(self.validation)
         self.miou = f"{pl_module.scores.miou:.4f}"
         if trainer.is_global_zero:
-            self.bar.print(
+            line = (
                 f"step {trainer.global_step}/{trainer.max_steps}   loss {self.loss:.4f}   val mIoU {self.miou}   "
-                f"pixel accuracy {pl_module.scores.pixel_accuracy:.4f}",
-                highlight=False,
+                f"pixel accuracy {pl_module.scores.pixel_accuracy:.4f}"
             )
+            self.bar.print(line, highlight=False)
+            LOG.info(line)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Leave the terminal as it was."""

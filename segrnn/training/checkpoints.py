@@ -20,6 +20,9 @@ from segrnn.training.module import SegmentationModule
 KEYS = ("segrnn", "global_step", "state_dict", "loops", "optimizer_states")
 """The keys of a checkpoint that a run needs to go on from it."""
 
+OnValidation = Callable[[int, float, bool], None]
+"""What is called after a validation: with its step, its mIoU, and whether it is the last one of the run."""
+
 _AGREE_EVERY_N_STEPS = 5
 """Steps from one time that the processes ask each other whether to end to the next."""
 
@@ -70,7 +73,7 @@ class Checkpoints(Callback):
         patience: the number of validations in a row without a better mIoU after which the run stops. With None it goes
             on to the end.
         interruption: knows whether the run was told to end.
-        on_validation: called with the step and the mIoU of each validation, in every process.
+        on_validation: called after each validation, in every process.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Checkpoints(Callback):
         validate_every_n_steps: int,
         patience: int | None,
         interruption: Interruption,
-        on_validation: Callable[[int, float], None] | None = None,
+        on_validation: OnValidation | None = None,
     ) -> None:
         self.folder, self.every_n_steps, self.validate_every_n_steps = folder, every_n_steps, validate_every_n_steps
         self.patience, self.interruption, self.on_validation = patience, interruption, on_validation
@@ -120,7 +123,7 @@ class Checkpoints(Callback):
         self.validations.append((trainer.global_step, miou))
         self._save(trainer, best)
         if self.on_validation is not None:
-            self.on_validation(trainer.global_step, miou)
+            self.on_validation(trainer.global_step, miou, trainer.global_step >= trainer.max_steps)
         self._stop_without_progress(trainer)
 
     def _stop_without_progress(self, trainer: pl.Trainer) -> None:

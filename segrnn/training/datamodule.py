@@ -47,6 +47,11 @@ class DataModule(pl.LightningDataModule):
         self.repeats = repeats
         self.drawn_before, self.steps_before = 0, 0
 
+    @property
+    def images_per_pass(self) -> float:
+        """Return how many images a pass over the training data shows, on average."""
+        return len(self.train.dataset) if self.repeats is None else float(self.repeats.sum())
+
     def check_shares(self, processes: int, micro_batch_size: int | None) -> None:
         """Check that the batch can be divided evenly among processes and into parts.
 

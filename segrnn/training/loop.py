@@ -4,7 +4,8 @@ import json
 import os
 import signal
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from segrnn.config.schema import Trainer
 from segrnn.errors import ConfigError, TrainingError
 from segrnn.processes import place
 from segrnn.training.callbacks import ProgressBar, ValidateAtEnd
-from segrnn.training.checkpoints import Checkpoints, WholeFiles
+from segrnn.training.checkpoints import Checkpoints, OnValidation, WholeFiles
 from segrnn.training.dashboard import ShowValidations
 from segrnn.training.datamodule import DataModule
 from segrnn.training.example_images import Examples
@@ -43,11 +44,12 @@ def fit(
     loggers: Sequence[Logger],
     run_dir: Path,
     trainer: Trainer,
+    steps: int,
     save_every_n_steps: int,
     examples: Examples,
     further: Sequence[Callback] = (),
     resume: Path | None = None,
-    on_validation: Callable[[int, float], None] | None = None,
+    on_validation: OnValidation | None = None,
 ) -> None:
     """Train for a number of steps, with validations on the way and at the end.
 
@@ -60,11 +62,12 @@ def fit(
         loggers: the loggers that receive the curves. Dashboards among them show more.
         run_dir: the run's folder.
         trainer: the configuration's group ``trainer``.
+        steps: the number of steps of the whole run.
         save_every_n_steps: how often to save between validations.
         examples: collects the examples of each validation.
         further: the user's own callbacks.
         resume: a checkpoint of the run to go on from.
-        on_validation: called with the step and the mIoU of each validation, in every process.
+        on_validation: called after each validation, in every process.
 
     Raises:
         ConfigError: the devices, the precision, the sizes of batches or the size of crops do not work.
@@ -75,7 +78,7 @@ def fit(
     checkpoints = Checkpoints(
         run_dir / "checkpoints",
         save_every_n_steps,
-        min(trainer.validate_every_n_steps, trainer.max_steps),
+        min(trainer.validate_every_n_steps, steps),
         trainer.patience,
         module.interruption,
         on_validation,
@@ -86,7 +89,7 @@ def fit(
     speed = Speed()
     shown: list[Callback] = [examples, ShowValidations(examples), speed, ProgressBar(speed), *test]
     callbacks = [*average, checkpoints, ValidateAtEnd(), *shown, *further]
-    lightning = _make_trainer(trainer, loggers, run_dir, callbacks)
+    lightning = _make_trainer(trainer, steps, loggers, run_dir, callbacks)
     data.check_shares(lightning.world_size, module.micro_batch_size)
     if module.thaw_at is not None and lightning.world_size > 1:  # processes share only what is trained from the start
         raise ConfigError(
@@ -99,16 +102,7 @@ def fit(
     if synchronized:
         synchronize_batch_norm(module, on_gpu=lightning.strategy.root_device.type == "cuda")
     try:
-        with warnings.catch_warnings():
-            # Lightning 2.6.6 asks for a class that torch 2.15 deprecates; a user can't mend that
-            warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
-            # the data module itself starts the stream at the run's step
-            warnings.filterwarnings("ignore", message=".*dataloader is not resumable")
-            # a run that goes on may have other settings; the module takes care of the weights
-            warnings.filterwarnings("ignore", message=".*not created with WeightAveraging")
-            warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint")
-            # frozen parts of the encoder are meant to be
-            warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")
+        with _without_warnings_of_lightning():
             lightning.fit(module, data, ckpt_path=resume, weights_only=True)
             if module.scores is None:  # the run had already made all steps, but not finished its last validation
                 lightning.validate(module, data, verbose=False)
@@ -121,8 +115,26 @@ def fit(
         raise
 
 
-def _make_trainer(trainer: Trainer, loggers: Sequence[Logger], run_dir: Path, callbacks: list[Callback]) -> pl.Trainer:
-    max_steps, devices = trainer.max_steps, trainer.devices
+@contextmanager
+def _without_warnings_of_lightning() -> Iterator[None]:
+    """Silence warnings about what is meant to be as it is."""
+    with warnings.catch_warnings():
+        # Lightning 2.6.6 asks for a class that torch 2.15 deprecates; a user can't mend that
+        warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+        # the data module itself starts the stream at the run's step
+        warnings.filterwarnings("ignore", message=".*dataloader is not resumable")
+        # a run that goes on may have other settings; the module takes care of the weights
+        warnings.filterwarnings("ignore", message=".*not created with WeightAveraging")
+        warnings.filterwarnings("ignore", message=".*callbacks used to create the checkpoint")
+        # frozen parts of the encoder are meant to be
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training")
+        yield
+
+
+def _make_trainer(
+    trainer: Trainer, steps: int, loggers: Sequence[Logger], run_dir: Path, callbacks: list[Callback]
+) -> pl.Trainer:
+    devices = trainer.devices
     precision: Any = trainer.precision  # any text: Lightning checks it
     if not place().launcher and trainer.accelerator == "cpu" and devices > (os.cpu_count() or 1):
         raise ConfigError(f"trainer.devices={devices} is more than this machine's {os.cpu_count()} CPU cores")
@@ -133,12 +145,12 @@ def _make_trainer(trainer: Trainer, loggers: Sequence[Logger], run_dir: Path, ca
             num_nodes=trainer.num_nodes,
             strategy=trainer.strategy,
             precision=precision,
-            max_steps=max_steps,
-            limit_train_batches=max_steps,  # the stream is endless: one "epoch" is the run
-            val_check_interval=min(trainer.validate_every_n_steps, max_steps),
+            max_steps=steps,
+            limit_train_batches=steps,  # the stream is endless: one "epoch" is the run
+            val_check_interval=min(trainer.validate_every_n_steps, steps),
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
-            log_every_n_steps=min(10, max_steps),
+            log_every_n_steps=min(10, steps),
             use_distributed_sampler=False,  # the data module shares out the samples itself
             default_root_dir=run_dir,
             enable_model_summary=False,

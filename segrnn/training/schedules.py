@@ -70,7 +70,7 @@ def poly(
     if not 0 <= warmup_steps < total_steps:
         raise ConfigError(
             f"schedule.warmup_steps={warmup_steps} must be at least 0 and less than the {total_steps} steps of the "
-            "run: lower it, or train longer (trainer.max_steps)"
+            "run: lower it, or train longer (trainer.max_steps or trainer.epochs)"
         )
     if power < 0:
         raise ConfigError(f"schedule.power={power} must be at least 0")

@@ -182,11 +182,13 @@ def test_the_runs_of_a_sweep_lie_where_they_were_told(run: Run, camvid: Path) ->
         (["train"], "data.crop={a: 1}", "data.crop={a: 1} has another form than what it replaces"),
         (["train"], "encoder.std=1", "encoder.std=[1]"),
         (["train"], "examples.names=a.png", "examples.names=a.png must be a list of texts: examples.names=[a.png]"),
-        (["train"], "trainer.max_steps=2.5", "trainer.max_steps=2.5 must be a whole number\n"),
-        (["train"], "trainer.max_steps=2e3", "must be a whole number: trainer.max_steps=2000\n"),
-        (["train"], "trainer.max_steps=null", "trainer.max_steps=null must be a whole number\n"),
-        (["train"], "trainer.max_steps=[3]", "trainer.max_steps=[3] must be a whole number\n"),
+        (["train"], "trainer.max_steps=2.5", "trainer.max_steps=2.5 must be a whole number or null\n"),
+        (["train"], "trainer.max_steps=2e3", "must be a whole number or null: trainer.max_steps=2000\n"),
+        (["train"], "trainer.max_steps=[3]", "trainer.max_steps=[3] must be a whole number or null\n"),
         (["train"], "trainer.max_steps=9999999999999", "trainer.max_steps=9999999999999 must be a number below 2^32"),
+        (["train"], "trainer.epochs=few", "trainer.epochs=few must be a number or null\n"),
+        (["train"], "trainer.epochs=0", "trainer.epochs=0.0 must be above 0"),
+        (["train"], "trainer.epochs=nan", "trainer.epochs=nan must be a number below 2^32"),
         (["train"], "seed=4294967296", "seed=4294967296 must be a number below 2^32"),
         (["train"], "trainer.gradient_clip_val=nan", "trainer.gradient_clip_val=nan must be a number below 2^32"),
         (["train"], "trainer.ema_decay=half", "trainer.ema_decay=half must be a number\n"),
@@ -205,7 +207,7 @@ def test_the_runs_of_a_sweep_lie_where_they_were_told(run: Run, camvid: Path) ->
         ),
         (["predict"], "scales=0.5", "scales=0.5 must be a list of numbers: scales=[0.5]"),
         (["predict"], "windows=3", "windows=3 must be a group of keys: windows.size, "),
-        (["export_model"], "size=128", "size=[128,128]"),
+        (["export"], "size=128", "size=[128,128]"),
         (["prepare", "check"], "splits=val", "splits=val must be a list of texts: splits=[val]"),
         (["benchmark", "inference"], "sizes=[96,96]", "sizes=[96,96] must be a list of lists: sizes=[[96,96]]"),
         (["benchmark", "contexts"], "sizes=96", "sizes=96 must be a list of lists"),
@@ -216,7 +218,7 @@ def test_a_value_that_does_not_fit_gets_a_sentence(
 ) -> None:
     needed = {
         "predict": ["ckpt=a", "input=b", "output=c"],
-        "export_model": ["ckpt=a", "output=c"],
+        "export": ["ckpt=a", "output=c"],
         "train": ["run_id=a"],
     }
     given = [each for each in needed.get(command[0], []) if each.partition("=")[0] != override.partition("=")[0]]

@@ -106,7 +106,7 @@ def test_commands_take_addresses(run: Run, camvid: Path, web: Web, capsys: pytes
     assert run("evaluate", f"ckpt={address}", "data.workers=0") == 0
     assert run("evaluate", f"ckpt=[{address},runs/train/second/checkpoints/best.ckpt]", "data.workers=0") == 0
     assert run("predict", f"ckpt={address}", f"input={camvid}/val", "output=masks") == 0
-    assert run("export_model", f"ckpt={address}", "output=bundle") == 0
+    assert run("export", f"ckpt={address}", "output=bundle") == 0
     assert run("benchmark", "inference", f"ckpt={address}", "sizes=[[32,32]]", "runtimes=[eager]", "repeats=1") == 0
     assert len(web.requests) == 1
     capsys.readouterr()

@@ -3,6 +3,8 @@
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import torch
 from conftest import SMALL, Run, draw_camvid
 
 from segrnn.train import main
-from segrnn.training import SegmentationModule, one_cycle, poly
+from segrnn.training import SegmentationModule, constant, lr_range, one_cycle, poly
 from segrnn.training.resuming import check_optimizer
 
 BASE = [*SMALL, "data=camvid", "data.root=../camvid", "hydra.run.dir=run"]
@@ -84,6 +86,38 @@ def test_more_steps_follow_the_schedule_of_the_new_length(finished: Path, run: R
     assert f"trainer.max_steps: {STEPS} -> 9" in out
     assert "the next step's learning rate becomes " in out
     assert torch.load("run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "schedule"),
+    [
+        (["schedule=one_cycle"], partial(one_cycle, warmup=0.3)),
+        (["schedule=poly"], partial(poly, power=0.9)),
+        (["schedule=warmup_poly", "schedule.warmup_steps=2"], partial(poly, power=1, warmup_steps=2)),
+        (["schedule=constant"], constant),
+        (["schedule=lr_range", "trainer.lr_range=true"], partial(lr_range, start=1e-3, end=10)),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_run_that_has_ended_goes_on_with_every_schedule(
+    arguments: list[str], schedule: Callable, run: Run, camvid: Path, groups: list
+) -> None:
+    small = [each for each in BASE if each not in ("data.root=../camvid", "trainer.max_steps=3")]
+    recipe = [*small, f"data.root={camvid}", *arguments, "optimizer.lr=0.01"]
+    assert run("train", *recipe, "trainer.max_steps=3") == 0
+    for steps in (5, 6):  # it has ended twice
+        groups.clear()
+        assert run("train", *recipe, f"trainer.max_steps={steps}", "ckpt=auto") == 0
+        optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=0.01)
+        whole, expected = schedule(optimizer, steps), []
+        for _ in range(steps):
+            expected.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            whole.step()
+        assert rates(groups, "rest") == pytest.approx(expected[-len(groups) :])
+    assert len(groups) == 1
+    assert torch.load("run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 6
 
 
 @pytest.mark.thorough

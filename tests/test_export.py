@@ -25,7 +25,7 @@ def trained(run: Run, camvid: Path, capsys) -> str:
 
 
 def test_a_bundle_of_a_checkpoint(run: Run, trained: str, capsys) -> None:
-    assert run("export_model", trained, "output=out/bundle") == 0
+    assert run("export", trained, "output=out/bundle") == 0
     assert "bundle                  out/bundle" in capsys.readouterr().out
     checkpoint, bundle = segrnn.load("trained/checkpoints/last.ckpt"), segrnn.load("out/bundle")
     image = torch.rand(1, 3, 30, 41)
@@ -37,20 +37,20 @@ def test_a_bundle_of_a_checkpoint(run: Run, trained: str, capsys) -> None:
 
 @pytest.mark.thorough
 def test_an_onnx_file_of_one_size_and_its_bundle(run: Run, trained: str, capsys) -> None:
-    assert run("export_model", trained, "format=onnx", "output=model.onnx", "size=[40,56]", "argmax=true") == 0
+    assert run("export", trained, "format=onnx", "output=model.onnx", "size=[40,56]", "argmax=true") == 0
     printed = capsys.readouterr().out
     assert "compared with the network on two inputs: share of pixels that differ" in printed
     assert "onnx                    model.onnx" in printed
     model, pixels = segrnn.load("model"), np.random.default_rng(0).integers(0, 256, (40, 56, 3), np.uint8)
     mask = label(OnnxModel(Path("model.onnx")), model.info.preprocessing, pixels)
     assert (mask.numpy() == model(pixels)).mean() > 0.99
-    assert run("export_model", trained, "format=onnx", "output=model.onnx") == 2
+    assert run("export", trained, "format=onnx", "output=model.onnx") == 2
     assert "model.onnx exists already" in capsys.readouterr().err
 
 
 @pytest.mark.slow
 def test_an_onnx_file_of_any_size_its_8_bit_twin_and_the_script(run: Run, trained: str, camvid: Path, capsys) -> None:
-    assert run("export_model", trained, "format=onnx", "output=model.onnx", "int8=true", "max_images=3") == 0
+    assert run("export", trained, "format=onnx", "output=model.onnx", "int8=true", "max_images=3") == 0
     printed = capsys.readouterr().out
     assert "on 3 images of val" in printed
     assert "8-bit weights cost " in printed
@@ -65,7 +65,7 @@ def test_an_onnx_file_of_any_size_its_8_bit_twin_and_the_script(run: Run, traine
 
 @pytest.mark.slow
 def test_a_file_of_torch_export(run: Run, trained: str, capsys) -> None:
-    ask = ("export_model", trained, "format=torch_export", "output=model.pt2", "size=[40,56]", "normalize=false")
+    ask = ("export", trained, "format=torch_export", "output=model.pt2", "size=[40,56]", "normalize=false")
     assert run(*ask) == 0
     module = torch.export.load("model.pt2").module()
     image = torch.rand(1, 3, 40, 56)
@@ -87,6 +87,6 @@ def test_a_file_of_torch_export(run: Run, trained: str, capsys) -> None:
 )
 def test_mistakes_end_in_one_message(run: Run, arguments: list[str], message: str, capsys) -> None:
     Path("here").mkdir()
-    assert run("export_model", "ckpt=none.ckpt", *arguments) == 2
+    assert run("export", "ckpt=none.ckpt", *arguments) == 2
     assert message in capsys.readouterr().err
     assert sorted(path.name for path in Path().iterdir()) == ["here"]

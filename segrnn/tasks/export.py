@@ -1,4 +1,4 @@
-"""Write a network for other programs: ``python -m segrnn.export_model ckpt=... format=... output=...``."""
+"""Write a network for other programs: ``python -m segrnn.export ckpt=... format=... output=...``."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import torch
 from rich.progress import track
 
 from segrnn.config.data import build_scored
-from segrnn.config.schema import ExportModel
+from segrnn.config.schema import Export
 from segrnn.errors import ConfigError, OutputError
 from segrnn.export import Exported, OnnxModel, describe, export_onnx, export_torch, label, quantize_int8
 from segrnn.inference import ModelInfo, Predictor, load_average, load_trained, locate
@@ -16,11 +16,11 @@ from segrnn.text import nearest, tell
 _SUFFIXES = {"bundle": "", "onnx": ".onnx", "torch_export": ".pt2"}
 
 
-def export_model(config: ExportModel, run_dir: Path) -> list[Path]:
+def export(config: Export, run_dir: Path) -> list[Path]:
     """Write a bundle, an ONNX file with a bundle beside it, or a file of torch.export.
 
     Args:
-        config: the configuration of ``conf/export_model.yaml``.
+        config: the configuration of ``conf/export.yaml``.
         run_dir: the run's folder. Nothing is written there.
 
     Returns:
@@ -55,7 +55,7 @@ def export_model(config: ExportModel, run_dir: Path) -> list[Path]:
     return list(outputs.values())
 
 
-def _load(config: ExportModel) -> Predictor:
+def _load(config: Export) -> Predictor:
     """Load the network to export, or the mean of several networks."""
     if config.ckpt:
         return Predictor(*load_trained(locate(config.ckpt), config.allow))
@@ -63,7 +63,7 @@ def _load(config: ExportModel) -> Predictor:
     return Predictor(*load_average([locate(source) for source in config.average], config.allow))
 
 
-def _export(predictor: Predictor, output: Path, config: ExportModel) -> None:
+def _export(predictor: Predictor, output: Path, config: Export) -> None:
     info = predictor.info
     preprocessing = info.preprocessing
     exported = Exported(
@@ -83,7 +83,7 @@ def _export(predictor: Predictor, output: Path, config: ExportModel) -> None:
         _compare(predictor.info, [output, small], config)
 
 
-def _compare(info: ModelInfo, paths: list[Path], config: ExportModel) -> None:
+def _compare(info: ModelInfo, paths: list[Path], config: Export) -> None:
     """Print the mIoU of two ONNX files on the data, and the difference."""
     split, data = build_scored(config.data, info, config.allow)
     dataset = split.first(config.max_images)

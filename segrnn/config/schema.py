@@ -327,10 +327,15 @@ class Export(Config):
     )
     argmax: bool = knob("the file returns train ids; with false, it returns logits", False)
     int8: bool = knob("write a second ONNX file with 8-bit weights, and measure the mIoU of both files", False)
-    max_images: int | None = knob(
-        "the number of images for these mIoUs, from the start of the split; null takes all", None, _COUNT
+    calibrate: bool = knob(
+        "learn a temperature on the split, which makes probabilities as sure as they are right, and keep it in the "
+        "exported weights; no mask changes",
+        False,
     )
-    data: dict[str, Any] = knob("the data on which these mIoUs are measured")
+    max_images: int | None = knob(
+        "the number of images for int8 and calibrate, from the start of the split; null takes all", None, _COUNT
+    )
+    data: dict[str, Any] = knob("the data for int8 and calibrate")
     allow: list[str] = knob(ALLOW, [])
 
     def __post_init__(self) -> None:

@@ -1,5 +1,6 @@
 """Write a network for other programs: ``python -m segrnn.export ckpt=... format=... output=...``."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from segrnn.config.schema import Export
 from segrnn.errors import ConfigError, OutputError
 from segrnn.export import Exported, OnnxModel, describe, export_onnx, export_torch, label, quantize_int8
 from segrnn.inference import ModelInfo, Predictor, load_average, load_trained, locate
+from segrnn.inference.temperature import divide_logits, learn_temperature
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.text import nearest, tell
 
@@ -46,6 +48,8 @@ def export(config: Export, run_dir: Path) -> list[Path]:
         if path.exists():
             raise OutputError(f"{path} exists already and would be overwritten: remove it, or choose another output")
     predictor = _load(config)
+    if config.calibrate:
+        predictor = _calibrate(predictor, config)
     if name == "bundle":
         predictor.save(output)
     else:
@@ -61,6 +65,24 @@ def _load(config: Export) -> Predictor:
         return Predictor(*load_trained(locate(config.ckpt), config.allow))
     tell(f"the weights of {len(config.average)} networks are averaged")
     return Predictor(*load_average([locate(source) for source in config.average], config.allow))
+
+
+def _calibrate(predictor: Predictor, config: Export) -> Predictor:
+    """Learn a temperature, and put it into the network's last layer."""
+    split, data = build_scored(config.data, predictor.info, config.allow)
+    dataset = split.first(config.max_images)
+    samples = track((dataset[index] for index in range(len(dataset))), description="calibrate", total=len(dataset))
+    found = learn_temperature(predictor, samples)
+    segmenter, info = predictor.segmenter, predictor.info
+    divide_logits(segmenter, found.value)
+    where = f"expected calibration error on {data.split}"
+    tell(
+        f"temperature {found.value:.3f}, learnt on {found.pixels} pixels of {len(dataset)} images of {data.split}: the "
+        f"expected calibration error falls from {100 * found.before:.2f} to {100 * found.after:.2f} %"
+    )
+    scores = {**info.scores, where: found.after}
+    provenance = {**info.provenance, "temperature": found.value}
+    return Predictor(segmenter, replace(info, scores=scores, provenance=provenance))
 
 
 def _export(predictor: Predictor, output: Path, config: Export) -> None:

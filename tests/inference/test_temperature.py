@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import SMALL, Run
 from scipy.optimize import minimize_scalar
 from torch import nn
 
@@ -94,3 +95,20 @@ def test_a_last_layer_that_is_not_linear(tmp_path: Path) -> None:
     predictor.segmenter.head.append(nn.ReLU())
     with pytest.raises(CheckpointError, match="the network ends in ReLU, and a temperature needs a linear layer"):
         divide_logits(predictor.segmenter, 2.0)
+
+
+@pytest.mark.slow
+def test_a_bundle_keeps_it(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = [*SMALL, "data=camvid", f"data.root={camvid}", "run_id=first"]
+    assert run("train", *small) == 0
+    ckpt = "ckpt=runs/train/first/checkpoints/best.ckpt"
+    capsys.readouterr()
+    assert run("export", ckpt, "output=calibrated", "calibrate=true", "max_images=4") == 0
+    said = capsys.readouterr().out
+    assert "of 4 images of val: the expected calibration error falls from" in said
+    old, new = Predictor.load("runs/train/first/checkpoints/best.ckpt"), Predictor.load("calibrated")
+    temperature = new.info.provenance["temperature"]
+    assert f"temperature {temperature:.3f}" in said
+    torch.testing.assert_close(new.segmenter.head[0].weight * temperature, old.segmenter.head[0].weight)
+    assert "expected calibration error on val" in new.info.scores
+    assert run("evaluate", "ckpt=calibrated", "data=camvid", f"data.root={camvid}", "data.workers=0") == 0

@@ -90,7 +90,7 @@ def test_what_fits_works_and_what_does_not_is_refused(network: str, encoder: str
 def test_every_network(network: str, encoder: str, context: str, channels: int, tmp_path: Path) -> None:
     predictor = use(describe(network, encoder, context), channels, tmp_path / "bundle")
     if (context, channels) == ("renet_gru", 4):
-        exported = Exported(predictor.segmenter, None, argmax=False)
+        exported = Exported(predictor.segmenter, None, argmax=False, channels=channels)
         assert export_onnx(exported, tmp_path / "model.onnx", None, {}) < 1e-4
 
 

@@ -3,9 +3,10 @@
 import csv
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from segrnn.errors import DataError
 
@@ -87,7 +88,7 @@ def _parts(folder: Path) -> list[Path]:
     return sorted((path for path in paths if path.is_file()), key=lambda path: (path.stat().st_mtime, path))
 
 
-def _add(rows: csv.DictReader[str], curves: dict[str, dict[int, float]]) -> None:
+def _add(rows: Iterable[Mapping[Any, Any]], curves: dict[str, dict[int, float]]) -> None:
     """Add rows to curves. A cell that is not a finite number is passed over; the last line may be unfinished."""
     for row in rows:
         step = _number(row.get("step"))

@@ -1,5 +1,6 @@
 """A page that compares runs. It is one file, which a browser shows without an internet connection."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,9 +109,14 @@ def _describe(
             {"name": name, "color": color, "values": [run.ious.get(name) for run in runs]}
             for name, color in colors.items()
         ],
-        "settings": [{"key": key, "values": list(map(str, values))} for key, values in settings.items()],
+        "settings": [{"key": key, "values": list(map(_write, values))} for key, values in settings.items()],
         "outcomes": [{"name": name, "color": hex_color(color)} for name, color in OUTCOMES.items()],
     }
+
+
+def _write(value: Any) -> str:
+    """Return a setting as the command line takes it, more or less."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def _points(curve: Mapping[int, float]) -> list[tuple[int, float]]:

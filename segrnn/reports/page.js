@@ -21,7 +21,7 @@ function swatch(color) {
 
 const named = (name, color) => make("span", { className: "label" }, swatch(color), name);
 
-// A table that its headers sort. A column is {title, number, value: row => string, number or null, cell: row => content};
+// A table that its headers sort. A column is {title, label (a longer title), number, value: row => string, number or null, cell: row => content};
 // the rows come in the order of the one that has a `sorted`, ascending or descending.
 function sortedTable(columns, rows) {
   const body = make("tbody");
@@ -43,6 +43,7 @@ function sortedTable(columns, rows) {
   };
   const headers = columns.map((column) => {
     const button = make("button", { type: "button" }, column.title);
+    if (column.label) button.title = column.label;
     const header = make("th", { scope: "col", className: column.number ? "number" : "" }, button);
     if (column.sorted) header.setAttribute("aria-sort", column.sorted);
     button.addEventListener("click", () => {

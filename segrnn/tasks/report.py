@@ -20,8 +20,8 @@ _MOST = 8
 _SCORES = {"mIoU": "miou", "mean accuracy": "mean_accuracy", "pixel accuracy": "pixel_accuracy"}
 """The names of scores in the page and in files."""
 
-_OF_A_START = ("run_id", "ckpt", "allow")
-"""Settings that say how a run was started, not what it did."""
+_OF_A_START = ("run_id", "ckpt", "allow", "logger.", "context._partial_")
+"""The beginnings of settings that say how a run was started, not what it did."""
 
 
 class _Entry(NamedTuple):
@@ -159,7 +159,7 @@ _LISTED = 200
 def _settings(configs: Sequence[Mapping[str, Any] | None]) -> dict[str, list[Any]]:
     """Return the settings in which trainings differ. Evaluations have no value."""
     rows = varying([config for config in configs if config is not None])
-    free = {key: values for key, values in rows.items() if key not in _OF_A_START and not key.startswith("logger.")}
+    free = {key: values for key, values in rows.items() if not key.startswith(_OF_A_START)}
     trained = [index for index, config in enumerate(configs) if config is not None]
     return {
         key: [values[trained.index(index)] if index in trained else "" for index in range(len(configs))]

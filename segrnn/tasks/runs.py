@@ -63,11 +63,19 @@ def _print(runs: Sequence[RunFolder], root: Path) -> None:
             write_steps(run),
             write_share(last),
             write_share(best[1] if best else None),
-            write_network(run),
+            _short_network(run),
             write_time(run.record.began),
             write_duration(run.took),
         )
     PlainConsole().print(table)
+
+
+def _short_network(run: RunFolder) -> str:
+    """Return the names of the model and the context, and the context's cell, if it has one."""
+    parts = describe_network(run.config)
+    return " ".join(
+        [f"{parts['model']},", parts["context"].partition(" (")[0], str(run.config["context"].get("cell", ""))]
+    )
 
 
 def write_steps(run: RunFolder) -> str:

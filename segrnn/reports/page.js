@@ -59,7 +59,7 @@ function sortedTable(columns, rows) {
 }
 
 // The pictures of all parts of the page. The layers are those that a reader can choose, and left and right the ones that
-// are shown first; caption says something about an example.
+// are shown first; caption(example, layers) says something about what is shown.
 function showImages(layers, left, right, caption) {
   const selects = ["left", "right-layer"].map((id) => document.getElementById(id));
   selects.forEach((select, side) => {
@@ -109,7 +109,9 @@ function wipe(example, caption) {
   stage.addEventListener("pointermove", (event) => stage.hasPointerCapture(event.pointerId) && drag(event));
   move();
 
+  const note = make("span");
   const update = (...layers) => {
+    note.textContent = caption(example, layers);
     layers.forEach((layer, side) => {
       images[side].src = example.layers[layer];
       images[side].alt = `${layer} of ${example.name}`;
@@ -121,6 +123,6 @@ function wipe(example, caption) {
     const shown = [...(masks ? classes : []), ...(layers.some((layer) => layer.startsWith("errors")) ? report.outcomes : [])];
     legend.replaceChildren(...shown.map(({ name, color }) => make("li", {}, named(name, color))));
   };
-  const words = make("figcaption", {}, make("b", {}, example.name), make("span", {}, caption(example)));
+  const words = make("figcaption", {}, make("b", {}, example.name), note);
   return { figure: make("figure", { className: "card" }, frame, words, legend), update };
 }

@@ -104,7 +104,7 @@ def _describe_run(run: RunFolder, name: str) -> _Entry:
         "folder": str(run.path),
     }
     scores = {title: run.curves.last(f"val/{key}") for title, key in _SCORES.items()}
-    scores["best mIoU of all validations"] = best[1] if best else None
+    scores["best mIoU"] = best[1] if best else None
     found = run.curves.last_ious
     ious = {label: found.get(printable(label)) for label in record.classes}
     kept = read_examples(run.path)

@@ -69,8 +69,9 @@ def read_curves(folder: Path) -> Curves:
             name: {step: value for step, value in curve.items() if step <= first} for name, curve in curves.items()
         }
         try:
-            with path.open(newline="", encoding="utf-8") as file:
-                _add(csv.DictReader(file), curves)
+            text = path.read_text(encoding="utf-8")
+            whole = text[: text.rfind("\n") + 1]  # a run that is running may be writing the last line
+            _add(csv.DictReader(whole.splitlines()), curves)
         except (OSError, ValueError, csv.Error) as error:
             raise DataError(f"{path} can't be read: {error}") from error
     return Curves(curves)
@@ -89,7 +90,7 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _add(rows: Iterable[Mapping[Any, Any]], curves: dict[str, dict[int, float]]) -> None:
-    """Add rows to curves. A cell that is not a finite number is passed over; the last line may be unfinished."""
+    """Add rows to curves. A cell that is not a finite number is passed over."""
     for row in rows:
         step = _number(row.get("step"))
         if step is None:

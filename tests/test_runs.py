@@ -101,7 +101,7 @@ def test_a_table_that_is_being_written_is_read_as_far_as_it_goes(tmp_path: Path)
     text = path.read_text()
     for end in range(len(text) - 300, len(text), 7):
         path.write_text(text[:end])
-        assert 90 <= read_run(folder).curves.steps <= 100
+        assert 80 <= read_run(folder).curves.steps <= 100
     path.write_text("")
     assert read_run(folder).curves.steps == 0
     path.write_text("step,train/loss\n9,nan\n19,inf\n29,1.5,7\n")

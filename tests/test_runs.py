@@ -24,9 +24,15 @@ def listed(run: Run, capsys: pytest.CaptureFixture[str], *overrides: str) -> str
     return out
 
 
+ROW = re.compile(
+    r"^ *(\S+) +(running|finished|failed|interrupted) +(\d+/\d+) +(\S+) +(\S+) +(.*\S) +([\d-]{10} [\d:]{5}) +(.*\S) *$",
+    re.M,
+)
+
+
 def cells(out: str) -> list[list[str]]:
     """The rows of the table."""
-    return [[cell.strip() for cell in line.split("\u2502")[1:-1]] for line in out.splitlines() if line[:1] == "\u2502"]
+    return [list(row) for row in ROW.findall(out)]
 
 
 @pytest.fixture(autouse=True)

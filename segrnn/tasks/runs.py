@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from rich import box
 from rich.table import Table
 
 from segrnn.config.describe_network import describe_network
@@ -47,14 +48,15 @@ def list_runs(config: Runs, run_dir: Path) -> list[RunFolder]:
 
 
 def _print(runs: Sequence[RunFolder], root: Path) -> None:
-    table = Table(title=f"{counted(len(runs), 'training')} in {root}", caption="mIoU of validations, in percent")
-    table.add_column("run", overflow="fold")
-    table.add_column("state")
-    for column in ("steps", "last mIoU", "best mIoU"):
-        table.add_column(column, justify="right")
+    title, caption = f"{counted(len(runs), 'training')} in {root}", "last and best: mIoU of validations, in percent"
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("run", overflow="fold", min_width=12)
+    table.add_column("state", no_wrap=True)
+    for column in ("steps", "last", "best"):
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("network", overflow="fold")
-    table.add_column("began")
-    table.add_column("took", justify="right")
+    table.add_column("began", overflow="fold", min_width=10)  # the date is one line
+    table.add_column("took", justify="right", overflow="fold")
     for run in runs:
         last, best = run.curves.last("val/miou"), run.curves.best_miou
         table.add_row(

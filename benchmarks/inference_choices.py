@@ -9,7 +9,7 @@ from publish import publish
 from rich.progress import track
 
 from segrnn.config.data import build_scored
-from segrnn.config.describe import describe_network
+from segrnn.config.describe_network import describe_network
 from segrnn.inference import Predictor, Windows, load_trained
 from segrnn.metrics import ConfusionMatrix, Scores
 from segrnn.reports import describe_machine

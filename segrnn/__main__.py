@@ -14,6 +14,8 @@ COMMANDS = {
     "prepare": "download, extract, check, count and pack data",
     "search": "search for settings",
     "benchmark": "measure contexts, and how fast a network labels images",
+    "runs": "list trainings with their states and scores",
+    "report": "compare trainings on one page",
 }
 """The description of each command, by the command's name."""
 

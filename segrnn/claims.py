@@ -1,5 +1,7 @@
 """Claims of folders: a folder has one writing process at a time, and a file in the folder names it."""
 
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,6 +49,32 @@ def claimed(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         lease.release()
+
+
+def is_claimed(folder: Path) -> bool:
+    """Tell whether a process is writing into a folder, as far as its signs of life tell.
+
+    A process counts as gone if it gave no sign of life for two minutes, or if it ran on this machine, is not there any
+    more and gave no sign for some seconds.
+    """
+    beat = _time_of(folder / FILE)
+    if beat is None:
+        return False
+    silent = time.time() - beat
+    owner = SoftFileLease(folder / FILE, lease_duration=_LEASE, heartbeat_interval=_BEAT, thread_local=False).owner
+    # a container may have the name of this machine, and other processes, so fresh signs count more
+    here = silent > 3 * _BEAT and owner is not None and owner.hostname == socket.gethostname()
+    return silent < _LEASE and not (here and owner is not None and not _runs(owner.pid))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is somebody else's
+        return True
+    return True
 
 
 def _acquire(lease: SoftFileLease, folder: Path, say: Callable[[str], None]) -> None:

@@ -1,6 +1,8 @@
 """Small datasets in the real layouts, and whole commands run in this process."""
 
+import json
 import os
+import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -8,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from threading import Thread
+from urllib.parse import urlsplit
 
 # before torch starts: on tensors as small as these, threads only wait for one another
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -17,6 +20,7 @@ import pytest
 import torch
 from band_files import write_bands
 from PIL import Image
+from selenium import webdriver
 from torch import nn
 
 from segrnn.config.composition import compose
@@ -315,3 +319,39 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
         return 0
 
     return run
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None or DRIVER is None, reason="no browser: apt-get install chromium chromium-driver"
+)
+
+
+@pytest.fixture(scope="module")
+def shared_browser() -> Iterator[webdriver.Chrome]:
+    assert CHROMIUM is not None
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    # named, or Selenium would look for a driver on the internet
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(shared_browser: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
+    """A browser that has nothing to complain about, nor anything to ask of a network."""
+    for kind in ("browser", "performance"):
+        shared_browser.get_log(kind)
+    yield shared_browser
+    assert shared_browser.get_log("browser") == []
+    messages = [json.loads(entry["message"])["message"] for entry in shared_browser.get_log("performance")]
+    sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+    assert sent
+    assert {urlsplit(event["request"]["url"]).scheme for event in sent} <= {"file", "data"}
+    assert len([event for event in sent if event["request"]["url"].startswith("file:")]) == 1  # the page itself

@@ -12,14 +12,14 @@ import pytest
 import segrnn
 
 PACKAGE = Path(segrnn.__file__).parent
-COMMANDS = ("train", "evaluate", "predict", "export", "benchmark", "prepare", "search")
+COMMANDS = ("train", "evaluate", "predict", "export", "benchmark", "prepare", "search", "runs", "report")
 ROOMS = {
     **dict.fromkeys(
         ("errors", "processes", "termination", "trouble", "memory", "compat", "text", "paths", "nested", "versions"), 0
     ),
-    **dict.fromkeys(("claims", "run_log", "instantiate", "guard", "threads", "labels", "ops"), 1),
+    **dict.fromkeys(("claims", "run_log", "instantiate", "guard", "threads", "labels", "ops", "terminal", "curves"), 1),
     **dict.fromkeys(("atomic", "context", "images", "losses", "metrics"), 2),
-    **dict.fromkeys(("models", "datasets", "polygons"), 3),
+    **dict.fromkeys(("models", "datasets", "polygons", "run_folder"), 3),
     **dict.fromkeys(("inference", "measure"), 4),
     **dict.fromkeys(("export", "reports", "dataset_tools"), 5),
     "config": 6,

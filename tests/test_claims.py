@@ -14,7 +14,7 @@ import pytest
 from conftest import SMALL, Run
 
 import segrnn.claims
-from segrnn.claims import FILE, claimed
+from segrnn.claims import FILE, claimed, is_claimed
 from segrnn.errors import OutputError
 
 HOLD = """
@@ -171,3 +171,20 @@ def test_a_run_and_a_search_claim_their_folders(
     assert run("train", *arguments, "trainer.max_steps=1", "run_id=mine") == 0
     assert "runs/train/mine: process" in capsys.readouterr().out
     assert not Path("runs/train/mine", FILE).exists()
+
+
+def test_others_see_whether_a_folder_is_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segrnn.claims, "_BEAT", 0.2)
+    assert not is_claimed(tmp_path)
+    with holder(tmp_path) as process:
+        assert is_claimed(tmp_path)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        time.sleep(0.7)  # more than three signs of life
+        assert not is_claimed(tmp_path)
+    assert (tmp_path / FILE).exists()  # the next writer takes it over
+    move_to("elsewhere", tmp_path)
+    assert is_claimed(tmp_path)  # nobody here can know whether it runs
+    long_ago = time.time() - segrnn.claims._LEASE - 1
+    os.utime(tmp_path / FILE, (long_ago, long_ago))
+    assert not is_claimed(tmp_path)

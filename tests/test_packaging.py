@@ -45,7 +45,7 @@ def test_the_wheel_trains_in_an_empty_folder(tmp_path: Path) -> None:
     run("-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", "dist", "./clone")
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert tracked("segrnn", ".py") | tracked("segrnn", ".html") <= names
+    assert set().union(*(tracked("segrnn", suffix) for suffix in (".py", ".html", ".css", ".js"))) <= names
     assert {name.replace("conf/", "segrnn/conf/", 1) for name in tracked("conf", ".yaml")} <= names
 
     run("-m", "pip", "install", "-q", "--no-deps", "--target", "site", str(wheel))

@@ -20,8 +20,9 @@ from segrnn.inference.bundle import _card
 from segrnn.labels import Label, LabelSpace
 from segrnn.metrics import Calibration, Scores
 from segrnn.paths import safe_path
-from segrnn.reports import Gallery, PlainConsole, draw_calibration, print_scores, write_panels, write_scores
+from segrnn.reports import Gallery, draw_calibration, print_scores, write_panels, write_scores
 from segrnn.reports.figures import picture
+from segrnn.terminal import PlainConsole
 from segrnn.text import markdown, printable, shorten, spreadsheet_cell, tell
 
 NASTY = (

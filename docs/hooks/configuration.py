@@ -19,6 +19,8 @@ COMMANDS = {
     "predict": "segrnn.predict",
     "export": "segrnn.export",
     "search": "segrnn.search",
+    "runs": "segrnn.runs",
+    "report": "segrnn.report",
     "benchmark_contexts": "segrnn.benchmark contexts",
     "benchmark_inference": "segrnn.benchmark inference",
     "prepare_download": "segrnn.prepare download",

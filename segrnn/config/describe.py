@@ -1,31 +1,10 @@
-"""Describing a configured network in words."""
+"""Describing the networks of a prediction, and how they see images, in words."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from segrnn.config.describe_network import describe_network
 from segrnn.config.schema import Inference
 from segrnn.inference import Member, ModelInfo
-
-
-def describe_network(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the names of a configuration's model, encoder and context.
-
-    The result is empty if the configuration does not name them, for example that of an ONNX file.
-
-    Example:
-        >>> model = {"_target_": "segrnn.models.FCN", "encoder_name": "resnet18"}
-        >>> context = {"_target_": "segrnn.context.ReNet", "hidden": 64}
-        >>> describe_network({"model": model, "context": {**context, "stride": 8}})
-        {'model': 'FCN', 'encoder': 'resnet18', 'context': 'ReNet (hidden 64, stride 8)'}
-    """
-    if "model" not in config:
-        return {}
-    context = config["context"]
-    return {
-        "model": _name(config["model"]),
-        "encoder": str(config["model"].get("encoder_name", "none")),
-        "context": f"{_name(context)} ({_arguments(context)})" if context["_target_"] else "none",
-    }
 
 
 def describe_members(members: Sequence[Member]) -> dict[str, str]:
@@ -72,11 +51,3 @@ def describe_views(config: Inference) -> dict[str, str]:
         stride = f" every {' x '.join(map(str, windows.stride))}" if windows.stride else ""
         views["windows"] = f"{sides}{stride}, {weights}"
     return views
-
-
-def _name(component: Mapping[str, Any]) -> str:
-    return str(component["_target_"]).rpartition(".")[2]
-
-
-def _arguments(component: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in component.items() if not key.startswith("_"))

@@ -1,6 +1,6 @@
-"""The settings in which two starts of a run differ."""
+"""The settings in which runs, or two starts of a run, differ."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from segrnn.nested import flatten
@@ -26,9 +26,23 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     Settings of where and how the run is started are left out.
     """
     free = (*_OF_A_START, *(f"trainer.{key}" for key in _OF_A_MACHINE))
-    old, new = dict(flatten(before)), dict(flatten(now))
     return [
-        f"{key}: {old.get(key, 'none')} -> {new.get(key, 'none')}"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key) and key not in free and not key.startswith(("logger.", "examples."))
+        f"{key}: {old} -> {new}"
+        for key, (old, new) in varying([before, now]).items()
+        if key not in free and not key.startswith(("logger.", "examples."))
     ]
+
+
+def varying(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the settings in which configurations differ, with the value in each. A missing value is ``none``.
+
+    Example:
+        >>> varying([{"seed": 0, "model": {"width": 16}}, {"seed": 0, "model": {"width": 32}}])
+        {'model.width': [16, 32]}
+    """
+    flat = [dict(flatten(config)) for config in configs]
+    return {
+        key: [each.get(key, "none") for each in flat]
+        for key in sorted({key for each in flat for key in each})
+        if any(each.get(key) != flat[0].get(key) for each in flat)
+    }

@@ -397,3 +397,21 @@ class BenchmarkContexts(Config):
     seed: int = knob("the seed of the weights", 0, _SEED)
     logger: dict[str, Any] = knob(_LOGGER)
     allow: list[str] = knob(ALLOW, [])
+
+
+@dataclass(kw_only=True)
+class Runs(Config):
+    """The configuration `conf/runs.yaml`."""
+
+    folder: str = knob("the folder that is searched for trainings, with its subfolders", "runs")
+
+
+@dataclass(kw_only=True)
+class Report(Config):
+    """The configuration `conf/report.yaml`."""
+
+    runs: list[str] = knob(
+        "two to eight folders of trainings or evaluations; differences are those to the first one", REQUIRED
+    )
+    output: str = knob("the HTML file to write", "comparison.html")
+    overwrite: bool = knob("replace a file that exists already", False)

@@ -3,7 +3,7 @@
 from segrnn.labels.ade20k_classes import ADE20K
 from segrnn.labels.camvid_classes import CAMVID, CAMVID_COLORS
 from segrnn.labels.cityscapes_classes import CITYSCAPES
-from segrnn.labels.colors import ColorCode
+from segrnn.labels.colors import ColorCode, hex_color
 from segrnn.labels.demo_classes import DEMO
 from segrnn.labels.demo_pages_classes import DEMO_PAGES
 from segrnn.labels.space import IGNORE_INDEX, ForeignIdError, Label, LabelSpace
@@ -20,4 +20,5 @@ __all__ = [
     "ForeignIdError",
     "Label",
     "LabelSpace",
+    "hex_color",
 ]

@@ -1,7 +1,7 @@
 """Label pictures that show each label in its own colour."""
 
 import colorsys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -51,3 +51,13 @@ def spread_color(index: int) -> Color:
 def _pack(picture: ByteArray) -> npt.NDArray[np.uint32]:
     red, green, blue = np.moveaxis(picture.astype(np.uint32), -1, 0)
     return np.asarray(red << 16 | green << 8 | blue, np.uint32)
+
+
+def hex_color(color: Sequence[int]) -> str:
+    """Return a colour as web pages write it.
+
+    Example:
+        >>> hex_color((128, 64, 128))
+        '#804080'
+    """
+    return "#{:02x}{:02x}{:02x}".format(*color)

@@ -1,6 +1,9 @@
 """Reports for people: tables, pictures and pages."""
 
+from segrnn.reports.comparison_page import Compared, write_comparison
 from segrnn.reports.costs import draw_receptive_fields, print_costs, write_costs
+from segrnn.reports.evaluation_page import Report, write_report
+from segrnn.reports.example_files import ExampleFile, read_examples, write_examples
 from segrnn.reports.gallery import Example, Gallery, spread
 from segrnn.reports.latencies import print_latencies, write_latencies
 from segrnn.reports.machine import describe_machine, find_commit
@@ -13,7 +16,6 @@ from segrnn.reports.pictures import (
     write_panels,
     write_sheet,
 )
-from segrnn.reports.report import Report, write_report
 from segrnn.reports.run_metadata import gather_metadata
 from segrnn.reports.search_results import TrialResult, print_trials, rank_trials, write_trials
 from segrnn.reports.tables import (
@@ -26,13 +28,13 @@ from segrnn.reports.tables import (
     write_scores,
     write_statistics,
 )
-from segrnn.reports.terminal import PlainConsole
 
 __all__ = [
     "OUTCOMES",
+    "Compared",
     "Example",
+    "ExampleFile",
     "Gallery",
-    "PlainConsole",
     "Report",
     "TrialResult",
     "describe_machine",
@@ -51,8 +53,11 @@ __all__ = [
     "print_statistics",
     "print_trials",
     "rank_trials",
+    "read_examples",
     "spread",
+    "write_comparison",
     "write_costs",
+    "write_examples",
     "write_image_scores",
     "write_json",
     "write_latencies",

@@ -13,7 +13,7 @@ from torch import Tensor
 from segrnn.atomic import write_atomically, write_text
 from segrnn.measure import Cost
 from segrnn.reports.figures import picture
-from segrnn.reports.terminal import PlainConsole
+from segrnn.terminal import PlainConsole
 
 _COLUMNS = ("context", "map", "params", "GMAC", "fwd ms", "train ms", "GMAC/s", "MiB")
 

@@ -42,6 +42,10 @@ class Example:
         truth, mask = (_nearest(each, size) for each in (sample.mask, prediction))
         return cls(sample.name, np.asarray(image), truth, mask, miou)
 
+    def shrunk(self, longest: int) -> "Example":
+        """Return the example scaled down, if a side is longer than `longest`."""
+        return Example.of(Sample(self.image, self.truth, self.name), self.prediction, self.miou, longest)
+
     @property
     def title(self) -> str:
         """Return the name and the mIoU of the mask."""

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from segrnn.atomic import write_atomically, write_text
 from segrnn.measure import Latency
-from segrnn.reports.terminal import PlainConsole
+from segrnn.terminal import PlainConsole
 
 Latencies = Mapping[tuple[str, tuple[int, int]], Latency]
 """The latencies of inference, by the runtime and the image's height and width."""

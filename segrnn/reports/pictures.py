@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from segrnn.datasets import Sample
 from segrnn.images import as_photo
-from segrnn.labels import IGNORE_INDEX, Label, LabelSpace
+from segrnn.labels import IGNORE_INDEX, Label, LabelSpace, hex_color
 from segrnn.labels.space import ByteArray
 from segrnn.metrics import Calibration, Scores
 from segrnn.reports.figures import picture
@@ -136,9 +136,6 @@ def outcomes(mask: ByteArray, truth: ByteArray) -> ByteArray:
 
 
 def _legend(figure: Figure, classes: Sequence[Label], void: bool = False) -> None:
-    patches = [
-        Patch(color="#{:02x}{:02x}{:02x}".format(*label.color), label=shorten(label.name, _NAME))
-        for label in classes[:_LEGEND]
-    ]
+    patches = [Patch(color=hex_color(label.color), label=shorten(label.name, _NAME)) for label in classes[:_LEGEND]]
     patches += [Patch(color="black", label="void")] if void else []
     figure.legend(handles=patches, loc="outside lower center", ncols=10, fontsize=8)

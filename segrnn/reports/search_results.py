@@ -12,7 +12,7 @@ from rich.table import Table
 
 from segrnn.atomic import write_atomically
 from segrnn.reports.figures import picture
-from segrnn.reports.terminal import PlainConsole
+from segrnn.terminal import PlainConsole
 from segrnn.text import shorten, spreadsheet_cell
 
 _OPTION = 24

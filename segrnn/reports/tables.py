@@ -15,7 +15,7 @@ from segrnn.datasets.statistics import ClassStatistics
 from segrnn.labels import LabelSpace
 from segrnn.metrics import ImageScores, Scores
 from segrnn.reports.pictures import draw_confusion
-from segrnn.reports.terminal import PlainConsole
+from segrnn.terminal import PlainConsole
 from segrnn.text import printable, spreadsheet_cell
 
 _NAME_WIDTH = 40

@@ -8,7 +8,7 @@ import torch
 from rich.progress import Progress
 
 from segrnn.config.contexts import build_contexts, find_contexts
-from segrnn.config.describe import describe_network
+from segrnn.config.describe_network import describe_network
 from segrnn.config.model import build_untrained
 from segrnn.config.parsing import plain
 from segrnn.config.schema import BenchmarkContexts, BenchmarkInference

@@ -27,6 +27,7 @@ from segrnn.reports import (
     draw_calibration,
     print_figures,
     print_scores,
+    write_examples,
     write_image_scores,
     write_panels,
     write_report,
@@ -56,8 +57,8 @@ def evaluate(config: Evaluate, run_dir: Path) -> Scores:
     Args:
         config: the configuration of ``conf/evaluate.yaml``.
         run_dir: the folder for ``metrics.json``, ``per_class.csv``, ``per_image.csv``, ``confusion.npz``,
-            ``confusion.png``, ``calibration.png`` (of a network only), ``panels.png`` and ``report.html``, a page that
-            shows all scores and pictures.
+            ``confusion.png``, ``calibration.png`` (of a network only), ``panels.png``, ``examples.zip`` and
+            ``report.html``, a page that shows all scores and pictures.
 
     Raises:
         SegrnnError: the checkpoint, the masks, the data or the configuration is at fault.
@@ -88,6 +89,7 @@ def _evaluate(config: Evaluate, paths: Sequence[str], run_dir: Path) -> tuple[Sc
     if config.ckpt:
         draw_calibration(tally.calibration, run_dir / "calibration.png")
     write_panels(gallery.chosen, dataset.labels, run_dir / "panels.png")
+    write_examples(gallery.chosen, dataset.labels, run_dir)
     versions = ", ".join(f"{name} {version}" for name, version in list_versions().items())
     facts = {**facts, "data": data.root, "versions": versions}
     write_report(Report(title, figures, facts, scores, dataset.labels, gallery), run_dir / "report.html")

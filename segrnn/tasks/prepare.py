@@ -45,7 +45,8 @@ from segrnn.errors import DataError, OutputError
 from segrnn.instantiate import call, instantiate
 from segrnn.labels import IGNORE_INDEX
 from segrnn.polygons import Notes, Painter
-from segrnn.reports import PlainConsole, print_statistics, write_sheet, write_statistics
+from segrnn.reports import print_statistics, write_sheet, write_statistics
+from segrnn.terminal import PlainConsole
 from segrnn.text import counted, tell
 
 

@@ -38,13 +38,14 @@ from segrnn.errors import CheckpointError, ConfigError, OutputError
 from segrnn.inference import KEY, read_checkpoint
 from segrnn.inference.checkpoint import weights_of
 from segrnn.instantiate import call, instantiate
-from segrnn.labels import LabelSpace
+from segrnn.labels import LabelSpace, hex_color
 from segrnn.measure import count_parameters
 from segrnn.metrics import Scores
 from segrnn.models import Segmenter, checkpoint_activations, load_weights
 from segrnn.models.compiling import check_compiler
 from segrnn.processes import loading_processes, rank
-from segrnn.reports import Gallery, gather_metadata, print_scores, write_panels, write_scores
+from segrnn.reports import Gallery, gather_metadata, print_scores, write_examples, write_panels, write_scores
+from segrnn.run_folder import begin_record, finish_record
 from segrnn.run_log import logged
 from segrnn.tasks.start_weights import load_start_weights
 from segrnn.text import tell
@@ -121,6 +122,10 @@ def _train(
         began = (run_dir / CONFIG).exists()
         examples = Examples(choose_examples(config.examples, data.val), config.examples.extremes)
         loggers = _build_loggers(config, _new_folder_for_curves(run_dir, step) if began else run_dir, first, allow)
+        colors = {label.name: hex_color(label.color) for label in data.val.labels.classes}
+        parameters, in_context = count_parameters(module.model), count_parameters(module.model.context)
+        if first:
+            begin_record(run_dir, steps, colors, parameters, in_context)
         if first and not began:
             write_text(run_dir / CONFIG, OmegaConf.to_yaml(OmegaConf.create(plain(config))))
         if first:
@@ -128,8 +133,8 @@ def _train(
             _tell_origin(config, say)
         say(
             f"{len(data.train.dataset)} training and {len(data.val)} validation images, "
-            f"{data.val.labels.num_classes} classes; {count_parameters(module.model):,} parameters, "
-            f"of which {count_parameters(module.model.context):,} in the context{_tell_frozen(module)}\n"
+            f"{data.val.labels.num_classes} classes; {parameters:,} parameters, "
+            f"of which {in_context:,} in the context{_tell_frozen(module)}\n"
             f"{describe_length(*length)}\n"
             f"run directory: {run_dir}"
         )
@@ -259,7 +264,8 @@ def _new_folder_for_curves(run_dir: Path, step: int) -> Path:
 
 def _build_loggers(config: Train, folder: Path, first: bool, allow: Sequence[str]) -> list[Logger]:
     """Return the loggers of a run: one that writes curves as CSV, and the user's choice in the first process."""
-    loggers: list[Logger] = [CSVLogger(folder, name="", version="csv")]
+    # the file is written at once, so that another program can show a run that is running
+    loggers: list[Logger] = [CSVLogger(folder, name="", version="csv", flush_logs_every_n_steps=1)]
     if first and config.logger["_target_"]:
         make = instantiate(config.logger, "logger", (*ALLOW_LIST, *allow))
         loggers.append(call(make, "logger", save_dir=str(folder)))
@@ -341,6 +347,8 @@ def _report(result: TrainResult, gallery: Gallery, labels: LabelSpace, title: st
     print_scores(result.scores, labels, title)
     write_scores(result.scores, result.run_dir)
     write_panels(gallery.chosen, labels, panels)
+    write_examples(gallery.chosen, labels, result.run_dir)
+    finish_record(result.run_dir)
     tell(f"best checkpoint           {result.best}")
     tell(f"last checkpoint           {result.last}")
     tell(f"scores                    {result.run_dir / 'metrics.json'}")

@@ -3,16 +3,13 @@
 import json
 import os
 import re
-import shutil
 from base64 import b64decode
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from conftest import SMALL, Run
+from conftest import SMALL, Run, needs_browser
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
@@ -31,12 +28,6 @@ TOY = LabelSpace(
     [Label("road", 0, 0, (128, 64, 128)), Label(EVIL, 1, 1, (1, 2, 3)), Label("ghost", 2, 2, (250, 170, 30))],
 )
 CAMVID = Path(os.environ.get("SEGRNN_CAMVID", "data/camvid")).resolve()
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None, reason="no browser: apt-get install chromium chromium-driver"
-)
 
 
 def gallery_of(labels: LabelSpace, sizes: dict[str, tuple[int, int]], void: bool = False) -> Gallery:
@@ -164,34 +155,6 @@ def test_more_images_than_a_page_can_show(tmp_path: Path) -> None:
 def test_a_page_without_images(tmp_path: Path) -> None:
     document = read(write(tmp_path, TOY, gallery_of(TOY, {})))
     assert document["examples"] == []
-
-
-@pytest.fixture(scope="module")
-def shared_browser() -> Iterator[webdriver.Chrome]:
-    assert CHROMIUM is not None
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    # named, or Selenium would look for a driver on the internet
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-
-
-@pytest.fixture
-def browser(shared_browser: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
-    """A browser that has nothing to complain about, nor anything to ask of a network."""
-    for kind in ("browser", "performance"):
-        shared_browser.get_log(kind)
-    yield shared_browser
-    assert shared_browser.get_log("browser") == []
-    messages = [json.loads(entry["message"])["message"] for entry in shared_browser.get_log("performance")]
-    sent = [message["params"] for message in messages if message["method"] == "Network.requestWillBeSent"]
-    assert sent
-    assert {urlsplit(event["request"]["url"]).scheme for event in sent} <= {"file", "data"}
-    assert len([event for event in sent if event["request"]["url"].startswith("file:")]) == 1  # the page itself
 
 
 def names_of(browser: webdriver.Chrome, table: str = "classes") -> list[str]:

@@ -24,10 +24,8 @@ def listed(run: Run, capsys: pytest.CaptureFixture[str], *overrides: str) -> str
     return out
 
 
-ROW = re.compile(
-    r"^ *(\S+) +(running|finished|failed|interrupted) +(\d+/\d+) +(\S+) +(\S+) +(.*\S) +([\d-]{10} [\d:]{5}) +(.*\S) *$",
-    re.M,
-)
+STATES = "running|finished|failed|interrupted"
+ROW = re.compile(rf"^ *(\S+) +({STATES}) +(\d+/\d+) +(\S+) +(\S+) +(.*\S) +([\d-]{{10}} [\d:]{{5}}) +(.*\S) *$", re.M)
 
 
 def cells(out: str) -> list[list[str]]:
@@ -91,6 +89,26 @@ def test_a_folder_without_runs_and_none_at_all(run: Run, capsys: pytest.CaptureF
     assert listed(run, capsys) == "there is no training in runs: python -m segrnn.train begins one\n"
     assert run("runs", "folder=nowhere") == 2
     assert "folder=nowhere is not a folder: give the folder of your runs" in capsys.readouterr().err
+
+
+def test_a_reader_may_stop_early(run: Run) -> None:
+    for number in range(5):
+        write_run(Path(f"runs/{number}"))
+    command = f"{sys.executable} -m segrnn.runs | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def test_the_table_fits_a_terminal(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "2026-11-29_09-23-22_800965"
+    write_run(Path("runs") / name, planned=100_000)
+    out = listed(run, capsys)
+    assert max(map(len, out.splitlines())) <= 80
+    for text in ("finished", "100/100000", "2026-11-29 12:00", "1 min 5 s"):
+        assert text in out
 
 
 def test_names_are_text(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

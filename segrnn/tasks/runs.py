@@ -1,5 +1,7 @@
 """List the trainings below a folder: ``python -m segrnn.runs``. It needs no torch, and takes no time to start."""
 
+import os
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,7 +12,7 @@ from rich.table import Table
 from segrnn.config.describe_network import describe_network
 from segrnn.config.schema import Runs
 from segrnn.errors import ConfigError
-from segrnn.run_folder import RunFolder, find_runs
+from segrnn.run_folder import FoundRuns, RunFolder, find_runs
 from segrnn.terminal import PlainConsole
 from segrnn.text import counted, tell
 
@@ -34,6 +36,14 @@ def list_runs(config: Runs, run_dir: Path) -> list[RunFolder]:
             f"folder={root} is not a folder: give the folder of your runs. python -m segrnn.train writes to runs"
         )
     found = find_runs(root)
+    try:
+        _tell(found, root)
+    except BrokenPipeError:  # a program such as head has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return found.runs
+
+
+def _tell(found: FoundRuns, root: Path) -> None:
     if found.runs:
         _print(found.runs, root)
     else:
@@ -44,19 +54,18 @@ def list_runs(config: Runs, run_dir: Path) -> list[RunFolder]:
         named = ", ".join(map(str, found.others[:_NAMED]))
         more = f" and {len(found.others) - _NAMED} more" if len(found.others) > _NAMED else ""
         tell(f"{counted(len(found.others), 'folder')} without a training: {named}{more}")
-    return found.runs
 
 
 def _print(runs: Sequence[RunFolder], root: Path) -> None:
     title, caption = f"{counted(len(runs), 'training')} in {root}", "last and best: mIoU of validations, in percent"
     table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("run", overflow="fold", min_width=12)
+    table.add_column("run", overflow="fold")
     table.add_column("state", no_wrap=True)
     for column in ("steps", "last", "best"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("network", overflow="fold")
-    table.add_column("began", overflow="fold", min_width=10)  # the date is one line
-    table.add_column("took", justify="right", overflow="fold")
+    table.add_column("began", no_wrap=True)
+    table.add_column("took", justify="right", no_wrap=True)
     for run in runs:
         last, best = run.curves.last("val/miou"), run.curves.best_miou
         table.add_row(

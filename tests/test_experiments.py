@@ -12,6 +12,8 @@ import segrnn.conf
 import torch
 from conftest import Run
 
+from segrnn.datasets.demo_pages import write_demo_pages
+
 SHORT = [  # the recipe as it is, but for sizes, lengths and weights that would be downloaded
     "encoder.weights=null",
     "data.batch_size=2",
@@ -31,9 +33,18 @@ RECIPES = {  # layout, further overrides, the learning rate after the last step,
     "camvid_quick": ("camvid", [], None),
     "cityscapes_40k": ("cityscapes", [], 1e-4),
     "cityscapes_80k": ("cityscapes", [], 1e-4),
+    "pages": ("pages", [], None),
     "reseg_camvid": ("camvid", [], 1),
 }
 QUICKEST = "camvid_quick"
+
+
+@pytest.fixture
+def pages(run: Run) -> Path:
+    """A few drawn pages as a folder, with the statistics that the recipe reads."""
+    write_demo_pages(Path("drawn"), train=4, val=2)
+    assert run("prepare", "stats", "data=folder", "data.root=drawn", "output=drawn/stats.json") == 0
+    return Path("drawn").resolve()
 
 
 def how_often(name: str) -> list[pytest.MarkDecorator]:

@@ -4,9 +4,11 @@ import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
 from segrnn.atomic import write_text
 from segrnn.processes import Place, place
@@ -58,7 +60,9 @@ def _typed() -> list[str] | None:
     """Return the overrides of this run's command line. They are unknown in a notebook, and for a trial of a search."""
     if not HydraConfig.initialized() or HydraConfig.get().job.config_name == "search":
         return None
-    overrides = [str(override) for override in HydraConfig.get().overrides.task]
+    # as they were typed: an interpolation in an override is none of Hydra's own configuration
+    typed: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    overrides = list(map(str, typed))
     return [f"from={each[9:]}" if each.startswith("from_run=") else each for each in overrides]
 
 

@@ -111,9 +111,10 @@ def test_a_repeated_run_is_the_same_to_the_bit(
 
 
 def test_the_record_of_starts_and_what_differs(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("train", *RECIPE, f"data.root={camvid}", "run_id=a", "trainer.max_steps=1") == 0
+    typed = [*RECIPE, f"data.root={camvid}", "run_id=a", "trainer.max_steps=1", "examples.count=${trainer.max_steps}"]
+    assert run("train", *typed) == 0
     (start,) = yaml.safe_load_all(Path("runs/train/a/starts.yaml").read_text())
-    assert start["overrides"] == [*RECIPE, f"data.root={camvid}", "run_id=a", "trainer.max_steps=1"]
+    assert start["overrides"] == typed
     assert shlex.split(start["command"])[:3] == ["python", "-m", "segrnn.train"]
     assert set(shlex.split(start["command"])[3:]) == set(start["overrides"]) - {"run_id=a"}
     assert start["folder"] == str(Path.cwd())

@@ -71,18 +71,18 @@ def test_parts_of_a_batch_count_by_their_valid_pixels(
 def test_a_loss_that_is_no_number_stops_the_run_before_it_harms(
     run: Run, arguments: list[str], what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    original = SegmentationModule._loss
+    original = SegmentationModule._losses
 
-    def failing(module: SegmentationModule, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
-        loss = original(module, images, masks)
+    def failing(module: SegmentationModule, images: torch.Tensor, masks: torch.Tensor) -> list[torch.Tensor]:
+        loss, *parts = original(module, images, masks)
         if module.trainer.global_step < 2:
-            return loss
+            return [loss, *parts]
         if what == "loss":
-            return loss * float("nan")
+            return [loss * float("nan"), *parts]
         zero = (loss - loss.detach()).abs()  # of which the root is 0, and its slope infinite
-        return loss + zero.sqrt()
+        return [loss + zero.sqrt(), *parts]
 
-    monkeypatch.setattr(SegmentationModule, "_loss", failing)
+    monkeypatch.setattr(SegmentationModule, "_losses", failing)
     assert run("train", *arguments) == 2
     error = capsys.readouterr().err
     assert f"the {what} is nan in step 3" in error

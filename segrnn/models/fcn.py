@@ -63,7 +63,7 @@ class FCN(nn.Module):
         finest = detail or stride
         self.encoder = make_encoder(encoder_name, encoder_depth, output_stride, in_channels, finest)
         self.neck = Sum(levels(self.encoder), width, stride, maps, detail)
-        self.decoder = Convolution(width, dropout)
+        self.decoder = Convolution(width, dropout, maps=len(self.neck.levels))
         self.segmentation_head = nn.Sequential(
             nn.Conv2d(width, classes, kernel_size=1), nn.Upsample(scale_factor=finest, mode="bilinear")
         )
@@ -116,10 +116,11 @@ def _projection(channels: int, width: int) -> nn.Sequential:
 
 
 class Convolution(nn.Module):
-    """The decoder: one 3 x 3 convolution on the last map of the pyramid, or on its sum with a finer map."""
+    """The decoder: one 3 x 3 convolution on the last map of a pyramid, or on the sum of its last maps of one width."""
 
-    def __init__(self, width: int, dropout: float = 0.0) -> None:
+    def __init__(self, width: int, dropout: float = 0.0, maps: int = 1) -> None:
         super().__init__()
+        self.maps = maps
         self.layers = nn.Sequential(
             nn.Conv2d(width, width, kernel_size=3, padding=1, bias=False),
             nn.BatchNorm2d(width),
@@ -128,8 +129,8 @@ class Convolution(nn.Module):
         )
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Refine the last map, ``(B, width, h, w) -> (B, width, h', w')`` at the finest map's size."""
-        *finer, x = features
+        """Refine the last maps, ``(B, width, h, w)`` each, into one of the size of the finest of them."""
+        *finer, x = features[-self.maps :]
         for detail in finer:
             x = F.relu(detail + F.interpolate(x, detail.shape[-2:], mode="bilinear"))
         return self.layers(x)

@@ -8,8 +8,12 @@ from segrnn.errors import ConfigError
 from segrnn.nested import flatten
 
 REQUIRED = "???"
-ALLOW = "import prefixes of your own code that a configuration may name, e.g. allow=[my_package.]"
 """The default of a knob that has none: the user must give a value."""
+
+# descriptions of knobs that several commands have
+LOGGER = "where the results are shown, beside the files; the group logger chooses it"
+DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
+ALLOW = "import prefixes of your own code that a configuration may name, e.g. allow=[my_package.]"
 
 _LARGEST = 2**32 - 1
 """The largest whole number that is allowed. Random generators take no larger seed, and no run makes more steps."""

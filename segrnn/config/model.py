@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.data_knobs import Data
+from segrnn.config.measuring import BenchmarkInference
 from segrnn.config.parsing import plain
-from segrnn.config.schema import BenchmarkInference, Encoder, Train, TrainedEncoder
+from segrnn.config.schema import Encoder, Train, TrainedEncoder
 from segrnn.errors import ConfigError
 from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo

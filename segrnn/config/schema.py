@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segrnn.config.data_knobs import Data
-from segrnn.config.knobs import ALLOW, REQUIRED, Limits, knob
+from segrnn.config.knobs import ALLOW, DEVICE, LOGGER, REQUIRED, Limits, knob
 from segrnn.config.parsing import Config
 from segrnn.config.search_space import read_space
 from segrnn.config.study import Study
@@ -19,8 +19,6 @@ _CKPT = (
 _TRAINED = f"{_CKPT}, or an ONNX file of export; a list of them averages the probabilities of all networks"
 _NETWORKS = Limits(filled="checkpoint", or_one=True)
 _KEEP = "keep freed memory for the next image or step, which saves time; false returns it to the system at once"
-_LOGGER = "where the results are shown, beside the files; the group logger chooses it"
-_DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
 
 
 @dataclass(kw_only=True)
@@ -217,7 +215,7 @@ class Windows:
 class Inference(Config):
     """The settings of inference: how a trained network sees images."""
 
-    device: str = knob(_DEVICE, "auto")
+    device: str = knob(DEVICE, "auto")
     runtime: str = knob(
         "torch, or onnx for ONNX Runtime on the CPU; its file is exported once and kept beside the checkpoint",
         "torch",
@@ -248,7 +246,7 @@ class Evaluate(Inference):
     metrics: list[dict[str, Any]] = knob(
         "further metrics, each with its _target_ and its arguments; segrnn.metrics.Metric says what they look like", []
     )
-    logger: dict[str, Any] = knob(_LOGGER)
+    logger: dict[str, Any] = knob(LOGGER)
     examples: Examples
 
     def __post_init__(self) -> None:
@@ -352,51 +350,6 @@ class Export(Config):
                 f"average=[{self.average[0]}] has one network, and a mean needs two or more: name another one, or "
                 f"export this one with ckpt={self.average[0]}"
             )
-
-
-@dataclass(kw_only=True)
-class BenchmarkInference(Config):
-    """The configuration `conf/benchmark_inference.yaml`."""
-
-    ckpt: str | None = knob(
-        "a checkpoint or a bundle; null measures an untrained network, which model, context and encoder describe", None
-    )
-    model: dict[str, Any] = knob("the decoder and the head of an untrained network")
-    context: dict[str, Any] = knob("the context module of an untrained network")
-    encoder: Encoder
-    classes: int = knob("the number of classes of an untrained network", 19, _COUNT)
-    sizes: list[list[int]] = knob("height and width of each image", [[360, 480], [1024, 2048]])
-    runtimes: list[str] = knob(
-        "the ways to run it: eager, prepared (as predict does it), compiled, onnx, onnx_int8",
-        ["eager", "prepared", "compiled", "onnx"],
-    )
-    repeats: int = knob("the number of rounds; the table shows medians over them", 5, _COUNT)
-    seed: int = knob("the seed of the weights", 0, _SEED)
-    logger: dict[str, Any] = knob(_LOGGER)
-    allow: list[str] = knob(ALLOW, [])
-
-
-@dataclass(kw_only=True)
-class BenchmarkContexts(Config):
-    """The configuration `conf/benchmark_contexts.yaml`."""
-
-    contexts: list[str] = knob("the names of files in conf/context/; an empty list measures all of them", [])
-    hidden: int | None = knob("the hidden size of all contexts; null takes the size in each file", 64, _COUNT)
-    channels: int = knob("the number of channels of the map", 128, _COUNT)
-    batch: int = knob("the number of maps in a batch", 1, _COUNT)
-    sizes: list[list[int]] = knob(
-        "height and width of each map; a map is smaller than its image", [[32, 64], [64, 128], [128, 256]]
-    )
-    field_size: list[int] = knob(
-        "height and width of the map for the picture of receptive fields, which shows what the map's centre sees",
-        [64, 128],
-        _SIDES,
-    )
-    repeats: int = knob("the number of rounds; the table shows medians over them", 5, _COUNT)
-    device: str = knob(_DEVICE, "auto")
-    seed: int = knob("the seed of the weights", 0, _SEED)
-    logger: dict[str, Any] = knob(_LOGGER)
-    allow: list[str] = knob(ALLOW, [])
 
 
 @dataclass(kw_only=True)

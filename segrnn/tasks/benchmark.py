@@ -9,9 +9,9 @@ from rich.progress import Progress
 
 from segrnn.config.contexts import build_contexts, find_contexts
 from segrnn.config.describe_network import describe_network
+from segrnn.config.measuring import BenchmarkContexts, BenchmarkInference
 from segrnn.config.model import build_untrained
 from segrnn.config.parsing import plain
-from segrnn.config.schema import BenchmarkContexts, BenchmarkInference
 from segrnn.errors import ConfigError
 from segrnn.export import Exported, describe, export_onnx, quantize_int8, runtimes
 from segrnn.inference import Predictor, choose_device, load_trained, locate

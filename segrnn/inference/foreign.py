@@ -121,7 +121,7 @@ class HubModel(NamedTuple):
         return [
             f"{keys.get(key, f'++model.{key}')}={_written(value)}"
             for key, value in there.items()
-            if _written(value) != _written(here[key])
+            if _written(value) != _written(here.get(key))
         ]
 
 

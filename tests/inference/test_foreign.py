@@ -106,6 +106,13 @@ def test_what_changes_no_tensor_is_compared_too() -> None:
     assert hub.overrides_for({**model, "encoder_output_stride": 8}, channels=1) == ["data.channels=3"]
 
 
+def test_what_a_model_hands_on_to_its_encoder_is_compared_too() -> None:
+    hub = HubModel.read({"_model_class": "Unet", "encoder_name": "resnet18", "drop_path_rate": 0.2})
+    assert hub is not None
+    model = {"_target_": hub.target, "encoder_name": "resnet18"}
+    assert hub.overrides_for(model, channels=3) == ["++model.drop_path_rate=0.2"]
+
+
 def test_a_hub_is_asked_and_a_context_put_into_its_model(
     web: Web, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

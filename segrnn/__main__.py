@@ -1,6 +1,7 @@
 """The one entry to all commands: ``segrnn train`` or ``python -m segrnn train``."""
 
 import sys
+from importlib.resources import files
 from runpy import run_module
 
 from segrnn.text import nearest, tell
@@ -27,6 +28,8 @@ def main() -> None:
         tell(f"usage: segrnn COMMAND [key=value ...]\nEach command has --help:\n{_list_commands()}")
     elif name == "--version":
         tell(describe_versions())
+    elif name == "--completion":
+        tell(files("segrnn").joinpath("completion.bash").read_text())
     elif name in COMMANDS:
         del sys.argv[1]
         # the command becomes the main module: a run of several processes starts this module once more for each

@@ -41,7 +41,7 @@ def logged(path: Path, level: str, earlier: Sequence[str] = ()) -> Iterator[None
         6 images
         6 images
     """
-    handler, before = _File(path), LOG.level
+    handler, before = LogFile(path), LOG.level
     handler.setLevel(logging.ERROR if rank() else level.upper())
     loggers = [LOG, *map(logging.getLogger, _LIBRARIES)]
     LOG.disabled = False  # Hydra disables all loggers that exist when a command starts
@@ -88,7 +88,7 @@ def _logged_warnings() -> Iterator[None]:
         warnings.showwarning = shown
 
 
-class _File(logging.Handler):
+class LogFile(logging.Handler):
     """Appends each record to a file. It opens the file each time, so that a disk that has room again gets the rest."""
 
     def __init__(self, path: Path) -> None:

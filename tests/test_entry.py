@@ -54,6 +54,30 @@ def test_a_mistyped_command(word: str, message: str, run: Run, capsys: pytest.Ca
     assert capsys.readouterr().err.startswith(message)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "choices"),
+    [
+        ("segrnn ev", {"evaluate"}),
+        ("segrnn ", set(COMMANDS)),
+        ("segrnn prepare s", {"stats"}),
+        ("segrnn train data=cam", {"data=camvid", "data=camvid_original"}),
+        ("segrnn train data=camvid trainer.max_m", {"trainer.max_minutes="}),
+        ("segrnn prepare stats data=cam", {"data=camvid", "data=camvid_original"}),
+    ],
+)
+def test_bash_completes(line: str, choices: set[str], tmp_path: Path) -> None:
+    console = tmp_path / "segrnn"
+    console.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m segrnn "$@"\n')
+    console.chmod(0o755)
+    script = """eval "$(segrnn --completion)"; COMP_LINE=$1; COMP_POINT=${#1}; _segrnn; echo "${COMPREPLY[@]}" """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    found = subprocess.run(
+        ["bash", "-c", script, "bash", line], env=environment, capture_output=True, text=True, check=True
+    )
+    assert set(found.stdout.split()) == choices
+
+
 def test_the_list_of_commands_needs_no_library() -> None:
     code = "import sys; sys.argv[1:] = ['--help']; from segrnn.__main__ import main; main()"
     assert not loaded_by(code) & {"torch", "numpy", "hydra", "omegaconf", "rich"}

@@ -17,7 +17,12 @@ class Data:
     root: str = knob("the folder or the zip archive that holds the dataset")
     train_split: str = knob("the split for training", "train")
     split: str = knob("the split for validation and evaluation", "val")
-    batch_size: int = knob("the number of crops in a step, over all processes together", 16, _COUNT)
+    batch_size: int | str = knob(
+        "the number of crops in a step, over all processes together; auto takes the most that fit into memory, in runs "
+        "of one process",
+        16,
+        Limits(at_least=1, or_word="auto"),
+    )
     eval_batch_size: int = knob(
         "the number of images read at a time; each image goes through the network alone, so scores do not depend on it",
         8,

@@ -32,6 +32,7 @@ class Limits:
         filled: a word for the items of a list that must not be empty. If this text is empty, the list may be empty.
         options: the words that a text may be.
         or_one: whether a single value may stand for a list that holds it alone.
+        or_word: the one word that a number may be replaced by.
     """
 
     at_least: float | None = None
@@ -42,6 +43,7 @@ class Limits:
     filled: str = ""
     options: tuple[str, ...] = ()
     or_one: bool = False
+    or_word: str = ""
 
     def check(self, key: str, value: Any) -> None:
         """Refuse a value outside of these limits.
@@ -52,6 +54,8 @@ class Limits:
         numbers = value if isinstance(value, list) else [value]
         if self.options and str(value).lower() not in self.options:
             raise ConfigError(f"{key}={value} must be one of {', '.join(self.options)}")
+        if self.or_word and isinstance(value, str) and value != self.or_word:
+            raise ConfigError(f"{key}={value} must be a number or {self.or_word}")
         if self.filled and value == []:
             raise ConfigError(f"{key}=[] must contain at least one {self.filled}")
         if value is None or not all(isinstance(number, int | float) for number in numbers):

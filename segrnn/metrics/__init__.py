@@ -2,6 +2,7 @@
 
 from segrnn.metrics.ade20k_scores import ADE20KScores
 from segrnn.metrics.boundary import BoundaryIoU
+from segrnn.metrics.boundary_f import BoundaryF
 from segrnn.metrics.calibration import Calibration
 from segrnn.metrics.cityscapes_scores import CityscapesScores
 from segrnn.metrics.confusion import ConfusionMatrix
@@ -12,6 +13,7 @@ from segrnn.metrics.scores import Confusion, Scores
 
 __all__ = [
     "ADE20KScores",
+    "BoundaryF",
     "BoundaryIoU",
     "Calibration",
     "CityscapesScores",

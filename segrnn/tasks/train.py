@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -47,6 +48,7 @@ from segrnn.processes import loading_processes, rank
 from segrnn.reports import Gallery, gather_metadata, print_scores, write_examples, write_panels, write_scores
 from segrnn.run_folder import begin_record, finish_record
 from segrnn.run_log import logged
+from segrnn.tasks.auto_batch import settle_batch_size
 from segrnn.tasks.start_weights import load_start_weights
 from segrnn.text import tell
 from segrnn.threads import share_cores
@@ -110,13 +112,15 @@ def _train(
         say(share_cores(max(1, config.trainer.devices)))
     if config.trainer.compile:
         check_compiler(torch.device("cpu" if on_cpu else "cuda"))
-    pl.seed_everything(config.seed, workers=True, verbose=False)
     with Interruption(config.trainer.max_minutes) as interruption:
+        build_module = partial(_build_module, config, interruption=interruption, allow=allow)
+        config = settle_batch_size(config, resume, build_module, on_cpu, say)
+        pl.seed_everything(config.seed, workers=True, verbose=False)
         data = _build_data(config, allow)
         module = _build_module(config, data.val.labels, interruption, allow)
         if resume is None:
             load_start_weights(module.model, data.val.labels, config, allow)
-        length = (config.trainer, data.images_per_pass, config.data.batch_size)
+        length = (config.trainer, data.images_per_pass, data.batch_size)
         steps = count_steps(*length)
         step = _check_resumed(resume, module, config, steps, say) if resume else 0
         began = (run_dir / CONFIG).exists()
@@ -291,7 +295,7 @@ def _build_data(config: Train, allow: Sequence[str]) -> DataModule:
     val_set = build_dataset(data, data.split, allow).first(trainer.max_val_images)
     augmentation = build_augmentation(data, train_set.labels.num_classes, seed, allow)
     workers = loading_processes(data.workers, max(1, trainer.devices))
-    sizes = (data.batch_size, data.eval_batch_size, workers)
+    sizes = (int(data.batch_size), data.eval_batch_size, workers)
     return DataModule(train_set, val_set, augmentation, *sizes, seed, read_repeats(data, train_set))
 
 

@@ -1,5 +1,6 @@
 """Training with Lightning. No other package of segrnn uses Lightning."""
 
+from segrnn.training.batch_size import find_batch_size
 from segrnn.training.dashboard import Dashboard, RunInfo
 from segrnn.training.datamodule import DataModule
 from segrnn.training.example_images import Examples
@@ -18,6 +19,7 @@ __all__ = [
     "RunInfo",
     "SegmentationModule",
     "constant",
+    "find_batch_size",
     "fit",
     "grouped_optimizer",
     "lr_range",

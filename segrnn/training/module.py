@@ -102,7 +102,7 @@ class SegmentationModule(pl.LightningModule):
         for i, (images, masks) in enumerate(parts):
             with self._unsynchronized() if i < len(parts) - 1 else nullcontext():
                 share = (masks != IGNORE_INDEX).sum() / valid
-                losses = [share * loss for loss in self._losses(images, masks)]
+                losses = [share * loss for loss in self.losses_of(images, masks)]
                 self.manual_backward(losses[0] * self.trainer.world_size)  # the mean over the processes is then the sum
                 total += torch.stack(losses).detach()
         total = self._sum(total)
@@ -114,8 +114,11 @@ class SegmentationModule(pl.LightningModule):
         schedule.step()
         return {"loss": loss}
 
-    def _losses(self, images: Tensor, masks: Tensor) -> list[Tensor]:
-        """Return the loss, with that of the auxiliary head, and the parts of the network's own loss."""
+    def losses_of(self, images: Tensor, masks: Tensor) -> list[Tensor]:
+        """Return the loss, with that of the auxiliary head, and the parts of the network's own loss.
+
+        The images ``(B, 3, h, w)`` and the train ids ``(B, h, w)`` are uint8.
+        """
         pixels = self.info.preprocessing.normalize(images).to(memory_format=self.memory_format)
         logits, auxiliary = self.model.forward_with_auxiliary(pixels)
         loss, *parts = compute_losses(self.loss, logits, masks.long())

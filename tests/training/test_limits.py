@@ -71,7 +71,7 @@ def test_parts_of_a_batch_count_by_their_valid_pixels(
 def test_a_loss_that_is_no_number_stops_the_run_before_it_harms(
     run: Run, arguments: list[str], what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    original = SegmentationModule._losses
+    original = SegmentationModule.losses_of
 
     def failing(module: SegmentationModule, images: torch.Tensor, masks: torch.Tensor) -> list[torch.Tensor]:
         loss, *parts = original(module, images, masks)
@@ -82,7 +82,7 @@ def test_a_loss_that_is_no_number_stops_the_run_before_it_harms(
         zero = (loss - loss.detach()).abs()  # of which the root is 0, and its slope infinite
         return [loss + zero.sqrt(), *parts]
 
-    monkeypatch.setattr(SegmentationModule, "_losses", failing)
+    monkeypatch.setattr(SegmentationModule, "losses_of", failing)
     assert run("train", *arguments) == 2
     error = capsys.readouterr().err
     assert f"the {what} is nan in step 3" in error

@@ -33,7 +33,7 @@ ROOMS = {
 ONLY_IN = {
     "pytorch_lightning": {"training", "tasks/train.py"},
     "lightning_fabric": {"training"},
-    "wandb": {"inference/sources.py", "training/wandb.py", "training/wandb_media.py"},
+    "wandb": {"inference/sources.py", "training/wandb.py", "training/wandb_media.py", "training/wandb_service.py"},
     "albumentations": set(),  # a configuration may name its transforms
     "omegaconf": {"config", "tasks/train.py"},
     "onnx": {"export"},

@@ -293,6 +293,16 @@ def test_a_run_is_not_overwritten(trained: Path, run: Run, camvid: Path, capsys)
     assert (trained / "checkpoints" / "best.ckpt").read_bytes() == before
 
 
+@pytest.mark.parametrize("resume", [[], ["ckpt=auto"]])
+def test_a_finished_run_without_checkpoints_is_not_overwritten(
+    resume: list[str], run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("run").mkdir()
+    Path("run/metrics.json").write_text("{}")
+    assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=run", *resume) == 2
+    assert "run holds a finished run whose checkpoints were deleted, so it can't go on" in capsys.readouterr().err
+
+
 def test_a_checkpoint_of_other_classes_shows_both_lists(trained: Path, run: Run, cityscapes: Path, capsys) -> None:
     ckpt = f"ckpt={trained}/checkpoints/best.ckpt"
     assert run("evaluate", ckpt, "data=cityscapes", f"data.root={cityscapes}") == 2

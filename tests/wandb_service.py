@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ class WandbService:
         files: the content of each run's files.
         artifacts: of each artifact its type, name, aliases, run and files.
         broken: while it is true, every answer is an error.
+        delay: the seconds that each answer takes.
     """
 
     def __init__(self) -> None:
@@ -27,7 +29,7 @@ class WandbService:
         self.history: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.files: dict[str, dict[str, bytes]] = defaultdict(dict)
         self.artifacts: dict[str, dict[str, Any]] = {}
-        self.broken = False
+        self.broken, self.delay = False, 0.0
         self._lock = Lock()
         service = self
 
@@ -53,6 +55,7 @@ class WandbService:
                 return gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body
 
             def reply(self, body: bytes) -> None:
+                time.sleep(service.delay)
                 self.send_response(500 if service.broken else 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))

@@ -216,6 +216,11 @@ def _check_folder(config: Train, run_dir: Path) -> None:
             f"{run_dir} holds a run already: continue it with ckpt=auto, choose another run_id or hydra.run.dir, or "
             "remove it"
         )
+    if not checkpoints.exists() and (run_dir / "metrics.json").exists():
+        raise OutputError(
+            f"{run_dir} holds a finished run whose checkpoints were deleted, so it can't go on: choose another run_id "
+            "or hydra.run.dir, or remove it"
+        )
 
 
 def _find_checkpoint(config: Train, run_dir: Path, say: Callable[[str], None]) -> Path | None:
@@ -272,7 +277,13 @@ def _build_loggers(config: Train, folder: Path, first: bool, allow: Sequence[str
     loggers: list[Logger] = [CSVLogger(folder, name="", version="csv", flush_logs_every_n_steps=1)]
     if first and config.logger["_target_"]:
         make = instantiate(config.logger, "logger", (*ALLOW_LIST, *allow))
-        loggers.append(call(make, "logger", save_dir=str(folder)))
+        chosen = call(make, "logger", save_dir=str(folder))
+        if getattr(chosen, "log_dir", None) == loggers[0].log_dir:
+            raise ConfigError(
+                f"logger: {config.logger['_target_']} would write to {loggers[0].log_dir}, where every run keeps its "
+                "curves already: choose another logger.version or logger.name"
+            )
+        loggers.append(chosen)
     return loggers
 
 

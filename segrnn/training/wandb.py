@@ -1,17 +1,13 @@
-"""A run's page on Weights & Biases (W&B). Only this module and `wandb_media` use the package wandb."""
+"""A run's page on Weights & Biases (W&B). Beside it, `wandb_media` and `wandb_service` use the package."""
 
 import io
 import json
 import logging
 import math
-import os
 import re
-import sys
 import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -27,11 +23,14 @@ from segrnn.text import printable, tell
 from segrnn.training import wandb_media as media
 from segrnn.training.checkpoints import KEYS, link_or_copy
 from segrnn.training.dashboard import Dashboard, Result, RunInfo
+from segrnn.training.wandb_service import find_server, finish_within, no_questions
 
 Mode = Literal["offline", "online", "disabled"]
 _STEP = "trainer/global_step"
 _PARTS = "wandb_runs.json"
 """The file of a run that names its W&B runs. A run has several if it was interrupted."""
+_MARGIN = 30
+"""The seconds that W&B gets beyond its own limit to finish a run."""
 _PREEMPTED = 143
 """The exit code of a run that was told to end and will go on later. After Ctrl-C the code is another."""
 
@@ -43,7 +42,7 @@ class WandbDashboard(Dashboard):
     Else it becomes one more W&B run of the same group, because syncing a second offline part would erase the first.
 
     If the W&B service can't start or dies, a message says so, and the run goes on without it. If the service hangs
-    without dying, the run waits for it.
+    without dying, the run waits for it at a validation. At the end it waits for a limited time.
 
     Args:
         save_dir: where W&B makes its ``wandb`` folder.
@@ -135,7 +134,7 @@ class WandbDashboard(Dashboard):
         """Start a W&B run: online if the user has asked for it and it is possible, else in files."""
         if self.mode == "online":
             try:
-                _find_server()
+                find_server()
                 self._start("online", describe("online"))
             except Exception as error:
                 tell(f"W&B can't be reached ({_reason(error)}): the run is written to files instead")
@@ -147,7 +146,7 @@ class WandbDashboard(Dashboard):
 
     def _start(self, mode: Mode, described: dict[str, Any]) -> None:
         Path(self._folder).mkdir(parents=True, exist_ok=True)
-        with _no_questions():
+        with no_questions():
             self.run = wandb.init(
                 project=self.project,
                 entity=self.entity,
@@ -235,6 +234,8 @@ class WandbDashboard(Dashboard):
         exit_code = 0 if error is None else error.exit_code if isinstance(error, SegrnnError) else 1
         if isinstance(error, Interrupted) and exit_code == _PREEMPTED:
             self._safely(lambda run: run.mark_preempting())  # first: there may be no time for the rest
+        # W&B would ask a server that does not work for each artifact, for minutes
+        self._safely(lambda run: None if run.offline else find_server())
         self._safely(self._add_scores)
         if self.checkpoints:
             self._safely(self._add_checkpoints)
@@ -296,7 +297,7 @@ class WandbDashboard(Dashboard):
     def _finish(self, run: wandb.Run, exit_code: int) -> None:
         if not run.offline:
             tell(f"W&B uploads the rest of the run for up to {self.finish_timeout:g} s: {run.url}")
-        run.finish(exit_code)
+        finish_within(self.finish_timeout + _MARGIN, run, exit_code)
         if run.offline:
             tell(f"W&B run                   wandb sync {_sync_dir(run)}")
 
@@ -315,7 +316,7 @@ class WandbDashboard(Dashboard):
             )
             with redirect_stderr(io.StringIO()):
                 with suppress(Exception):
-                    run.finish(1)  # otherwise it would go on copying printed text
+                    finish_within(self.finish_timeout, run, 1)  # otherwise it would go on copying printed text
                 with suppress(Exception):
                     wandb.teardown(1)  # so that the next run of this process finds a new service
 
@@ -349,26 +350,3 @@ def _sync_dir(run: wandb.Run) -> Path:
 def _reason(error: BaseException) -> str:
     first_line = str(error).strip().partition("\n")[0].rstrip(".")
     return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-
-
-def _find_server() -> None:
-    """Check that the server answers. W&B's own client would keep trying for a minute and a half."""
-    url = wandb.setup().settings.base_url
-    try:
-        urllib.request.urlopen(url, timeout=10).close()
-    except urllib.error.HTTPError:
-        pass  # the server has answered
-    except OSError as error:
-        raise ConnectionError(f"{url}: {getattr(error, 'reason', error)}") from error
-
-
-@contextmanager
-def _no_questions() -> Iterator[None]:
-    """Keep W&B from asking for a key in a terminal: the run would wait for the answer."""
-    stdin = sys.stdin
-    with open(os.devnull) as nobody:
-        sys.stdin = nobody
-        try:
-            yield
-        finally:
-            sys.stdin = stdin

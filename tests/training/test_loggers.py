@@ -47,3 +47,11 @@ def test_output_that_is_no_terminal_has_a_line_for_each_validation(run: Run, cam
     assert sum(line.startswith("step ") for line in lines) == 2
     assert sum(line.startswith("train ") for line in lines) == 1  # the bar as it was at the end
     assert not any("\x1b" in line for line in lines)
+
+
+def test_a_second_logger_can_not_write_into_the_folder_of_curves(run: Run, camvid: Path, capsys) -> None:
+    second = ["logger=tensorboard", "logger._target_=pytorch_lightning.loggers.CSVLogger", "logger.version=csv"]
+    assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", "run_id=run", *second) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "logger: pytorch_lightning.loggers.CSVLogger would write to" in error
+    assert "choose another logger.version or logger.name" in error

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,8 @@ from wandb_page import alone
 from wandb_service import WandbService, serve_wandb
 
 from segrnn.labels import CAMVID
+from segrnn.training import SegmentationModule
 
-pytestmark = pytest.mark.slow
 __all__ = ["alone"]  # a fixture
 
 NAMES = ["0001TP_000000", "0001TP_000003"]
@@ -85,6 +86,7 @@ def check_masks(service: WandbService, run: str, camvid: Path, masks: Path) -> N
         np.testing.assert_array_equal(shown["prediction"], predicted)
 
 
+@pytest.mark.slow
 def test_all_commands_online(run: Run, recipe: list[str], camvid: Path, service: WandbService) -> None:
     online = "logger.mode=online"
     assert run("train", *recipe, online, "run_id=first") == 0
@@ -127,6 +129,7 @@ def test_all_commands_online(run: Run, recipe: list[str], camvid: Path, service:
     assert service.runs[search]["summary"]["mIoU of the best trial"] == pytest.approx(best)
 
 
+@pytest.mark.slow
 def test_an_offline_run_is_synced_with_its_masks(
     run: Run, recipe: list[str], camvid: Path, service: WandbService
 ) -> None:
@@ -141,3 +144,42 @@ def test_an_offline_run_is_synced_with_its_masks(
     check_masks(service, training, camvid, Path("masks"))
     kinds = [artifact["type"] for artifact in service.artifacts.values() if artifact.get("committed")]
     assert (kinds.count("model"), kinds.count("dataset"), kinds.count("scores")) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        pytest.param("slow", "W&B can't be reached (CommError: ", marks=pytest.mark.thorough),
+        pytest.param(
+            "refuses", "HTTP Error 500: Internal Server Error): the run is written to files", marks=pytest.mark.slow
+        ),
+        pytest.param("stops", "HTTP Error 500: Internal Server Error): the run continues", marks=pytest.mark.thorough),
+    ],
+    ids=lambda value: value.partition(" ")[0],
+)
+def test_a_server_in_trouble_ends_no_run(
+    trouble: str,
+    said: str,
+    run: Run,
+    recipe: list[str],
+    service: WandbService,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    service.delay, service.broken = (5 if trouble == "slow" else 0), trouble == "refuses"
+    original = SegmentationModule.training_step
+
+    def step(module: SegmentationModule, batch: Any) -> Any:
+        service.broken = service.broken or (trouble == "stops" and module.trainer.global_step == 2)
+        return original(module, batch)
+
+    monkeypatch.setattr(SegmentationModule, "training_step", step)
+    waits = ["logger.mode=online", "logger.init_timeout=2", "logger.finish_timeout=3"]
+    start = time.monotonic()
+    assert run("train", *recipe, *waits, "run_id=troubled") == 0
+    assert time.monotonic() - start < 150
+    out = capfd.readouterr().out
+    assert said in out
+    assert out.count("W&B can't be reached (") + out.count("W&B fails (") == 1
+    assert Path("runs/train/troubled/checkpoints/last.ckpt").exists()
+    service.broken, service.delay = False, 0

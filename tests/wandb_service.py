@@ -37,7 +37,9 @@ class WandbService:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                self.reply(b"{}")
+                with service._lock:
+                    content = service.load(self.path)
+                self.reply(content)
 
             def do_PUT(self) -> None:
                 with service._lock:
@@ -97,8 +99,63 @@ class WandbService:
         elif kind == "manifest":
             self.artifacts[owner]["manifest"] = json.loads(body)
 
+    def load(self, path: str) -> bytes:
+        """Return a manifest or a file of an artifact that was uploaded before."""
+        _, kind, *names = path.split("/", 3)
+        if kind == "manifest":
+            return json.dumps(self.artifacts[names[0]]["manifest"]).encode()
+        if kind == "artifact":
+            content: bytes = self.artifacts[names[0]]["files"][names[1]]
+            return content
+        return b"{}"
+
     def _answer_viewer(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"viewer": {"id": "1", "entity": "me", "username": "me", "flags": "{}", "teams": {"edges": []}}}
+
+    def _answer_get_default_entity(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"viewer": {"id": "1", "entity": "me"}}
+
+    def _answer_artifact_membership_by_name(self, variables: dict[str, Any]) -> dict[str, Any]:
+        collection, _, alias = variables["name"].partition(":")
+        versions = self._versions(collection)
+        number, key = next((n, key) for n, key in enumerate(versions) if alias in self.artifacts[key]["aliases"])
+        found = self.artifacts[key]
+        project = {"id": "p", "internalId": "p", "name": "segrnn", "entity": {"name": "me"}}
+        sequence = {"__typename": "ArtifactSequence", "id": collection, "name": collection, "project": project}
+        aliases = [{"__typename": "ArtifactAlias", "id": name, "alias": name} for name in found["aliases"]]
+        known = {"id": key, "versionIndex": number, "createdAt": "2026-01-01T00:00:00Z"}
+        artifact = {
+            **{**known, "__typename": "Artifact", "updatedAt": None, "artifactSequence": sequence},
+            **{"artifactType": {"name": found["type"]}, "description": "", "metadata": "{}", "tags": []},
+            **{"ttlDurationSeconds": -2, "ttlIsInherited": False, "historyStep": None, "state": "COMMITTED"},
+            **{"size": 1, "digest": "d", "digestAlgorithm": "MANIFEST_MD5", "commitHash": "c", "fileCount": 1},
+            "aliases": [{**each, "artifactCollection": sequence} for each in aliases],
+        }
+        membership = {
+            **{**known, "__typename": "ArtifactCollectionMembership", "artifactCollection": sequence},
+            **{"aliases": aliases, "artifact": artifact},
+        }
+        return {"project": {"artifactCollectionMembership": membership}}
+
+    def _answer_fetch_artifact_manifest(self, variables: dict[str, Any]) -> dict[str, Any]:
+        url = f"{self.url}/manifest/{variables['id']}/manifest.json"
+        return {"artifact": {"currentManifest": {"file": {"directUrl": url}}}}
+
+    def _answer_get_artifact_membership_file_urls(self, variables: dict[str, Any]) -> dict[str, Any]:
+        _, _, number = variables["alias"].rpartition("v")
+        key = self._versions(variables["collection"])[int(number)]
+        edges = [
+            {"node": {"__typename": "File", "name": name, "directUrl": f"{self.url}/artifact/{key}/{name}"}}
+            for name in self.artifacts[key]["files"]
+        ]
+        page = {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False}
+        membership = {"files": {"pageInfo": page, "edges": edges}}
+        collection = {"__typename": "ArtifactSequence", "artifactMembership": membership}
+        return {"project": {"artifactCollection": collection}}
+
+    def _versions(self, collection: str) -> list[str]:
+        """Return the artifacts of a collection, from its oldest version."""
+        return [key for key, found in self.artifacts.items() if found["name"] == collection]
 
     def _answer_server_features_query(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"serverInfo": {"features": []}}
@@ -147,7 +204,7 @@ class WandbService:
         key = f"a{len(self.artifacts)}"
         aliases = [alias["alias"] for alias in given.get("aliases") or []]
         self.artifacts[key] = {
-            **{"type": given["artifactTypeName"], "name": (given.get("artifactCollectionNames") or [""])[0]},
+            **{"type": given["artifactTypeName"], "name": given["aliases"][0]["artifactCollectionName"]},
             **{"aliases": aliases, "run": given.get("runName"), "metadata": given.get("metadata"), "files": {}},
         }
         return {

@@ -87,7 +87,9 @@ def check_masks(service: WandbService, run: str, camvid: Path, masks: Path) -> N
 
 
 @pytest.mark.slow
-def test_all_commands_online(run: Run, recipe: list[str], camvid: Path, service: WandbService) -> None:
+def test_all_commands_online(
+    run: Run, recipe: list[str], camvid: Path, service: WandbService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     online = "logger.mode=online"
     assert run("train", *recipe, online, "run_id=first") == 0
     ckpt = "ckpt=runs/train/first/checkpoints/best.ckpt"
@@ -102,6 +104,12 @@ def test_all_commands_online(run: Run, recipe: list[str], camvid: Path, service:
         content = model["files"][f"{name}.ckpt"]
         assert content == Path(f"runs/train/first/checkpoints/{name}.ckpt").read_bytes()
         assert torch.load(io.BytesIO(content), weights_only=True)["global_step"] > 0
+
+    name = f"model-{training}"
+    monkeypatch.setenv("WANDB_ARTIFACT_DIR", "fetched")
+    assert run("evaluate", f"ckpt=wandb://me/segrnn/{name}:last", "hydra.run.dir=of_artifact") == 0
+    assert run("evaluate", ckpt.replace("best", "last"), "hydra.run.dir=of_file") == 0
+    assert Path("of_artifact/confusion.npz").read_bytes() == Path("of_file/confusion.npz").read_bytes()
 
     assert run("evaluate", ckpt, "logger=wandb", online, "hydra.run.dir=scored") == 0
     (evaluation,) = of_job(service, "evaluate")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +126,11 @@ def build_chosen(chosen: Mapping[str, Any], allow: Sequence[str] = ()) -> tuple[
 
 
 def build_dataset(data: Data, split: str, allow: Sequence[str] = (), strict: bool = True) -> SegmentationDataset:
-    """Build a split of a dataset.
+    """Build a split of a dataset, or several of them together.
 
     Args:
         data: the configuration of the group ``data``.
-        split: the name of the split.
+        split: the name of the split, or several names, such as ``train+val``.
         allow: import paths of the caller's own code that may be named.
         strict: whether an image without a label is an error.
 
@@ -144,7 +145,11 @@ def build_dataset(data: Data, split: str, allow: Sequence[str] = (), strict: boo
             raise ConfigError(f"{path}._target_={component['_target_']!r} is not a dataset")
         check_plain({key: value for key, value in component.items() if key != "_target_"}, path)
     make = instantiate({**component, "_partial_": True}, path, (*_DATASETS, *allow))
-    dataset: SegmentationDataset = call(make, path, root=data.root, split=split, strict=strict)
+    names = split.split("+")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"the split {split} names {twice[0]} twice: name each split once")
+    parts: list[SegmentationDataset] = [call(make, path, root=data.root, split=name, strict=strict) for name in names]
+    dataset = reduce(lambda joined, part: joined.join(part), parts)
     dataset.bands = Bands(data.channels, data.white)
     return dataset
 

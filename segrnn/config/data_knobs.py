@@ -15,8 +15,8 @@ class Data:
 
     name: str = knob("the name of the dataset in titles and file names")
     root: str = knob("the folder or the zip archive that holds the dataset")
-    train_split: str = knob("the split for training", "train")
-    split: str = knob("the split for validation and evaluation", "val")
+    train_split: str = knob("the split for training, or several of them, such as train+val", "train")
+    split: str = knob("the split for validation and evaluation; it can be several, too", "val")
     batch_size: int | str = knob(
         "the number of crops in a step, over all processes together; auto takes the most that fit into memory, in runs "
         "of one process",

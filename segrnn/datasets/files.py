@@ -133,6 +133,27 @@ class SegmentationDataset(Dataset[Sample]):
         shorter.pairs = self.pairs[:count]
         return shorter
 
+    def join(self, other: Self) -> Self:
+        """Return a dataset of the samples of this one and then those of another split.
+
+        Samples whose names are in both splits get the split's name in front of theirs, and so do all others then.
+
+        Args:
+            other: a split of the same dataset.
+        """
+        both = copy(self)
+        both.split = f"{self.split}+{other.split}"
+        clash = not {pair.name for pair in self.pairs}.isdisjoint(pair.name for pair in other.pairs)
+        both.pairs = [
+            pair._replace(name=f"{part.split}/{pair.name}") if clash else pair
+            for part in (self, other)
+            for pair in part.pairs
+        ]
+        both.unlabelled = [*self.unlabelled, *other.unlabelled]
+        both.orphans = [*self.orphans, *other.orphans]
+        both.remarks = [*self.remarks, *(remark for remark in other.remarks if remark not in self.remarks)]
+        return both
+
     def sample(self, pair: FilePair, image: ImageArray, ids: ByteArray) -> Sample:
         """Make a sample from the contents of a pair of files.
 

@@ -85,3 +85,37 @@ def test_only_datasets_are_built(component: dict[str, Any], tmp_path: Path, monk
     with pytest.raises(ConfigError, match=r"data\.dataset"):
         build_dataset(replace(composed().data, root=str(tmp_path), dataset=component), "train")
     assert not list(tmp_path.iterdir())
+
+
+def test_splits_can_be_used_together(camvid: Path) -> None:
+    data = composed("data=camvid", f"data.root={camvid}").data
+    parts = [build_dataset(data, split) for split in ("train", "val")]
+    both = build_dataset(data, "train+val")
+    assert both.split == "train+val"
+    assert [pair.image for pair in both.pairs] == [pair.image for part in parts for pair in part.pairs]
+    last = both[len(both) - 1]
+    assert (last.mask == parts[1][-1].mask).all()
+    assert len(parts[0]) + len(parts[1]) == len(both)
+    assert len(build_dataset(data, "train")) == len(parts[0])  # nothing was changed
+
+
+def test_names_of_two_splits_stay_apart(own_folder: Path) -> None:
+    data = composed("data=folder", f"data.root={own_folder}").data
+    for kind in ("images", "masks"):
+        for path in list((own_folder / kind / "train").rglob("*.*")):
+            twin = own_folder / kind / "val" / path.relative_to(own_folder / kind / "train")
+            twin.parent.mkdir(parents=True, exist_ok=True)
+            twin.write_bytes(path.read_bytes())
+    both = build_dataset(data, "train+val")
+    names = [pair.name for pair in both.pairs]
+    assert len(set(names)) == len(names)
+    assert {name.partition("/")[0] for name in names} == {"train", "val"}
+    assert both[0].name == names[0]
+
+
+def test_a_split_can_not_be_used_twice(camvid: Path) -> None:
+    data = composed("data=camvid", f"data.root={camvid}").data
+    with pytest.raises(ConfigError, match=r"the split train\+val\+train names train twice"):
+        build_dataset(data, "train+val+train")
+    with pytest.raises(DataError, match="holds no images of the split 'tset'"):
+        build_dataset(data, "train+tset")

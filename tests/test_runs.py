@@ -174,7 +174,7 @@ def test_trainings_are_listed_and_compared(run: Run, camvid: Path, capsys: pytes
     assert [row[:3] for row in cells(out)] == [["train/b", "finished", "3/3"], ["train/a", "finished", "3/3"]]
     assert "1 folder without a training: runs/evaluate" in out
     assert run("report", "runs=[runs/train/a,runs/train/b,runs/evaluate/a]", "output=new/page.html") == 0
-    assert "the comparison of 3 runs: new/page.html" in capsys.readouterr().out
+    assert "the page of 3 runs: new/page.html" in capsys.readouterr().out
     found = re.search(r'id="report">(.*?)</script>', Path("new/page.html").read_text(), re.DOTALL)
     assert found is not None
     document = json.loads(found[1])

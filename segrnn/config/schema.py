@@ -364,7 +364,10 @@ class Report(Config):
     """The configuration `conf/report.yaml`."""
 
     runs: list[str] = knob(
-        "two to eight folders of trainings or evaluations; differences are those to the first one", REQUIRED
+        "the folder of a training or an evaluation, or up to eight of them to compare; differences are those to the "
+        "first one",
+        REQUIRED,
+        Limits(or_one=True),
     )
     output: str = knob("the HTML file to write", "comparison.html")
     overwrite: bool = knob("replace a file that exists already", False)

@@ -1,4 +1,4 @@
-"""Compare runs on one page: ``python -m segrnn.report``."""
+"""Show one run, or compare several, on one page: ``python -m segrnn.report``."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from segrnn.errors import ConfigError, DataError, OutputError
 from segrnn.reports import Compared, read_examples, write_comparison
 from segrnn.run_folder import RunFolder, is_run, read_run
 from segrnn.tasks.runs import write_duration, write_network, write_steps, write_time
-from segrnn.text import printable, shorten, tell
+from segrnn.text import counted, printable, shorten, tell
 
 _MOST = 8
 """The most runs of a page. A reader can't tell more colours apart."""
@@ -34,14 +34,14 @@ class _Entry(NamedTuple):
 
 
 def report(config: Report, run_dir: Path) -> Path:
-    """Write a page that compares trainings and evaluations, and return its path.
+    """Write a page that shows a training or evaluation, or compares several, and return its path.
 
     Args:
         config: the configuration of ``conf/report.yaml``.
         run_dir: the run's folder. Nothing is written there.
 
     Raises:
-        SegrnnError: the folders are too few or too many, one is not a run, has no validation yet or has other classes,
+        SegrnnError: no folders or too many are given, one is not a run, has no validation yet or has other classes,
             or the file exists already.
     """
     output = Path(config.output)
@@ -58,15 +58,13 @@ def report(config: Report, run_dir: Path) -> Path:
     _check_classes(entries)
     settings = _settings([entry.config for entry in entries])
     write_comparison([entry.run for entry in entries], entries[0].colors, settings, output)
-    tell(f"the comparison of {len(entries)} runs: {output}")
+    tell(f"the page of {counted(len(entries), 'run')}: {output}")
     return output
 
 
 def _check_folders(folders: Sequence[Path]) -> None:
-    if len(folders) < 2:
-        raise ConfigError(
-            f"runs=[{folders[0] if folders else ''}] needs two runs or more: add the folder of another one"
-        )
+    if not folders:
+        raise ConfigError("runs=[] names no run: give the folder of one, or of several to compare them")
     if len(folders) > _MOST:
         raise ConfigError(f"runs names {len(folders)} runs, and a page shows at most {_MOST}: leave some out")
     seen: dict[Path, Path] = {}

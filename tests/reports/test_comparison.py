@@ -134,7 +134,7 @@ def test_mistakes_are_explained(run: Run, two: list[Path], capsys: pytest.Captur
     Path("taken.html").write_text("mine")
     many = ",".join(f"runs/{number}" for number in range(9))
     for runs, message in {
-        f"[{one}]": f"runs=[{one}] needs two runs or more: add the folder of another one",
+        "[]": "runs=[] names no run: give the folder of one",
         f"[{many}]": "runs names 9 runs, and a page shows at most 8: leave some out",
         f"[{one},./{one}]": f"runs names {one} twice: leave one of the two out",
         f"[{one},runs/nowhere]": "runs=runs/nowhere: runs/nowhere does not exist",
@@ -226,6 +226,19 @@ def test_the_page_in_a_browser(run: Run, two: list[Path], browser: webdriver.Chr
     right = stage.screenshot_as_png
     slider.send_keys(Keys.END)
     assert len({middle, right, stage.screenshot_as_png}) == 3
+
+
+@needs_browser
+def test_one_run_has_a_page_without_comparisons(run: Run, two: list[Path], browser: webdriver.Chrome) -> None:
+    assert run("report", f"runs={two[0]}", "output=one.html") == 0
+    browser.get(Path("one.html").absolute().as_uri())
+    assert browser.find_element("id", "title").text == two[0].name
+    shown = browser.find_element("tag name", "body").text
+    for words in ("Learning rate", "IoU of classes"):
+        assert words in shown
+    for words in ("Differences are", "Settings that differ", "A button shows"):
+        assert words not in shown
+    assert browser.get_log("browser") == []
 
 
 @needs_browser

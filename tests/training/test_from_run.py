@@ -60,7 +60,7 @@ def test_the_settings_are_those_of_the_run(run: Run) -> None:
         (["model=blla"], {"encoder.name": "blla", "context._target_": None}),
         (["augment=none"], {"data.augment": [], "data.name": "camvid"}),
         (["debug=overfit"], {"trainer.max_steps": 200, "data.split": "train", "data.batch_size": 4}),
-        (["experiment=camvid"], {"trainer.max_steps": 4600, "encoder.name": "resnet34", "data.batch_size": 16}),
+        (["experiment=camvid"], {"trainer.max_steps": 1500, "model.detail": 4, "data.batch_size": 8}),
         (["trainer=ddp_cpu"], {"trainer.strategy": "ddp", "trainer.max_steps": 3}),
         (["trainer.epochs=2"], {"trainer.epochs": 2.0, "trainer.max_steps": None}),
         (["loss.weights.dice=3"], {"loss.weights.dice": 3}),

@@ -25,7 +25,7 @@ def steps_of(run_id: str) -> int:
         (["trainer.epochs=0.5"], 1),
         (["trainer.epochs=0.001"], 1),
         (["experiment=camvid", "trainer.max_steps=null", "trainer.epochs=1"], 2),
-        (["experiment=camvid"], 4600),
+        (["experiment=camvid"], 1500),
         (["debug=fast"], 2),
     ],
 )

@@ -32,6 +32,7 @@ NOT_RUN = {
     "/data/camvid": "CamVid is licensed",
     "<camvid>": "CamVid is licensed",
     "/data/cityscapes": "Cityscapes is licensed",
+    "<bucket>": "needs an account",
     "/data/pages": "the scans are for research only",
     "leftImg8bit_trainvaltest.zip": "Cityscapes is licensed",
     "download data=cityscapes": "Cityscapes is licensed",

@@ -33,6 +33,8 @@ NOT_RUN = {
     "<camvid>": "CamVid is licensed",
     "/data/cityscapes": "Cityscapes is licensed",
     "<bucket>": "needs an account",
+    "torchrun --nproc-per-node 2": "tests/test_shared_work.py runs these commands",
+    "storage=sqlite": "tests/test_search_together.py runs it",
     "/data/pages": "the scans are for research only",
     "leftImg8bit_trainvaltest.zip": "Cityscapes is licensed",
     "download data=cityscapes": "Cityscapes is licensed",

@@ -189,7 +189,8 @@ class RangedFile(io.RawIOBase):
             file = system.open(path, "rb", cache_type="none")
             if not file.seekable():
                 raise DataError(f"{self.remote}: {_WHOLE}")
-            if self.remote.version and self.remote._with(file.details).version != self.remote.version:
+            found = self.remote._with(file.details).version or self.remote._with(system.info(path)).version
+            if self.remote.version not in ("", found):
                 raise DataError(_CHANGED.format(self.remote))
         file.seek(start)
         content: bytes = file.read(stop - start)
@@ -226,11 +227,11 @@ def remote(address: str) -> Remote:
         's3://bucket/camvid'
     """
     parts = urlsplit(address)
-    if parts.username or parts.password or parts.query:
+    if parts.query or not re.fullmatch(r"[^@:]*(:[0-9]+)?", parts.netloc):
         raise DataError(
-            f"{parts.scheme}://{parts.hostname}{parts.path} is given with a user, a password or a query, which would "
-            "be saved with the settings of the run: give the plain address, and keys by the environment "
-            "(AWS_ACCESS_KEY_ID, AWS_PROFILE, GOOGLE_APPLICATION_CREDENTIALS)"
+            f"the address {parts.scheme}://... is given with a user, a password or a query, which would be saved with "
+            "the settings of the run: give the plain address, and keys by the environment (AWS_ACCESS_KEY_ID, "
+            "AWS_PROFILE, GOOGLE_APPLICATION_CREDENTIALS)"
         )
     return Remote(address.rstrip("/"))
 

@@ -1,5 +1,6 @@
 """Score trained networks, or masks that lie in a folder: ``python -m segrnn.evaluate``."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -95,9 +96,13 @@ def _count(config: Evaluate, paths: Sequence[str], group: ProcessGroup) -> tuple
     loader = sample_loader(dataset, entry.data.eval_batch_size, workers, indices)
     samples = (sample for batch in loader for sample in batch)
     shown = track(samples, description="evaluate", total=len(indices), disable=not group.is_first)
+    start = time.monotonic()
     for index, sample in zip(indices, shown, strict=True):
         tally.update(sample, entry.predict(sample), dataset.read_instances(index))
     shares = group.gather(tally)
+    seconds = time.monotonic() - start
+    rate = len(dataset) / seconds
+    group.tell(f"{rate:.2f} images per second" + (f", in {group.size} processes" if group.size > 1 else ""))
     return entry, Tally.merge(shares) if shares else None
 
 

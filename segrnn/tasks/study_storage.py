@@ -6,6 +6,7 @@ place.
 """
 
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,12 +77,18 @@ def open_shared(address: str) -> BaseStorage:
             "(PGPASSWORD, ~/.pgpass, ~/.my.cnf)"
         )
     try:
-        with _quiet():
-            return RDBStorage(
-                address, heartbeat_interval=_BEAT, grace_period=_GRACE, heartbeat_stale_trial_callback=_retry
-            )
+        try:
+            return _open_database(address)
+        except sqlalchemy.exc.DBAPIError:  # another process may have made its tables at the same moment
+            time.sleep(2)
+            return _open_database(address)
     except (ImportError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError) as error:
         raise OutputError(f"storage={address} can't be opened: {str(error).splitlines()[0]}") from error
+
+
+def _open_database(address: str) -> BaseStorage:
+    with _quiet():
+        return RDBStorage(address, heartbeat_interval=_BEAT, grace_period=_GRACE, heartbeat_stale_trial_callback=_retry)
 
 
 def counted_trials(study: optuna.Study) -> list[FrozenTrial]:

@@ -5,7 +5,7 @@ from segrnn.config.command import run_command
 
 def main() -> None:
     """Run the command."""
-    run_command("segrnn.tasks.evaluate:evaluate", "evaluate")
+    run_command("segrnn.tasks.evaluate:evaluate", "evaluate", parallel=True)
 
 
 if __name__ == "__main__":

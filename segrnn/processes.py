@@ -75,6 +75,11 @@ def _started_by_srun() -> bool:
     return _number("SLURM_NTASKS", 1) > 1 and agrees
 
 
+def is_batch_script() -> bool:
+    """Tell whether this process runs directly in a script of sbatch, without srun. Then no other tasks were started."""
+    return place().launcher == "srun" and place().rank == 0 and "SLURM_STEP_ID" not in os.environ
+
+
 def cores(processes: int = 1) -> int:
     """Return how many CPU cores this process may use. Schedulers and containers often give it fewer than there are.
 
@@ -121,6 +126,11 @@ def rank() -> int:
     """Return the number of this process among the processes that work together. Number 0 prints and writes files."""
     distributed = _distributed()
     return place().rank if distributed is None else int(distributed.get_rank())
+
+
+def local_rank() -> int:
+    """Return the number of this process among those of its machine, by the variables of torchrun and srun."""
+    return _number("LOCAL_RANK", _number("SLURM_LOCALID", 0))
 
 
 def world_size() -> int:

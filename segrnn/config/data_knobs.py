@@ -14,7 +14,9 @@ class Data:
     """The settings that all datasets have in common. A file of ``conf/data/`` sets those that differ."""
 
     name: str = knob("the name of the dataset in titles and file names")
-    root: str = knob("the folder or the zip archive that holds the dataset")
+    root: str = knob(
+        "the folder or the zip archive that holds the dataset, or the address of one: s3://, gs:// or https://"
+    )
     train_split: str = knob("the split for training, or several of them, such as train+val", "train")
     split: str = knob("the split for validation and evaluation; it can be several, too", "val")
     batch_size: int | str = knob(

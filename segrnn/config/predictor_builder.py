@@ -20,17 +20,19 @@ from segrnn.inference import (
     prepare,
 )
 from segrnn.instantiate import call
+from segrnn.process_group import ProcessGroup
 from segrnn.text import tell
 from segrnn.threads import share_cores
 
 
-def build_predictor(paths: Sequence[str], config: Inference) -> Ensemble:
+def build_predictor(paths: Sequence[str], config: Inference, group: ProcessGroup) -> Ensemble:
     """Build a predictor with trained networks on their device, and with ``scales``, ``flip`` and ``windows``.
 
     Args:
         paths: the paths of checkpoints, bundles or ONNX files. The probabilities of several networks are averaged. If
             ONNX Runtime computes one of them, all are computed on the CPU.
         config: the device, and how the networks see images.
+        group: the processes that share the images.
 
     Raises:
         CheckpointError: a checkpoint or bundle is missing or damaged, or two networks have other classes or another
@@ -44,7 +46,7 @@ def build_predictor(paths: Sequence[str], config: Inference) -> Ensemble:
         windows = call(Windows, "windows", chosen.size, chosen.stride, chosen.gaussian)
     place = _choose_place(paths, config)
     if place.type == "cpu":
-        tell(share_cores(processes=1))
+        group.tell(share_cores(group.local_size))
     members = [Member(path, *_load(Path(path), config, place)) for path in paths]
     return Ensemble(members, config.scales, config.flip, windows)
 

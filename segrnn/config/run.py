@@ -10,24 +10,33 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from segrnn.errors import ConfigError
-from segrnn.processes import place, world_size
+from segrnn.processes import is_batch_script, place, world_size
 
 _VARIABLE = "SEGRNN_RUN_ID"
+_STARTED = "SEGRNN_STARTED"
 
 
 @contextmanager
 def named_run() -> Iterator[None]:
-    """Set SEGRNN_RUN_ID in the environment if it is missing. Configurations refer to it.
+    """Set SEGRNN_RUN_ID in the environment if it is missing, and SEGRNN_STARTED. Configurations refer to them.
 
-    In a job of SLURM it is the job's number, which stays the same when the job is queued again. Otherwise it is the
-    time. The processes of torchrun agree on one time, also after a restart. Processes that this one starts inherit it.
+    SEGRNN_STARTED is another one for each start of a command, and the same in all of its processes. SEGRNN_RUN_ID stays
+    the same when a run is started again.
+
+    In a job of SLURM, SEGRNN_RUN_ID is the job's number, which stays the same when the job is queued again. Otherwise
+    it is the time. The processes of torchrun agree on one time, also after a restart. Processes that this one starts
+    inherit it.
     """
     given = _VARIABLE in os.environ
+    job, time = _slurm_job(), f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}"
+    started = job if job and place().launcher == "srun" else _agreed(time)
+    os.environ[_STARTED] = started
     if not given:
-        os.environ[_VARIABLE] = _slurm_job() or _agreed(f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}")
+        os.environ[_VARIABLE] = job or started
     try:
         yield
     finally:
+        os.environ.pop(_STARTED, None)
         if not given:
             del os.environ[_VARIABLE]
 
@@ -110,7 +119,7 @@ def check_launcher(devices: int, num_nodes: int) -> None:
             f"mpirun has started {here.size} processes, but training supports only torchrun and srun: start it by "
             f"torchrun --nproc-per-node {here.size} -m segrnn.train trainer=ddp, or by srun"
         )
-    if here.launcher not in ("torchrun", "srun") or (_is_batch_script() and devices == num_nodes == 1):
+    if here.launcher not in ("torchrun", "srun") or (is_batch_script() and devices == num_nodes == 1):
         return
     if here.local_size is None:
         raise ConfigError(
@@ -123,8 +132,3 @@ def check_launcher(devices: int, num_nodes: int) -> None:
             f"{devices} and trainer.num_nodes={num_nodes}: leave both out with trainer=ddp, ddp_cpu or fsdp, which "
             f"follow {here.launcher}; or let {here.launcher} start one process"
         )
-
-
-def _is_batch_script() -> bool:
-    """Tell whether this process runs directly in a script of sbatch, without srun. Then no other tasks were started."""
-    return place().launcher == "srun" and place().rank == 0 and "SLURM_STEP_ID" not in os.environ

@@ -188,6 +188,11 @@ class Search(Train):
     """The configuration `conf/search.yaml`."""
 
     study: Study
+    storage: str | None = knob(
+        "the address of a database, such as sqlite:///study.db, or the path of a journal, for a study that several "
+        "processes share; null keeps it in the search's folder, for one process",
+        None,
+    )
 
     def __post_init__(self) -> None:
         read_space(self.study.space)
@@ -283,7 +288,11 @@ class Predict(Inference):
     """The configuration `conf/predict.yaml`."""
 
     ckpt: list[str] = knob(_TRAINED, REQUIRED, _NETWORKS)
-    input: str = knob("an image, a folder (it is searched with its subfolders), a zip archive or a video", REQUIRED)
+    input: str = knob(
+        "an image, a folder (it is searched with its subfolders), a zip archive or a video; or the address of one of "
+        "the first three: s3://, gs:// or https://",
+        REQUIRED,
+    )
     inside: str = knob("the folder inside the input that is searched; an empty text searches all of it", "")
     output: str = knob(
         "the folder for the masks, with the same subfolders as the input; for a submission, the zip archive to write; "

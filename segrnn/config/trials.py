@@ -33,7 +33,7 @@ def compose_trial(values: Mapping[str, Value]) -> DictConfig:
         config = compose(config_name, [*_given(values), *_typed(values)])
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"study.space: {explain(error, config_name)}") from error
-    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "study"])
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key not in ("study", "storage")])
 
 
 def check_trials(space: Mapping[str, Range | Choices]) -> None:
@@ -58,7 +58,7 @@ def train_overrides(values: Mapping[str, Value]) -> list[str]:
         values: the trial's values, by the keys of their overrides.
     """
     return [
-        *(given for given in _given(values) if not given.lstrip("+~").startswith("study")),
+        *(given for given in _given(values) if not given.lstrip("+~").startswith(("study", "storage"))),
         *_typed(values),
     ]
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from segrnn.datasets.cityscapes import Cityscapes
 from segrnn.datasets.demo_scenes import write_demo
+from segrnn.images.object_store import is_address
 from segrnn.labels import DEMO, LabelSpace
 
 
@@ -27,6 +28,6 @@ class Demo(Cityscapes):
     table: ClassVar[LabelSpace] = DEMO
 
     def __init__(self, root: str, split: str, strict: bool = True) -> None:
-        if not Path(root).exists():
+        if not is_address(root) and not Path(root).exists():
             write_demo(Path(root))
         super().__init__(root, split, strict)

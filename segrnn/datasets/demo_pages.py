@@ -19,6 +19,7 @@ from segrnn.datasets.folder import Folder
 from segrnn.datasets.page_ink import HEIGHT, Ink, develop
 from segrnn.datasets.page_layout import lay_out
 from segrnn.datasets.page_setting import Layout, Zone
+from segrnn.images.object_store import is_address
 from segrnn.labels import DEMO_PAGES
 
 RATIOS = (0.65, 1.0)
@@ -156,6 +157,6 @@ class DemoPages(Folder):
     """
 
     def __init__(self, root: str, split: str, strict: bool = True) -> None:
-        if not Path(root).exists():
+        if not is_address(root) and not Path(root).exists():
             write_demo_pages(Path(root))
         super().__init__(root, split, strict)

@@ -286,7 +286,7 @@ def map_array(file: File, dimensions: int) -> ByteArray:
     """Open a packed array of bytes. It stays on disk until its parts are used."""
     try:
         if not isinstance(file, Path):
-            raise ValueError("packed images can't be read from an archive: extract it to a folder")
+            raise ValueError("packed images can only be read from a folder of this machine: extract or download them")
         array = np.lib.format.open_memmap(file, mode="r")
         if array.dtype != np.uint8 or array.ndim != dimensions or (array.shape[2:] or (3,)) != (3,) or not array.size:
             wanted = "(H, W, 3)" if dimensions == 3 else "(H, W)"

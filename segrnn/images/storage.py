@@ -1,4 +1,4 @@
-"""Files of a dataset, in folders or directly in the zip archives in which it is published."""
+"""Files of a dataset, in folders or directly in the zip archives in which it is published, here or elsewhere."""
 
 import os
 import stat
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import IO, cast
 
 from segrnn.errors import DataError
+from segrnn.images.object_store import RangedFile, Remote, is_address, local_cache, remote
 from segrnn.paths import safe_path
 
 _LARGEST_MEMBER = 2**30
@@ -20,11 +22,11 @@ class Member:
     """A file inside a zip archive. It is read in the same way as a `Path`.
 
     Args:
-        archive: the zip file.
+        archive: the zip file, on this machine or elsewhere.
         inner: the file's path in the archive, made safe by `safe_path`.
     """
 
-    archive: Path
+    archive: Path | Remote
     inner: str
 
     @property
@@ -65,7 +67,7 @@ class Member:
                 )
             if info.file_size > _LARGEST_MEMBER:
                 raise DataError(f"{self} claims to hold {info.file_size} bytes: no image or label is that large")
-            return archive.read(info)
+            return _read(self.archive, archive, info)
         except KeyError:
             raise FileNotFoundError(str(self)) from None
         except (DataError, FileNotFoundError):
@@ -77,7 +79,7 @@ class Member:
         return f"{self.archive}:{self.inner}"
 
 
-File = Path | Member
+File = Path | Member | Remote
 """A file that datasets read. It has ``name``, ``stem``, ``suffix`` and ``read_bytes()``, and prints as its path."""
 
 
@@ -104,7 +106,7 @@ class Tree:
     circles.
 
     Args:
-        root: a folder, or one zip archive.
+        root: a folder or one zip archive, or the address of one in an object store or on a web server.
         wrappers: folders that the publishers put around the whole dataset. They may be missing.
         archives: whether zip archives that lie in the root are read as if they were extracted.
 
@@ -112,10 +114,14 @@ class Tree:
         DataError: the root does not exist.
     """
 
-    def __init__(self, root: str | Path, *wrappers: str, archives: bool = True) -> None:
-        self.root = Path(root)
+    def __init__(self, root: str | Path | Remote, *wrappers: str, archives: bool = True) -> None:
+        self.root = source_of(root)
         self.wrappers = ("", *wrappers)
-        if self.root.is_dir():
+        self.archives: list[Path] | list[Remote]
+        self._objects: dict[str, Remote] = {}
+        if isinstance(self.root, Remote):
+            self._find_objects(self.root, archives)
+        elif self.root.is_dir():
             found = (path for path in self.root.glob("*.zip") if archives and not path.is_dir())
             self.archives = sorted(path for path in found if not path.name.startswith("."))
         elif self.root.is_file() and (self.root.suffix == ".zip" or zipfile.is_zipfile(self.root)):
@@ -123,6 +129,31 @@ class Tree:
         else:
             reason = "is neither a folder nor a zip archive" if self.root.exists() else "does not exist"
             raise DataError(f"{self.root} {reason}")
+
+    def _find_objects(self, root: Remote, archives: bool) -> None:
+        if root.suffix.lower() == ".zip":
+            try:
+                self.archives = [root.look_up()]
+            except FileNotFoundError:
+                raise DataError(f"{root} does not exist") from None
+            return
+        try:
+            self._objects = dict(root.find())
+        except FileNotFoundError:
+            raise DataError(f"{root} does not exist") from None
+        zips = (file for name, file in self._objects.items() if "/" not in name and file.suffix == ".zip")
+        self.archives = [file for file in zips if archives and not file.name.startswith(".")]
+
+    def _walk(self, base: PurePosixPath) -> Iterator[tuple[str, Path | Remote | None]]:
+        """Yield the files below a folder, by their paths from there. None stands for a hidden file or folder."""
+        if isinstance(self.root, Path):
+            yield from _walk(self.root / base)
+            return
+        prefix = "" if base == PurePosixPath() else f"{base}/"
+        for name, file in self._objects.items():
+            if name.startswith(prefix):
+                top = _hidden_part(name.removeprefix(prefix))
+                yield (top, None) if top else (name.removeprefix(prefix), file)
 
     def files(self, folder: str = "") -> dict[str, File]:
         """Return all files below a folder, by their paths from there.
@@ -145,7 +176,7 @@ class Tree:
         renamed: dict[str, str] = {}
         bases = [PurePosixPath(wrapper, folder) for wrapper in self.wrappers]
         for base in bases:
-            for name, path in _walk(self.root / base):
+            for name, path in self._walk(base):
                 if path is None:
                     hidden.add(name)
                 else:
@@ -165,6 +196,21 @@ class Tree:
                     if PurePosixPath(raw.replace("\\", "/")) != PurePosixPath(inner):
                         renamed[name] = raw
         return Listing({name: found[name] for name in sorted(found)}, frozenset(hidden), renamed)
+
+
+def source_of(root: str | Path | Remote) -> Path | Remote:
+    """Return what a text stands for: a path on this machine, or an address elsewhere.
+
+    Raises:
+        DataError: the address has a key in it.
+
+    Example:
+        >>> source_of("data/camvid"), str(source_of("s3://bucket/camvid/"))
+        (PosixPath('data/camvid'), 's3://bucket/camvid')
+    """
+    if isinstance(root, Remote):
+        return root
+    return remote(root) if isinstance(root, str) and is_address(root) else Path(root)
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, Path | None]]:
@@ -202,24 +248,26 @@ def _is_hidden(part: str) -> bool:
     return part.startswith((".", "__MACOSX")) or part in ("Thumbs.db", "desktop.ini")
 
 
-_State = tuple[int, ...]
+_State = tuple[int | str, ...]
 
 
-def _state(archive: Path) -> _State:
-    """Return numbers that tell an archive from an earlier archive of the same name."""
+def _state(archive: Path | Remote) -> _State:
+    """Return what tells an archive from an earlier archive of the same name."""
+    if isinstance(archive, Remote):
+        return archive.version, archive.size
     status = archive.stat()
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=32)
-def _members(archive: Path, state: _State) -> dict[str, str]:
+def _members(archive: Path | Remote, state: _State) -> dict[str, str]:
     """Return the names of the files in an archive, by their safe paths. A changed archive is read again."""
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with zipfile.ZipFile(_file(archive)) as opened:
             names = [name for name in opened.namelist() if not name.endswith(("/", "\\"))]
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise DataError(
-            f"{archive} ({archive.stat().st_size} bytes) is not a complete zip archive: {error}. Download it again, or "
+            f"{archive} ({state[-1]} bytes) is not a complete zip archive: {error}. Download it again, or "
             "remove it from the folder"
         ) from error
     members: dict[str, str] = {}
@@ -234,6 +282,29 @@ def _members(archive: Path, state: _State) -> dict[str, str]:
 
 
 @lru_cache(maxsize=32)
-def _opened(archive: Path, state: _State, process: int) -> zipfile.ZipFile:
+def _opened(archive: Path | Remote, state: _State, process: int) -> zipfile.ZipFile:
     """Open an archive for this process only: a forked handle would share its place in the file with the parent's."""
-    return zipfile.ZipFile(archive)
+    return zipfile.ZipFile(_file(archive))
+
+
+def _file(archive: Path | Remote) -> Path | IO[bytes]:
+    return archive if isinstance(archive, Path) else cast(IO[bytes], archive.open())
+
+
+def _read(archive: Path | Remote, opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """Return the content of a member. From elsewhere, it comes by one request, unless this machine has it already."""
+    if isinstance(archive, Path):
+        return opened.read(info)
+
+    file = cast(RangedFile, opened.fp)
+
+    def read() -> bytes:
+        header = 30 + len(info.orig_filename.encode()) + len(info.extra) + _SPARE
+        file.fetch(info.header_offset, info.header_offset + header + info.compress_size)
+        return opened.read(info)
+
+    return local_cache().get(f"{archive.url}\0{archive.version}\0{info.orig_filename}", read)
+
+
+_SPARE = 64
+"""Bytes that the header before a member may have in addition to what the archive's directory tells."""

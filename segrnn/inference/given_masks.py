@@ -9,6 +9,7 @@ from segrnn.datasets import Sample, SegmentationDataset
 from segrnn.datasets.files import FilePair
 from segrnn.errors import DataError
 from segrnn.images.label_files import ids_of, open_label
+from segrnn.images.object_store import Remote
 from segrnn.images.reading import picture_suffixes
 from segrnn.images.storage import File, Member, Tree
 from segrnn.inference.submission import Rules, rules_for
@@ -31,7 +32,7 @@ class GivenMasks:
         DataError: an image has no mask, or it is not clear which mask belongs to it.
     """
 
-    def __init__(self, source: Path, dataset: SegmentationDataset, say: Callable[[str], None]) -> None:
+    def __init__(self, source: Path | Remote, dataset: SegmentationDataset, say: Callable[[str], None]) -> None:
         self.dataset = dataset
         try:
             files = Tree(source, archives=False).files()
@@ -78,7 +79,7 @@ def _key(rules: Rules, stem: str) -> str:
 
 
 def _match(
-    source: Path, dataset: SegmentationDataset, rules: Rules, masks: dict[str, list[str]]
+    source: Path | Remote, dataset: SegmentationDataset, rules: Rules, masks: dict[str, list[str]]
 ) -> dict[FilePair, str]:
     """Return the mask of each pair of image and label."""
     found: dict[FilePair, str] = {}

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from segrnn.atomic import PARTIAL, draft_name, write_text
 from segrnn.errors import DataError, OutputError
+from segrnn.images.object_store import Remote
 from segrnn.images.passed_over import describe_passed_over
 from segrnn.images.reading import picture_suffixes
 from segrnn.images.storage import File, Tree
@@ -28,23 +29,21 @@ class Job(NamedTuple):
     mask: Path
 
 
-def find_images(source: Path, inside: str = "", say: Say = _say_nothing) -> dict[str, File]:
+def find_images(source: Path | Remote, inside: str = "", say: Say = _say_nothing) -> dict[str, File]:
     """Return the images of a file, a folder with its subfolders, or a zip archive, by their paths relative to it.
 
     Links to folders are followed. Zip archives inside a folder are not opened.
 
     Args:
-        source: an image, a folder, or a zip archive. Hidden files are passed over.
+        source: an image, a folder, or a zip archive, on this machine or elsewhere. Hidden files are passed over.
         inside: the subfolder of `source` to search. By default, all of `source` is searched.
         say: gets a line for each kind of file that is passed over.
 
     Raises:
         DataError: there is no image, or a folder can't be read.
     """
-    if not source.exists():
-        raise DataError(f"input={source} does not exist")
-    if not source.is_dir() and not zipfile.is_zipfile(source):
-        return {source.name: source}
+    if one := _single(source):
+        return {one.name: one}
     try:
         listing = Tree(source, archives=False).listing(inside)
     except OSError as error:
@@ -61,11 +60,29 @@ def find_images(source: Path, inside: str = "", say: Say = _say_nothing) -> dict
     return images
 
 
-def plan(source: Path, output: Path, suffix: str, inside: str = "", say: Say = _say_nothing) -> list[Job]:
+def _single(source: Path | Remote) -> File | None:
+    """Return the file if the source is one picture, and not a folder or an archive.
+
+    Raises:
+        DataError: it does not exist.
+    """
+    if isinstance(source, Path):
+        if not source.exists():
+            raise DataError(f"input={source} does not exist")
+        return None if source.is_dir() or zipfile.is_zipfile(source) else source
+    if source.suffix.lower() not in picture_suffixes():
+        return None
+    try:
+        return source.look_up()
+    except FileNotFoundError:
+        raise DataError(f"input={source} does not exist") from None
+
+
+def plan(source: Path | Remote, output: Path, suffix: str, inside: str = "", say: Say = _say_nothing) -> list[Job]:
     """Pair every image of a file, folder or archive with a file of the same stem, in the same subfolder of `output`.
 
     Args:
-        source: an image, a folder that is searched with its subfolders, or a zip archive.
+        source: an image, a folder that is searched with its subfolders, or a zip archive, on this machine or elsewhere.
         output: the folder for the masks.
         suffix: the suffix of the masks' files.
         inside: the subfolder of `source` to search. By default, all of `source` is searched.
@@ -77,7 +94,7 @@ def plan(source: Path, output: Path, suffix: str, inside: str = "", say: Say = _
             or `output` lies inside `source`.
     """
     images = find_images(source, inside, say)
-    if source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+    if isinstance(source, Path) and source.is_dir() and output.resolve().is_relative_to(source.resolve()):
         raise OutputError(
             f"output={output} lies inside input={source}: the next run would read the masks as images. Choose a folder "
             "outside of it"

@@ -1,5 +1,6 @@
 """The pictures and files that can be written for an image."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,13 +59,13 @@ class Format:
         suffix: the suffix of the file.
         write: the function that writes the file, atomically. It also gets the image's file, or the
             file of the video that a frame is from.
-        remarks: returns lines about all files that were written.
+        remarks: returns remarks about all files that were written, each with how often it applies.
         check: raises an error for label tables that the format can't be written for.
     """
 
     suffix: str
     write: Callable[[Path, Predictor, ImageArray, File], None]
-    remarks: Callable[[], list[str]] = list
+    remarks: Callable[[], Counter[str]] = Counter
     check: Callable[[LabelSpace], None] = _accept
 
 

@@ -1,5 +1,6 @@
 """The files of polygons that can be written for an image."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -47,6 +48,6 @@ class _FormatWithoutHoles:
         self._cut += cut
         write_text(path, self._make_text(source.name, mask.shape, regions))
 
-    def remarks(self) -> list[str]:
-        remark = f"regions with holes, which the format lacks, were cut into pieces without holes: {self._cut}"
-        return [remark] if self._cut else []
+    def remarks(self) -> Counter[str]:
+        remark = "regions with holes, which the format lacks, were cut into pieces without holes"
+        return Counter({remark: self._cut} if self._cut else {})

@@ -8,7 +8,7 @@ from segrnn.metrics.cityscapes_scores import CityscapesScores
 from segrnn.metrics.confusion import ConfusionMatrix
 from segrnn.metrics.images import ImageScores
 from segrnn.metrics.instances import InstanceHits
-from segrnn.metrics.metric import Metric
+from segrnn.metrics.metric import MergeableMetric, Metric
 from segrnn.metrics.scores import Confusion, Scores
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "ConfusionMatrix",
     "ImageScores",
     "InstanceHits",
+    "MergeableMetric",
     "Metric",
     "Scores",
 ]

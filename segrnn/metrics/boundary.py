@@ -79,6 +79,11 @@ class BoundaryIoU:
         self.intersection += both
         self.union += self._per_class(target[in_target]) + self._per_class(predicted[in_prediction]) - both
 
+    def merge(self, other: "BoundaryIoU") -> None:
+        """Add the counts of other images."""
+        self.intersection += other.intersection
+        self.union += other.union
+
     def _per_class(self, ids: ByteArray) -> npt.NDArray[np.int64]:
         return np.bincount(ids, minlength=self.num_classes)
 

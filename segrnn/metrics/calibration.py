@@ -79,6 +79,12 @@ class Calibration:
         # these are sums of integers in float64, which are exact if an image has less than 2**29 pixels
         self.confidences += np.bincount(bin_, units, minlength=self.bins).astype(np.int64)
 
+    def merge(self, other: "Calibration") -> None:
+        """Add the counts of other images."""
+        self.pixels += other.pixels
+        self.correct += other.correct
+        self.confidences += other.confidences
+
     @property
     def error(self) -> float:
         """Return the expected calibration error; NaN if no pixel was counted."""

@@ -52,3 +52,7 @@ class ConfusionMatrix:
         counts = cells.reshape(self.num_classes, columns).to(self.counts.device)
         self.counts += counts
         return counts
+
+    def merge(self, other: "ConfusionMatrix") -> None:
+        """Add the counts of other images."""
+        self.counts += other.counts

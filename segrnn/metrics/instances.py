@@ -76,6 +76,11 @@ class InstanceHits:
         self.rows = np.concatenate([self.rows, rows[is_class]])
         self._count_false_alarms(prediction, instance_ids)
 
+    def merge(self, other: "InstanceHits") -> None:
+        """Add the counts of other images."""
+        self.rows = np.concatenate([self.rows, other.rows])
+        self.false_alarms += other.false_alarms
+
     def _count_false_alarms(self, prediction: ByteArray, instance_ids: npt.NDArray[np.integer]) -> None:
         void = (self._category[prediction] >= 0) & (self._of_class[prediction] < 0)
         ids = instance_ids[void]

@@ -28,3 +28,28 @@ class Metric(Protocol):
 
     def to_dict(self, class_names: tuple[str, ...]) -> dict[str, Any]:
         """Return what ``metrics.json`` shall hold, as primitives. Its numbers, as fractions, are also printed."""
+
+
+@runtime_checkable
+class MergeableMetric(Metric, Protocol):
+    """A metric that several processes can share: each counts some images, and the first one adds up the counts.
+
+    Example:
+        >>> class Images:
+        ...     def __init__(self, num_classes):
+        ...         self.count = 0
+        ...
+        ...     def update(self, prediction, target):
+        ...         self.count += 1
+        ...
+        ...     def merge(self, other):
+        ...         self.count += other.count
+        ...
+        ...     def to_dict(self, class_names):
+        ...         return {"images": self.count}
+        >>> isinstance(Images(2), MergeableMetric)
+        True
+    """
+
+    def merge(self, other: Any) -> None:
+        """Add what another process has counted, with the same class, on other images."""

@@ -1,5 +1,6 @@
 """Score trained networks, or masks that lie in a folder: ``python -m segrnn.evaluate``."""
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,9 +17,11 @@ from segrnn.config.predictor_builder import build_predictor
 from segrnn.config.schema import Evaluate
 from segrnn.datasets import Sample, SegmentationDataset, sample_loader
 from segrnn.errors import CheckpointError, ConfigError
+from segrnn.images.storage import source_of
 from segrnn.inference import GivenMasks, LargeImages, locate
 from segrnn.instantiate import call, instantiate
-from segrnn.metrics import Metric, Scores
+from segrnn.metrics import MergeableMetric, Metric, Scores
+from segrnn.process_group import ProcessGroup, process_group
 from segrnn.processes import loading_processes
 from segrnn.reports import (
     Gallery,
@@ -51,8 +54,11 @@ class _Entry(NamedTuple):
     facts: dict[str, str]
 
 
-def evaluate(config: Evaluate, run_dir: Path) -> Scores:
+def evaluate(config: Evaluate, run_dir: Path) -> Scores | None:
     """Score trained networks, or masks that lie in a folder, on a dataset. Every label is scored at its own size.
+
+    If torchrun or srun has started several processes, they share the images, and the first one adds up their counts and
+    writes all files. The scores don't depend on the number of processes.
 
     Args:
         config: the configuration of ``conf/evaluate.yaml``.
@@ -60,27 +66,52 @@ def evaluate(config: Evaluate, run_dir: Path) -> Scores:
             ``confusion.png``, ``calibration.png`` (of a network only), ``panels.png``, ``examples.zip`` and
             ``report.html``, a page that shows all scores and pictures.
 
+    Returns:
+        The scores, or None in another process than the first.
+
     Raises:
-        SegrnnError: the checkpoint, the masks, the data or the configuration is at fault.
+        SegrnnError: the checkpoint, the masks, the data or the configuration is at fault, or another process has ended.
     """
-    paths = [locate(source) for source in config.ckpt or ()]
-    with on_dashboard("evaluate", plain(config), run_dir, paths) as numbers:
-        scores, figures = _evaluate(config, paths, run_dir)
-        numbers |= figures
+    with process_group() as group:
+        group.first(lambda: [locate(source) for source in config.ckpt or ()])  # one process downloads for all
+        paths = [locate(source) for source in config.ckpt or ()]
+        if not group.is_first:
+            _count(config, paths, group)
+            return None
+        with on_dashboard("evaluate", plain(config), run_dir, paths) as numbers:
+            scores, figures = _evaluate(config, paths, run_dir, group)
+            numbers |= figures
     return scores
 
 
-def _evaluate(config: Evaluate, paths: Sequence[str], run_dir: Path) -> tuple[Scores, dict[str, float]]:
-    dataset, data, predict, facts = _enter_networks(config, paths) if paths else _enter_masks(config)
+def _count(config: Evaluate, paths: Sequence[str], group: ProcessGroup) -> tuple[_Entry, Tally | None]:
+    """Score this process's share of the images. Return the counts of all processes in the first one, else None."""
+    entry = _enter_networks(config, paths, group) if paths else _enter_masks(config, group)
+    dataset, labels = entry.dataset, entry.dataset.labels
     gallery = Gallery(choose_examples(config.examples, dataset), config.examples.extremes, _LONGEST)
-    own = _build_metrics(config, dataset.labels.num_classes)
-    tally = Tally(dataset, gallery, own, void_column=config.masks is not None)
-    loader = sample_loader(dataset, data.eval_batch_size, loading_processes(data.workers))
+    own = _build_metrics(config, labels.num_classes, group)
+    tally = Tally(labels, gallery, own, void_column=config.masks is not None)
+    indices = group.share(range(len(dataset)))
+    workers = loading_processes(entry.data.workers, group.local_size)
+    loader = sample_loader(dataset, entry.data.eval_batch_size, workers, indices)
     samples = (sample for batch in loader for sample in batch)
-    for index, sample in enumerate(track(samples, description="evaluate", total=len(dataset))):
-        tally.update(index, sample, predict(sample))
+    shown = track(samples, description="evaluate", total=len(indices), disable=not group.is_first)
+    start = time.monotonic()
+    for index, sample in zip(indices, shown, strict=True):
+        tally.update(sample, entry.predict(sample), dataset.read_instances(index))
+    shares = group.gather(tally)
+    seconds = time.monotonic() - start
+    rate = len(dataset) / seconds
+    group.tell(f"{rate:.2f} images per second" + (f", in {group.size} processes" if group.size > 1 else ""))
+    return entry, Tally.merge(shares) if shares else None
 
-    scores, details = tally.scores, tally.details()
+
+def _evaluate(
+    config: Evaluate, paths: Sequence[str], run_dir: Path, group: ProcessGroup
+) -> tuple[Scores, dict[str, float]]:
+    (dataset, data, _, facts), tally = _count(config, paths, group)
+    assert tally is not None  # this is the first process
+    scores, details, gallery = tally.scores, tally.details(dataset), tally.gallery
     figures, title = name_figures(scores, details), f"{len(dataset)} images, {data.split} of {data.name}"
     print_scores(scores, dataset.labels, title)
     print_figures(figures)
@@ -97,7 +128,7 @@ def _evaluate(config: Evaluate, paths: Sequence[str], run_dir: Path) -> tuple[Sc
     return scores, figures
 
 
-def _build_metrics(config: Evaluate, num_classes: int) -> dict[str, Metric]:
+def _build_metrics(config: Evaluate, num_classes: int, group: ProcessGroup) -> dict[str, Metric]:
     """Build the user's metrics. Each has the name of its class, and a number if that name is taken."""
     built: dict[str, Metric] = {}
     for number, each in enumerate(config.metrics):
@@ -108,13 +139,18 @@ def _build_metrics(config: Evaluate, num_classes: int) -> dict[str, Metric]:
             raise ConfigError(
                 f"{path}: {target} is not a metric: it needs update and to_dict, as segrnn.metrics.Metric"
             )
+        if group.size > 1 and not isinstance(metric, MergeableMetric):
+            raise ConfigError(
+                f"{path}: {target} counts in one process only: give it a method merge(other) that adds the counts of "
+                "another process, as segrnn.metrics.MergeableMetric, or start one process"
+            )
         name = type(metric).__name__
         built[f"{name} {number + 1}" if name in built else name] = metric
     return built
 
 
-def _enter_networks(config: Evaluate, paths: Sequence[str]) -> _Entry:
-    predictor = build_predictor(paths, config)
+def _enter_networks(config: Evaluate, paths: Sequence[str], group: ProcessGroup) -> _Entry:
+    predictor = build_predictor(paths, config, group)
     info = predictor.info
     dataset, data = build_scored(config.data, info, config.allow)
     if dataset.labels.class_names != info.labels.class_names:
@@ -139,11 +175,11 @@ def _enter_networks(config: Evaluate, paths: Sequence[str]) -> _Entry:
     return _Entry(dataset, data, predict, facts)
 
 
-def _enter_masks(config: Evaluate) -> _Entry:
+def _enter_masks(config: Evaluate, group: ProcessGroup) -> _Entry:
     assert config.masks is not None  # the configuration has either a network or masks
-    source = Path(config.masks)
+    source = source_of(config.masks)
     if views := describe_views(config):
         raise ConfigError(f"masks={source}: {', '.join(views)} would change nothing, because no network runs")
     dataset, data = build_chosen(config.data, config.allow)
-    masks = GivenMasks(source, dataset, tell)
+    masks = GivenMasks(source, dataset, group.tell)
     return _Entry(dataset, data, lambda sample: Prediction(*masks.read(sample), None), {"masks": str(source)})

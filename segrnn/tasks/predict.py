@@ -1,10 +1,11 @@
 """Write masks: ``python -m segrnn.predict ckpt=... input=... output=...``."""
 
 import json
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.progress import track
 
@@ -14,12 +15,15 @@ from segrnn.config.predictor_builder import build_predictor
 from segrnn.config.schema import Predict
 from segrnn.errors import ConfigError, DataError, OutputError
 from segrnn.images import read_bands, read_upright
+from segrnn.images.object_store import is_address
+from segrnn.images.storage import File, source_of
 from segrnn.inference import (
     FORMATS,
     MAPS,
     PICTURES,
     VIDEO_SUFFIXES,
     Format,
+    Job,
     LargeImages,
     Video,
     digest_weights,
@@ -33,8 +37,12 @@ from segrnn.inference import (
     write_submission,
     write_video,
 )
+from segrnn.labels import Label
 from segrnn.labels.space import ByteArray
 from segrnn.polygons import CocoWriter, Outliner
+from segrnn.polygons.rle import Size
+from segrnn.polygons.shapes import Bitmap
+from segrnn.process_group import Item, ProcessGroup, Result, process_group
 from segrnn.tasks.pseudo_labels import write_pseudo_labels
 from segrnn.text import counted, nearest, tell
 
@@ -47,87 +55,125 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
     Images that can't be read are left out, and an error names them at the end. In an archive, no image may be missing.
     If an earlier start with the same settings was cut short, only the missing files are written.
 
+    If torchrun or srun has started several processes, they share the images or frames. The first process alone writes
+    videos, and folders to train on.
+
     Args:
         config: the configuration of ``conf/predict.yaml``.
         run_dir: the run's folder. Nothing is written there.
 
     Returns:
-        The files that were written.
+        The files that were written, in the first process.
 
     Raises:
         SegrnnError: the checkpoint, the configuration, the output or an image is at fault.
     """
-    config = replace(config, ckpt=[locate(source) for source in config.ckpt])
     outliner = Outliner(config.polygons.tolerance, config.polygons.leave_out)
     per_image = {**FORMATS, **MAPS, **polygon_formats(outliner)}
     formats = [*per_image, COCO, SUBMISSION, PSEUDO]
-    name, source = config.format, Path(config.input)
+    name, suffix = config.format, Path(config.input).suffix.lower()
     if name not in formats:
         raise ConfigError(f"format={name} must be one of {', '.join(formats)}{nearest(name, formats)}")
-    if name == SUBMISSION:
-        return _write_submission(config)
-    if name == COCO:
-        return _write_coco(config, outliner)
-    if name == PSEUDO:
-        return write_pseudo_labels(config)
-    if source.suffix.lower() not in VIDEO_SUFFIXES:
-        return _write_files(config, per_image[name])
-    is_video = Path(config.output).suffix.lower() in VIDEO_SUFFIXES
-    return _write_video(config) if is_video else _write_frames(config, per_image[name])
+    with process_group() as group:
+        group.first(lambda: [locate(source) for source in config.ckpt])  # one process downloads for all
+        config = replace(config, ckpt=[locate(source) for source in config.ckpt])
+        if name == SUBMISSION:
+            return _write_submission(config, group)
+        if name == COCO:
+            return _write_coco(config, outliner, group)
+        if name == PSEUDO:
+            return write_pseudo_labels(config) if group.is_first else []
+        if suffix not in VIDEO_SUFFIXES:
+            return _write_files(config, per_image[name], group)
+        if is_address(config.input):
+            raise ConfigError(f"input={config.input} is a video, and videos are read from this machine: download it")
+        if Path(config.output).suffix.lower() not in VIDEO_SUFFIXES:
+            return _write_frames(config, per_image[name], group)
+        return _write_video(config) if group.is_first else []
 
 
-def _write_files(config: Predict, format: Format) -> list[Path]:
+class _Done(NamedTuple):
+    """What has become of a job: its mask's file, or the reason why there is none."""
+
+    job: Job
+    fault: str = ""
+    is_turned: bool = False
+
+
+def _write_files(config: Predict, format: Format, group: ProcessGroup) -> list[Path]:
     output = Path(config.output)
-    jobs = plan(Path(config.input), output, format.suffix, config.inside, tell)
-    predictor = build_predictor(config.ckpt, config)
+    jobs = plan(source_of(config.input), output, format.suffix, config.inside, tell) if group.is_first else []
+    predictor = build_predictor(config.ckpt, config, group)
     format.check(predictor.info.labels)
-    left = take_up(jobs, output, _settings(config), config.overwrite)
-    _say_kept(len(jobs) - len(left), len(jobs), output)
-    written, broken, turned, large = [], [], [], LargeImages(predictor, tell)
-    for job in track(left, description="predict"):
+    left = group.first(lambda: take_up(jobs, output, _settings(config), config.overwrite))
+    if group.is_first:
+        _say_kept(len(jobs) - len(left), len(jobs), output)
+    large = LargeImages(predictor, tell)
+
+    def write(job: Job) -> _Done:
         try:
             image, is_turned = read_upright(job.image, predictor.preprocessing.bands, config.max_pixels)
             large.note(image, job.image)
             format.write(job.mask, predictor, image, job.image)
         except DataError as error:
-            broken.append(str(error))
-            continue
-        turned += [job.image] if is_turned else []
-        written.append(job.mask)
-    if turned:
+            return _Done(job, str(error))
+        return _Done(job, "", is_turned)
+
+    done = list(_tracked(group, write, left))
+    remarks = group.gather(format.remarks())
+    if not group.is_first:
+        return []
+    written = [each.job for each in done if not each.fault]
+    if turned := [each.job for each in done if each.is_turned]:
         what = counted(len(turned), "image")
-        tell(f"EXIF tags turn {what}, e.g. {turned[0]}: the masks have the size that people see")
-    _say_written(len(written), config, format)
-    if broken:
+        tell(f"EXIF tags turn {what}, e.g. {turned[0].image}: the masks have the size that people see")
+    _say_written(len(written), config, remarks)
+    if broken := [each.fault for each in done if each.fault]:
         raise DataError(f"{len(broken)} of {len(jobs)} images have no mask:\n" + "\n".join(broken))
-    return written
+    return [job.mask for job in written]
 
 
-def _write_frames(config: Predict, format: Format) -> list[Path]:
-    """Write a file for each frame of a video, numbered from 1."""
+def _tracked(group: ProcessGroup, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Yield the results of `ProcessGroup.map` under a bar that shows the progress of all processes."""
+    results = group.map(work, items)
+    return iter(track(results, description="predict", total=len(items), disable=not group.is_first))
+
+
+def _write_frames(config: Predict, format: Format, group: ProcessGroup) -> list[Path]:
+    """Write a file for each frame of a video, numbered from 1. Each process decodes all frames and labels some."""
     output = Path(config.output)
     video = Video(Path(config.input), config.max_pixels)
-    predictor = build_predictor(config.ckpt, config)
+    predictor = build_predictor(config.ckpt, config, group)
     format.check(predictor.info.labels)
-    jobs = plan_frames(video.path, output, format.suffix)
-    left = take_up(jobs, output, _settings(config), config.overwrite)
-    kept = {job.mask for job in jobs} - {job.mask for job in left}
-    _say_kept(len(kept), video.promised, output)
+
+    def take() -> set[Path]:
+        jobs = plan_frames(video.path, output, format.suffix)
+        left = take_up(jobs, output, _settings(config), config.overwrite)
+        return {job.mask for job in jobs} - {job.mask for job in left}
+
+    kept = group.first(take)
+    if group.is_first:
+        _say_kept(len(kept), video.promised, output)
     written, number = [], 0
-    for number, frame in enumerate(track(video, description="predict", total=video.promised), start=1):
+    frames = track(video, description="predict", total=video.promised, disable=not group.is_first)
+    for number, frame in enumerate(frames, start=1):
         mask = output / f"{number:06d}{format.suffix}"
-        if mask not in kept:
+        if group.owns(number - 1) and mask not in kept:
             format.write(mask, predictor, frame, video.path)
             written.append(mask)
+    files, remarks = group.gather(written), group.gather(format.remarks())
+    if not group.is_first:
+        return []
     _say_decoded(number, video)
-    _say_written(len(written), config, format)
-    return written
+    every = sorted(file for some in files for file in some)
+    _say_written(len(every), config, remarks)
+    return every
 
 
-def _say_written(count: int, config: Predict, format: Format) -> None:
+def _say_written(count: int, config: Predict, remarks: Sequence[Counter[str]]) -> None:
     tell(f"{count} masks ({config.format}) in {config.output}")
-    for remark in format.remarks():
-        tell(remark)
+    for remark, number in sum(remarks, Counter()).items():
+        tell(f"{remark}: {number}")
 
 
 def _write_video(config: Predict) -> list[Path]:
@@ -138,7 +184,7 @@ def _write_video(config: Predict) -> list[Path]:
         )
     _check_free(config)
     video = Video(Path(config.input), config.max_pixels)
-    predictor = build_predictor(config.ckpt, config)
+    predictor = build_predictor(config.ckpt, config, ProcessGroup())
     count = 0
 
     def paint() -> Iterator[ByteArray]:
@@ -160,28 +206,32 @@ def _say_decoded(count: int, video: Video) -> None:
         tell(f"{count} of the {video.promised} frames that {video.path} promises could be decoded")
 
 
-def _write_submission(config: Predict) -> list[Path]:
+def _write_submission(config: Predict, group: ProcessGroup) -> list[Path]:
     output = Path(config.output)
     if output.suffix != ".zip":
         raise OutputError(f"output={output}: a submission is one zip archive: set output=<name>.zip")
     _check_free(config)
-    images = find_images(Path(config.input), config.inside, tell)
-    predictor = build_predictor(config.ckpt, config)
+    images = find_images(source_of(config.input), config.inside, group.tell)
+    predictor = build_predictor(config.ckpt, config, group)
     labels = predictor.info.labels
     rules, large = rules_for(labels), LargeImages(predictor, tell)
 
-    def masks() -> Iterator[tuple[str, ByteArray]]:
-        for name, file in track(images.items(), description="predict"):
-            image = read_bands(file, predictor.preprocessing.bands, config.max_pixels)
-            if rules.size not in (None, image.shape[:2]):
-                height, width = rules.size
-                raise DataError(
-                    f"{file} is {image.shape[1]} x {image.shape[0]}; {labels.name} needs masks of {width} x {height}"
-                )
-            large.note(image, file)
-            yield name, predictor.mask(image).cpu().numpy()
+    def label(entry: tuple[str, File]) -> tuple[str, ByteArray]:
+        name, file = entry
+        image = read_bands(file, predictor.preprocessing.bands, config.max_pixels)
+        if rules.size not in (None, image.shape[:2]):
+            height, width = rules.size
+            raise DataError(
+                f"{file} is {image.shape[1]} x {image.shape[0]}; {labels.name} needs masks of {width} x {height}"
+            )
+        large.note(image, file)
+        return name, predictor.mask(image).cpu().numpy()
 
-    count = write_submission(output, rules, masks())
+    masks = _tracked(group, label, list(images.items()))
+    if not group.is_first:
+        deque(masks, maxlen=0)
+        return []
+    count = write_submission(output, rules, masks)
     tell(f"{output}: {count} masks, whose names, sizes, modes and ids keep the rules of {labels.name}")
     if rules.splits and count not in rules.splits.values():
         wanted = ", ".join(f"{images} of {split}" for split, images in rules.splits.items())
@@ -189,26 +239,36 @@ def _write_submission(config: Predict) -> list[Path]:
     return [output]
 
 
-def _write_coco(config: Predict, outliner: Outliner) -> list[Path]:
+def _write_coco(config: Predict, outliner: Outliner, group: ProcessGroup) -> list[Path]:
     output = Path(config.output)
     if output.suffix.lower() != ".json":
         raise OutputError(f"output={output}: COCO's format is one file for all images: set output=<name>.json")
     _check_free(config)
-    images = find_images(Path(config.input), config.inside, tell)
-    predictor = build_predictor(config.ckpt, config)
+    images = find_images(source_of(config.input), config.inside, group.tell)
+    predictor = build_predictor(config.ckpt, config, group)
     labels = predictor.info.labels
     outliner.check(labels)
-    writer = CocoWriter(label for label in labels.classes if label.name not in outliner.leave_out)
-    large, broken = LargeImages(predictor, tell), []
-    for name, file in track(images.items(), description="predict"):
+    large = LargeImages(predictor, tell)
+
+    def outline(entry: tuple[str, File]) -> tuple[str, Size, list[tuple[Label, Bitmap]]] | str:
+        """Return the areas of an image, or the reason why it has none."""
+        name, file = entry
         try:
             image = read_upright(file, predictor.preprocessing.bands, config.max_pixels)[0]
         except DataError as error:
-            broken.append(str(error))
-            continue
+            return str(error)
         large.note(image, file)
         mask = predictor.mask(image).cpu().numpy()
-        writer.add(name, mask.shape, outliner.areas(labels, mask))
+        return name, mask.shape, list(outliner.areas(labels, mask))
+
+    writer, broken = CocoWriter(label for label in labels.classes if label.name not in outliner.leave_out), []
+    for result in _tracked(group, outline, list(images.items())):
+        if isinstance(result, str):
+            broken.append(result)
+        else:
+            writer.add(*result)
+    if not group.is_first:
+        return []
     write_text(output, json.dumps(writer.content()))
     tell(f"{output}: the polygons of {len(images) - len(broken)} images")
     if broken:
@@ -229,7 +289,8 @@ def _settings(config: Predict) -> dict[str, Any]:
     """
     kept = {key: plain(config)[key] for key in ("inside", "format", "polygons", "scales", "flip", "windows")}
     weights = [digest_weights(path) for path in config.ckpt]
-    return {"weights": weights, "input": str(Path(config.input).resolve()), **kept}
+    source = source_of(config.input)
+    return {"weights": weights, "input": str(source.resolve() if isinstance(source, Path) else source), **kept}
 
 
 def _say_kept(kept: int, jobs: int | None, output: Path) -> None:

@@ -10,8 +10,10 @@ from segrnn.config.schema import Predict
 from segrnn.datasets.mask_folder import MaskFolder
 from segrnn.errors import ConfigError, DataError
 from segrnn.images import as_photo, read_upright
+from segrnn.images.storage import source_of
 from segrnn.inference import VIDEO_SUFFIXES, Job, LargeImages, Predictor, plan
 from segrnn.labels import IGNORE_INDEX, LabelSpace
+from segrnn.process_group import ProcessGroup
 from segrnn.text import counted, tell
 
 _VAL = 0.2
@@ -32,14 +34,14 @@ def write_pseudo_labels(config: Predict) -> list[Path]:
     Raises:
         SegrnnError: the checkpoint, the configuration, the output or an image is at fault, or no pixel is left.
     """
-    source, output = Path(config.input), Path(config.output)
+    source, output = source_of(config.input), Path(config.output)
     if source.suffix.lower() in VIDEO_SUFFIXES:
         raise ConfigError(f"format=pseudo: input={source} is a video, and it needs pictures: write its frames to files")
     with new_folder(output) as draft:
         jobs = plan(source, output, ".png", config.inside, tell)
         if len(jobs) < 2:
             raise DataError(f"input={source} has 1 image: a training needs two or more, one of them for validation")
-        predictor = build_predictor(config.ckpt, config)
+        predictor = build_predictor(config.ckpt, config, ProcessGroup())
         writer, broken = _Writer(draft, predictor, config), []
         for job in track(jobs, description="predict"):
             try:

@@ -2,10 +2,10 @@
 
 import gc
 import math
-import os
 import shlex
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 from segrnn.claims import claimed
@@ -19,14 +19,13 @@ from segrnn.errors import ConfigError, Interrupted, Pruned, SegrnnError, Trainin
 from segrnn.processes import world_size
 from segrnn.reports import TrialResult, print_trials, rank_trials, write_trials
 from segrnn.tasks.dashboards import on_dashboard
+from segrnn.tasks.study_storage import alive, ask_shared, counted_trials, give_back, open_journal, open_shared
 from segrnn.tasks.train import train
-from segrnn.text import tell
+from segrnn.text import counted, tell
 from segrnn.training.checkpoints import OnValidation
 
 try:
     import optuna
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
     from optuna.trial import TrialState
 except ModuleNotFoundError as error:  # the package is optional
     raise ConfigError('a search needs optuna, which is not installed: pip install "segrnn[search]"') from error
@@ -34,6 +33,8 @@ except ModuleNotFoundError as error:  # the package is optional
 
 def search(config: Search, run_dir: Path) -> list[TrialResult]:
     """Run the trials of a study, or the trials that an earlier start has left.
+
+    With ``storage``, other processes may run trials of the same study at the same time. One of them runs each trial.
 
     Each trial is a training run in a folder of its own. Its value is the mIoU of the last validation, after the
     schedule has ended. The highest mIoU of all validations would favour trials with noisy scores.
@@ -48,19 +49,27 @@ def search(config: Search, run_dir: Path) -> list[TrialResult]:
     """
     _check_start(config)
     space = read_space(config.study.space)
-    if not (run_dir / _JOURNAL).exists():  # otherwise it was checked when the study began
+    if config.storage or not (run_dir / _JOURNAL).exists():  # otherwise it was checked when the study began
         check_trials(space)
     name = config.study.name
     shown = on_dashboard("search", plain(config), run_dir, group=name, trains=True)
-    with claimed(run_dir, tell), shown as numbers:
-        study = _open_study(run_dir / _JOURNAL, config)
+    # processes that share a study share its folder, too
+    with nullcontext() if config.storage else claimed(run_dir, tell), shown as numbers:
+        study = _open_study(run_dir, config)
         if missing := config.study.trials - len(_ended(study)):
             tell(f"{max(missing, 0)} of {config.study.trials} trials to run; search directory: {run_dir}")
         _run_trials(study, space, config, run_dir)
         results = _results(study)
-        _write(results, space, run_dir)
-        numbers |= {"trials": len(results), "mIoU of the best trial": rank_trials(results)[0].miou or math.nan}
-    _report(results, name, run_dir)
+        if results:
+            _write(results, space, run_dir)
+            numbers |= {"trials": len(results), "mIoU of the best trial": rank_trials(results)[0].miou or math.nan}
+    left = config.study.trials - len(results)
+    if left > 0:
+        tell(
+            f"\nother processes run the last {counted(left, 'trial')}; the same command takes up those of a killed one"
+        )
+    else:
+        _report(results, name, run_dir)
     return results
 
 
@@ -91,16 +100,12 @@ def _check_start(config: Search) -> None:
         )
 
 
-def _open_study(path: Path, config: Search) -> optuna.Study:
+def _open_study(run_dir: Path, config: Search) -> optuna.Study:
     """Begin a study or go on with it. Its settings must stay the same, or its trials can't be compared."""
-    # a journal only ever appends lines: a later Optuna need not migrate a schema, and no database needs locks, which
-    # the network disks of clusters may lack
-    if path.exists():
-        _cut_torn_line(path)
     pruner = config.study.pruner
     study = optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(path))),
-        study_name="search",
+        storage=open_shared(config.storage) if config.storage else open_journal(run_dir / _JOURNAL),
+        study_name=config.study.name if config.storage else "search",
         direction="maximize",
         pruner=optuna.pruners.MedianPruner(pruner.startup_trials, pruner.warmup_steps),
         load_if_exists=True,
@@ -113,34 +118,26 @@ def _open_study(path: Path, config: Search) -> optuna.Study:
     if changed:
         lines = "\n".join(f"  {line}" for line in changed)
         raise ConfigError(
-            f"the study in {path} began with other settings:\n{lines}\n"
+            f"the study in {config.storage or run_dir / _JOURNAL} began with other settings:\n{lines}\n"
             "Restore them to continue it, or begin another study: study.name=<another>"
         )
     return study
 
 
-_FREE = ("study.trials:", "study.name:")
+_FREE = ("study.trials:", "study.name:", "storage:")
 """Settings that may change from one start of a study to the next."""
-
-
-def _cut_torn_line(path: Path) -> None:
-    """Remove the last line if a full disk or a power cut left it unfinished: Optuna would append to it."""
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
 
 
 def _run_trials(study: optuna.Study, space: Mapping[str, Range | Choices], config: Search, run_dir: Path) -> None:
     total, minutes = config.study.trials, config.trainer.max_minutes
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
-    while len(_ended(study)) < total:
-        trial = _take_up(study, config.study.sampler)
+    while (trial := _take_up(study, config, run_dir)) is not None:
         values = {key: _suggest(trial, key, varied) for key, varied in space.items()}
         folder = run_dir / f"trial_{trial.number}"
         tell(f"\ntrial {trial.number}, {len(_ended(study)) + 1} of {total}: {' '.join(write_overrides(values))}")
         try:
-            miou = _train(study, trial, values, folder, config.study.name, deadline)
+            with alive(study, trial):
+                miou = _train(study, trial, values, folder, config.study.name, deadline)
         except Pruned as pruned:
             study.tell(trial, state=TrialState.PRUNED)
             tell(f"trial {trial.number} is pruned: {pruned}")
@@ -151,9 +148,13 @@ def _run_trials(study: optuna.Study, space: Mapping[str, Range | Choices], confi
             tell(f"trial {trial.number} failed: {error}")
         except Interrupted:
             tell(f"the search was ended within trial {trial.number}; the same command continues it")
+            if config.storage:
+                give_back(study, trial)
             raise
         except SegrnnError:
-            if not _ended(study) and not (folder / "checkpoints").exists():
+            if config.storage:
+                give_back(study, trial)
+            elif not _ended(study) and not (folder / "checkpoints").exists():
                 (run_dir / _JOURNAL).unlink()  # nothing has been learnt yet, so all settings may change
             raise
         else:
@@ -162,13 +163,22 @@ def _run_trials(study: optuna.Study, space: Mapping[str, Range | Choices], confi
         gc.collect()  # a trainer has many reference cycles, which would keep the last network's memory
 
 
-def _take_up(study: optuna.Study, sampler: Sampler) -> optuna.Trial:
-    """Return the trial that an earlier start did not finish, or a new one."""
-    running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    number = running[0].number if running else len(study.get_trials(deepcopy=False))
-    # each trial has its own seed: with one seed for all, a restart would draw the first trial's values again
-    study.sampler = optuna.samplers.TPESampler(n_startup_trials=sampler.startup_trials, seed=sampler.seed + number)
+def _take_up(study: optuna.Study, config: Search, run_dir: Path) -> optuna.Trial | None:
+    """Return the trial that an earlier start did not finish, or a new one. Return None if none is left."""
+    total, trials = config.study.trials, study.get_trials(deepcopy=False)
+    running = [trial for trial in trials if trial.state == TrialState.RUNNING]
+    if config.storage:
+        study.sampler = _seeded(config.study.sampler, len(trials))
+        return ask_shared(study, total, run_dir)
+    if len(_ended(study)) >= total:
+        return None
+    study.sampler = _seeded(config.study.sampler, running[0].number if running else len(trials))
     return optuna.Trial(study, running[0]._trial_id) if running else study.ask()
+
+
+def _seeded(sampler: Sampler, number: int) -> optuna.samplers.BaseSampler:
+    """Return a sampler for one trial. With one seed for all, a restart would draw the first trial's values again."""
+    return optuna.samplers.TPESampler(n_startup_trials=sampler.startup_trials, seed=sampler.seed + number)
 
 
 def _suggest(trial: optuna.Trial, key: str, varied: Range | Choices) -> Value:
@@ -228,17 +238,16 @@ def _reporter(study: optuna.Study, trial: optuna.Trial) -> OnValidation:
 
 
 def _ended(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
+    return [trial for trial in counted_trials(study) if trial.state.is_finished()]
 
 
 def _results(study: optuna.Study) -> list[TrialResult]:
     results = []
     for trial in _ended(study):
         error = trial.user_attrs.get("error")
-        failed = error is not None or trial.state == TrialState.FAIL
-        state = "failed" if failed else trial.state.name.lower()
+        state = "failed" if error else trial.state.name.lower()
         step = trial.last_step or 0
-        results.append(TrialResult(trial.number, trial.params, state, None if failed else trial.value, step, error))
+        results.append(TrialResult(trial.number, trial.params, state, None if error else trial.value, step, error))
     return results
 
 

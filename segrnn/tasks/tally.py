@@ -1,6 +1,6 @@
 """Everything that an evaluation counts, image by image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,8 +9,19 @@ import torch
 
 from segrnn.datasets import Sample, SegmentationDataset
 from segrnn.errors import DataError
+from segrnn.labels import LabelSpace
 from segrnn.labels.space import ByteArray
-from segrnn.metrics import BoundaryIoU, Calibration, ConfusionMatrix, ImageScores, InstanceHits, Metric, Scores
+from segrnn.metrics import (
+    BoundaryIoU,
+    Calibration,
+    ConfusionMatrix,
+    ImageScores,
+    InstanceHits,
+    MergeableMetric,
+    Metric,
+    Scores,
+)
+from segrnn.process_group import interleave
 from segrnn.reports import Gallery, name_official
 
 
@@ -26,26 +37,29 @@ class Prediction(NamedTuple):
 
 
 class Tally:
-    """The counts of an evaluation.
+    """The counts of an evaluation, or of one process's share of it.
 
     Args:
-        dataset: what is scored.
+        labels: the classes.
         gallery: it keeps the images that are shown.
         own: the user's metrics by their names.
         void_column: whether a prediction may be void.
     """
 
-    def __init__(
-        self, dataset: SegmentationDataset, gallery: Gallery, own: Mapping[str, Metric], void_column: bool
-    ) -> None:
-        self.dataset, self.gallery, self.own = dataset, gallery, own
-        self.classes = dataset.labels.class_names
+    def __init__(self, labels: LabelSpace, gallery: Gallery, own: Mapping[str, Metric], void_column: bool) -> None:
+        self.gallery, self.own = gallery, own
+        self.classes = labels.class_names
         self.confusion = ConfusionMatrix(len(self.classes), void_column)
         self.boundary, self.calibration, self.images = BoundaryIoU(len(self.classes)), Calibration(), ImageScores()
-        self._instances: InstanceHits | None = InstanceHits(dataset.labels)
+        self._instances: InstanceHits | None = InstanceHits(labels)
 
-    def update(self, index: int, sample: Sample, prediction: Prediction) -> None:
-        """Count an image of the dataset.
+    def update(self, sample: Sample, prediction: Prediction, instance_ids: npt.NDArray[np.integer] | None) -> None:
+        """Count an image.
+
+        Args:
+            sample: the image and its label.
+            prediction: the mask to score.
+            instance_ids: the ids of instances ``(H, W)`` if the dataset has them.
 
         Raises:
             DataError: the instance ids of the image can't be used.
@@ -60,7 +74,6 @@ class Tally:
             metric.update(mask, sample.mask)
         if confidence is not None:
             self.calibration.update(confidence, mask, sample.mask)
-        instance_ids = self.dataset.read_instances(index)
         if instance_ids is None:
             self._instances = None
         elif self._instances is not None:
@@ -69,17 +82,44 @@ class Tally:
             except ValueError as error:
                 raise DataError(f"the instance ids of {sample.name} can't be used: {error}") from error
 
+    @classmethod
+    def merge(cls, shares: "Sequence[Tally]") -> "Tally":
+        """Return the counts of all processes together, in the first share.
+
+        Args:
+            shares: the counts of each process, by its rank.
+        """
+        total, *others = shares
+        total.images.rows = interleave([share.images.rows for share in shares])
+        total.gallery.merge(share.gallery for share in others)
+        for share in others:
+            total.confusion.merge(share.confusion)
+            total.boundary.merge(share.boundary)
+            total.calibration.merge(share.calibration)
+            if total._instances is not None and share._instances is not None:
+                total._instances.merge(share._instances)
+            for name, metric in total.own.items():
+                assert isinstance(metric, MergeableMetric)  # checked when it was built
+                metric.merge(share.own[name])
+        if any(share._instances is None for share in shares):
+            total._instances = None
+        return total
+
     @property
     def scores(self) -> Scores:
         """The scores of all images together."""
         return Scores(self.confusion.counts.numpy(), self.classes)
 
-    def details(self) -> dict[str, Any]:
-        """Return all other scores, as primitives."""
+    def details(self, dataset: SegmentationDataset) -> dict[str, Any]:
+        """Return all other scores, as primitives.
+
+        Args:
+            dataset: what was scored. It has official scores of its own.
+        """
         return {
             "boundary": self.boundary.to_dict(self.classes),
             "calibration": self.calibration.to_dict(),
-            "official": self.dataset.official_scores(self.confusion.counts.numpy(), self._instances),
+            "official": dataset.official_scores(self.confusion.counts.numpy(), self._instances),
             "images": self.images.to_dict(),
             "metrics": {name: metric.to_dict(self.classes) for name, metric in self.own.items()},
         }

@@ -16,6 +16,7 @@ import wandb
 
 from segrnn.config.parsing import plain
 from segrnn.errors import ConfigError, Interrupted, Pruned, SegrnnError
+from segrnn.images.object_store import is_address
 from segrnn.inference import read_checkpoint
 from segrnn.metrics import Scores
 from segrnn.reports import Example, Gallery, write_json, write_scores
@@ -173,8 +174,8 @@ class WandbDashboard(Dashboard):
         name = re.sub(r"[^\w.-]+", "-", data.name, flags=re.ASCII)[:100]  # W&B allows no other characters
         artifact = wandb.Artifact(f"data-{name}", "dataset", metadata=asdict(data))
         with redirect_stderr(io.StringIO()):  # W&B warns that it does not look into a folder, which would take long
-            root = Path(data.root).resolve()
-            artifact.add_reference(f"folder://{root}", self.info.metadata["data_digest"], checksum=False)
+            address = data.root if is_address(data.root) else f"folder://{Path(data.root).resolve()}"
+            artifact.add_reference(address, self.info.metadata["data_digest"], checksum=False)
         run.log_artifact(artifact)
 
     def log_hyperparams(self, params: Any, *args: Any) -> None:

@@ -1,0 +1,111 @@
+"""Several processes that run the trials of one study."""
+
+import csv
+import os
+import signal
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from multiprocessing import get_context
+from pathlib import Path
+from types import SimpleNamespace
+
+import optuna
+import pytest
+from conftest import SMALL, Run
+from optuna.storages import JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+from processes_together import run_together
+
+import segrnn.tasks.search
+from segrnn.tasks import study_storage
+
+SPACE = "study.space={optimizer.lr: {low: 1e-4, high: 1e-1, log: true}}"
+ARGUMENTS = [*SMALL, "data=camvid", "data.root=nowhere", "study.name=twelve", "study.trials=12", SPACE]
+FOLDER = Path("runs/search/twelve")
+STORAGES = {"database": "sqlite:///study.db", "journal": "study.journal"}
+shared = pytest.mark.parametrize("storage", STORAGES.values(), ids=STORAGES)
+
+
+@pytest.fixture(autouse=True)
+def quick_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials without a training: each writes which process ran it, and takes a moment."""
+
+    def train(config: object, folder: Path, on_validation: Callable) -> object:
+        folder.mkdir(parents=True)
+        (folder / "process").write_text(str(os.getpid()))
+        while Path("hang").exists():
+            time.sleep(0.1)
+        time.sleep(0.1)
+        return SimpleNamespace(scores=SimpleNamespace(miou=1 - config.optimizer["lr"]))
+
+    monkeypatch.setattr(segrnn.tasks.search, "train", train)
+
+
+def load(storage: str) -> optuna.Study:
+    opened = RDBStorage(storage) if "://" in storage else JournalStorage(JournalFileBackend(storage))
+    return optuna.load_study(study_name="twelve", storage=opened)
+
+
+@shared
+def test_two_processes_run_twelve_trials_and_none_twice(storage: str, run: Run) -> None:
+    codes, told = run_together(2, "search", [*ARGUMENTS, f"storage={storage}"], Path("told"), launched=False)
+    assert codes == [0, 0], told
+    trials = load(storage).trials
+    assert [trial.state for trial in trials if trial.state != TrialState.FAIL] == [TrialState.COMPLETE] * 12
+    assert len({trial.params["optimizer.lr"] for trial in trials if trial.params}) == 12
+    processes = [path.read_text() for path in FOLDER.glob("trial_*/process")]
+    assert len(processes) == 12
+    assert len(set(processes)) == 2
+    assert told.count("the study is finished: 12 complete") >= 1
+    with (FOLDER / "search.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 12
+    assert run("search", *ARGUMENTS, f"storage={storage}") == 0  # nothing is left to do
+    assert len(list(FOLDER.glob("trial_*"))) == 12
+
+
+@shared
+def test_the_trial_of_a_killed_process_is_run_again(
+    storage: str, run: Run, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setattr(study_storage, "_BEAT", 1)
+    monkeypatch.setattr(study_storage, "_GRACE", 2)
+    monkeypatch.setattr(study_storage, "_UNCLAIMED", timedelta(seconds=1))
+    arguments = [*ARGUMENTS, "study.trials=3", f"storage={storage}"]
+    Path("hang").touch()
+    child = get_context("fork").Process(target=run_together, args=(1, "search", arguments, Path("told")))
+    child.start()
+    for _ in range(600):
+        if (FOLDER / "trial_0/process").exists() and (FOLDER / "trial_0/process").read_text():
+            break
+        time.sleep(0.1)
+    os.kill(int((FOLDER / "trial_0/process").read_text()), signal.SIGKILL)
+    child.join(60)
+    Path("hang").unlink()
+    time.sleep(4)
+    capsys.readouterr()
+    assert run("search", *arguments) == 0
+    out = capsys.readouterr().out
+    assert "the process of trial 0 has ended without a result: another trial with its values takes its place" in out
+    assert "the study is finished: 3 complete" in out
+    trials = load(storage).trials
+    assert [trial.state.name for trial in trials] == ["FAIL", *["COMPLETE"] * 3]
+    assert trials[1].params == trials[0].params
+
+
+@pytest.mark.parametrize(
+    ("storage", "message"),
+    [
+        ("postgresql://me:secret@host/db", "storage=postgresql://me:***@host/db: a password in the address"),
+        ("nonsense://host/db", "storage=nonsense://host/db can't be opened: "),
+        ("postgresql://host/db", "storage=postgresql://host/db can't be opened: "),
+        ("sqlite:////no/such/folder/study.db", "can't be opened: "),
+    ],
+)
+def test_storages_that_cannot_be_are_explained(storage: str, message: str, run: Run, capsys) -> None:
+    assert run("search", *ARGUMENTS, f"storage={storage}") == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
+    assert "secret" not in err

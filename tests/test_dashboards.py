@@ -88,3 +88,24 @@ def test_a_logger_that_shows_no_results_is_refused_at_once(
     assert run("benchmark", "contexts", *f"logger={logger}".split(), "hydra.run.dir=costs") == 2
     assert message in capsys.readouterr().err
     assert not Path("costs/costs.csv").exists()
+
+
+def test_a_prediction_shows_its_first_images(run: Run, camvid: Path) -> None:
+    small = [*SMALL, "data=camvid", f"data.root={camvid}", "run_id=first", "trainer.max_steps=1", "logger=csv"]
+    assert run("train", *small) == 0
+    ckpt = "ckpt=runs/train/first/checkpoints/best.ckpt"
+    assert run("predict", ckpt, f"input={camvid}/val", "output=plain") == 0
+    assert not Path("runs/predict").exists()
+    assert run("predict", ckpt, f"input={camvid}/val", "output=masks", "logger=wandb") == 0
+    (folder,) = Path("runs/predict").iterdir()
+    (page,) = pages(str(folder))
+    assert page.of("run")[0]["job_type"] == "predict"
+    assert (
+        [item["files"] for item in page.history if "files" in item] == [len(list(Path("masks").glob("*.png")))] == [5]
+    )
+    assert page.file(
+        next(item["pictures/masks.path"] for item in page.history if "pictures/masks.path" in item)
+    ).is_file()
+    for mask in Path("plain").glob("*.png"):
+        assert mask.read_bytes() == Path("masks", mask.name).read_bytes()
+    assert run("predict", ckpt, f"input={camvid}/val", "output=masks.json", "format=coco", "logger=tensorboard") == 2

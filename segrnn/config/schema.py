@@ -309,6 +309,7 @@ class Predict(Inference):
     )
     polygons: Polygons
     overwrite: bool = knob("replace masks that exist already", False)
+    logger: dict[str, Any] = knob(LOGGER)
     max_pixels: int = knob(
         "an image that claims to have more pixels is refused, because it may fill the memory", 300_000_000, _COUNT
     )

@@ -68,6 +68,10 @@ class BoundaryF:
         one_sided = np.isnan(precision) != np.isnan(recall)
         self._of_images.append(np.where(one_sided | (precision + recall == 0), 0, scores))
 
+    def merge(self, other: "BoundaryF") -> None:
+        """Add the scores of another process."""
+        self._of_images += other._of_images
+
     def _share_near(self, contours: ByteArray, others: ByteArray, distance: float) -> FloatArray:
         """Return the share of each class's contour that has a pixel of the other contour within the distance, (K,)."""
         reach = int(distance)

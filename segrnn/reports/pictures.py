@@ -109,7 +109,10 @@ def write_panels(examples: Sequence[Example], labels: LabelSpace, path: Path) ->
 
 
 def write_sheet(samples: Sequence[Sample], labels: LabelSpace, path: Path) -> None:
-    """Draw samples of one size in rows, each with its classes in colours over it, and a legend of these classes."""
+    """Draw samples in rows, each with its classes in colours over it, and a legend of these classes.
+
+    Rows have the height of the first sample. Samples of other sizes are drawn smaller.
+    """
     columns = min(_COLUMNS, len(samples))
     rows = -(-len(samples) // columns)
     height, width = samples[0].mask.shape

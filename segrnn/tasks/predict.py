@@ -4,6 +4,7 @@ import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +44,9 @@ from segrnn.polygons import CocoWriter, Outliner
 from segrnn.polygons.rle import Size
 from segrnn.polygons.shapes import Bitmap
 from segrnn.process_group import Item, ProcessGroup, Result, process_group
+from segrnn.tasks.dashboards import on_dashboard
 from segrnn.tasks.pseudo_labels import write_pseudo_labels
+from segrnn.tasks.showcase import Showcase
 from segrnn.text import counted, nearest, tell
 
 SUBMISSION, COCO, PSEUDO = "submission", "coco", "pseudo"
@@ -58,6 +61,8 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
     If torchrun or srun has started several processes, they share the images or frames. The first process alone writes
     videos, and folders to train on.
 
+    If a dashboard is chosen, it shows the first images with their masks, from a new folder in ``runs/predict``.
+
     Args:
         config: the configuration of ``conf/predict.yaml``.
         run_dir: the run's folder. Nothing is written there.
@@ -71,25 +76,40 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
     outliner = Outliner(config.polygons.tolerance, config.polygons.leave_out)
     per_image = {**FORMATS, **MAPS, **polygon_formats(outliner)}
     formats = [*per_image, COCO, SUBMISSION, PSEUDO]
-    name, suffix = config.format, Path(config.input).suffix.lower()
+    name = config.format
     if name not in formats:
         raise ConfigError(f"format={name} must be one of {', '.join(formats)}{nearest(name, formats)}")
     with process_group() as group:
         group.first(lambda: [locate(source) for source in config.ckpt])  # one process downloads for all
         config = replace(config, ckpt=[locate(source) for source in config.ckpt])
-        if name == SUBMISSION:
-            return _write_submission(config, group)
-        if name == COCO:
-            return _write_coco(config, outliner, group)
-        if name == PSEUDO:
-            return write_pseudo_labels(config) if group.is_first else []
-        if suffix not in VIDEO_SUFFIXES:
-            return _write_files(config, per_image[name], group)
-        if is_address(config.input):
-            raise ConfigError(f"input={config.input} is a video, and videos are read from this machine: download it")
-        if Path(config.output).suffix.lower() not in VIDEO_SUFFIXES:
-            return _write_frames(config, per_image[name], group)
-        return _write_video(config) if group.is_first else []
+        folder = Path("runs", "predict", f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}")
+        showcase = Showcase(folder) if group.is_first and config.logger["_target_"] else None
+        if showcase is None:
+            return _write(config, per_image, outliner, group, None)
+        with on_dashboard("predict", plain(config), folder, config.ckpt) as numbers:
+            written = _write(config, per_image, outliner, group, showcase)
+            showcase.write()
+            numbers["files"] = len(written)
+        return written
+
+
+def _write(
+    config: Predict, per_image: dict[str, Format], outliner: Outliner, group: ProcessGroup, showcase: Showcase | None
+) -> list[Path]:
+    name = config.format
+    if name == SUBMISSION:
+        return _write_submission(config, group)
+    if name == COCO:
+        return _write_coco(config, outliner, group)
+    if name == PSEUDO:
+        return write_pseudo_labels(config) if group.is_first else []
+    if Path(config.input).suffix.lower() not in VIDEO_SUFFIXES:
+        return _write_files(config, per_image[name], group, showcase)
+    if is_address(config.input):
+        raise ConfigError(f"input={config.input} is a video, and videos are read from this machine: download it")
+    if Path(config.output).suffix.lower() not in VIDEO_SUFFIXES:
+        return _write_frames(config, per_image[name], group)
+    return _write_video(config) if group.is_first else []
 
 
 class _Done(NamedTuple):
@@ -100,7 +120,7 @@ class _Done(NamedTuple):
     is_turned: bool = False
 
 
-def _write_files(config: Predict, format: Format, group: ProcessGroup) -> list[Path]:
+def _write_files(config: Predict, format: Format, group: ProcessGroup, showcase: Showcase | None = None) -> list[Path]:
     output = Path(config.output)
     jobs = plan(source_of(config.input), output, format.suffix, config.inside, tell) if group.is_first else []
     predictor = build_predictor(config.ckpt, config, group)
@@ -117,6 +137,8 @@ def _write_files(config: Predict, format: Format, group: ProcessGroup) -> list[P
             format.write(job.mask, predictor, image, job.image)
         except DataError as error:
             return _Done(job, str(error))
+        if showcase is not None:
+            showcase.add(predictor, image, job.mask.stem)
         return _Done(job, "", is_turned)
 
     done = list(_tracked(group, write, left))

@@ -53,6 +53,18 @@ def test_equals_the_slow_twin(size: tuple[int, int], tolerance: float) -> None:
     np.testing.assert_allclose(boundary.f, wanted, rtol=1e-14)
 
 
+def test_the_order_and_the_number_of_processes_never_show() -> None:
+    rng = np.random.default_rng(0)
+    pairs = [random_masks(rng, (40, 60)) for _ in range(7)]
+    one, first, second = BoundaryF(4), BoundaryF(4), BoundaryF(4)
+    for number, pair in enumerate(pairs):
+        one.update(*pair)
+        (first if number % 2 else second).update(*pair)
+    first.merge(second)
+    assert first.f.tolist()[:3] == one.f.tolist()[:3]
+    assert np.isnan(first.f[3])
+
+
 def test_small_displacements_are_forgiven_and_large_ones_are_not() -> None:
     target = np.zeros((300, 400), np.uint8)  # a diagonal of 500 pixels: d is 3.75
     target[:, 200:] = 1

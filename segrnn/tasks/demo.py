@@ -5,7 +5,6 @@ import webbrowser
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 from segrnn.config.serving import Demo
 from segrnn.errors import ConfigError
@@ -28,13 +27,6 @@ HEADERS = {
 
 class SiteHandler(SimpleHTTPRequestHandler):
     """A handler of requests for the files of a site. It sends the headers that threads need, and says nothing."""
-
-    extensions_map: ClassVar[dict[str, str]] = {
-        **SimpleHTTPRequestHandler.extensions_map,
-        ".js": "text/javascript",
-        ".mjs": "text/javascript",
-        ".wasm": "application/wasm",
-    }
 
     def end_headers(self) -> None:
         """Add `HEADERS`."""

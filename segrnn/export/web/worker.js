@@ -130,28 +130,29 @@ async function decode(file) {
   let { data } = context.getImageData(0, 0, width, height);
   const notes = [];
   if (isTransparent(data)) {
-    const opaque = await decodeTransparent(file, height, width);
-    if (opaque) data = opaque;
+    const pixels = readTransparent(bitmap);
+    if (pixels) data = pixels;
     else notes.push("This browser hides the colours under transparent pixels, so they count as black.");
   }
   bitmap.close();
   return { picture: { planes: toPlanes(data), height, width }, notes };
 }
 
-/** Decode the colours under transparent pixels, which a canvas loses. Some browsers can't: then there is null. */
-async function decodeTransparent(file, height, width) {
-  try {
-    const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
-    const decoder = new ImageDecoder({ data: await file.arrayBuffer(), type: file.type, ...options });
-    const { image } = await decoder.decode();
-    if (image.displayHeight !== height || image.displayWidth !== width) return null;
-    const pixels = new Uint8Array(4 * height * width);
-    await image.copyTo(pixels, { format: "RGBA" });
-    image.close();
-    return pixels;
-  } catch {
-    return null;
-  }
+/** Return the pixels of a picture with the colours under transparent ones, which a 2D canvas loses, or null without WebGL. */
+function readTransparent(bitmap) {
+  const { height, width } = bitmap;
+  const gl = new OffscreenCanvas(1, 1).getContext("webgl2");
+  if (!gl || Math.max(height, width) > gl.getParameter(gl.MAX_TEXTURE_SIZE)) return null;
+  gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+  gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
+  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
+  gl.bindFramebuffer(gl.FRAMEBUFFER, gl.createFramebuffer());
+  const texture = gl.getParameter(gl.TEXTURE_BINDING_2D);
+  gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, gl.TEXTURE_2D, texture, 0);
+  const pixels = new Uint8Array(4 * height * width);
+  gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+  gl.getExtension("WEBGL_lose_context")?.loseContext(); // frees its memory at once
+  return pixels;
 }
 
 function isTransparent(data) {

@@ -45,7 +45,7 @@ NOT_RUN = {
     "--ckpt lines": "kraken's weights are not here",
     "format=pseudo": "a network of two steps is not sure of any pixel",
     "data.root=pseudo": "pseudo labels are not here",
-    "segrnn.demo": "serves until it is stopped; tests/test_demo.py runs it",
+    "segrnn.demo": "serves until it is stopped; tests/export/test_demo_page.py runs it",
     "format=web": "needs the package of onnxruntime-web; tests/export/test_site.py makes a site",
     "http.server": "serves until it is stopped",
     "pip install": "installs; .ci/run does so",

@@ -1,6 +1,9 @@
 """A browser that opens a site from a server on loopback, and what a person does there."""
 
+import hashlib
 import json
+import tarfile
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,11 +25,23 @@ from segrnn.export.web_runtime import TARBALL, VERSION
 
 CACHE = Path(torch.hub.get_dir(), "segrnn")
 PACKAGE = CACHE / TARBALL
+AXE = CACHE / "axe-core-4.14.1.tgz"
+AXE_INTEGRITY = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
+"""Its sha512, as ``npm view axe-core@4.14.1 dist.integrity`` prints it."""
 PATIENCE = 60
 
 needs_runtime = pytest.mark.skipif(
     not PACKAGE.exists(), reason=f"no onnxruntime-web: npm pack onnxruntime-web@{VERSION} --pack-destination {CACHE}"
 )
+
+
+def axe() -> str:
+    """Return the script that looks for faults of accessibility."""
+    assert b64encode(hashlib.sha512(AXE.read_bytes()).digest()).decode() == AXE_INTEGRITY
+    with tarfile.open(AXE) as package:
+        member = package.extractfile("package/axe.min.js")
+        assert member is not None
+        return member.read().decode()
 
 
 class QuietHandler(SimpleHTTPRequestHandler):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser_page import PACKAGE, Page, needs_runtime, served
+from browser_page import AXE, PACKAGE, Page, axe, needs_runtime, served
 from conftest import needs_browser
 from export_networks import CONTEXTS, make_small
 from PIL import Image
@@ -155,15 +155,57 @@ def test_colours_overlay_classes_and_confidence(page: Page, tmp_path: Path) -> N
     assert page.driver.find_element(By.ID, "cross").is_displayed()
 
     first = page.driver.find_element(By.CSS_SELECTOR, "#legend button")
-    pixels = "document.getElementById('mask').getContext('2d').getImageData(0, 0, 128, 64).data"
-    alpha = f"[...{pixels}].filter((_, i) => i % 4 === 3)"
+    script = """
+        const canvas = Object.assign(document.createElement("canvas"), { width: 128, height: 64 });
+        const context = canvas.getContext("2d", { willReadFrequently: true });
+        context.drawImage(document.getElementById("mask"), 0, 0);
+        return [...context.getImageData(0, 0, 128, 64).data].filter((_, i) => i % 4 === 3)"""
     first.click()
     assert first.get_attribute("aria-pressed") == "true"
-    shown = np.array(page.driver.execute_script(f"return {alpha}")).reshape(mask.shape)
+    shown = np.array(page.driver.execute_script(script)).reshape(mask.shape)
     assert ((shown == 255) == (mask == np.bincount(mask.ravel()).argmax())).mean() > 0.999
     first.send_keys(Keys.ESCAPE)
     assert first.get_attribute("aria-pressed") == "false"
-    assert page.driver.execute_script(f"return {alpha}.every((a) => a === 255)")
+    assert set(page.driver.execute_script(script)) == {255}
+
+
+@pytest.mark.slow
+@needs_browser
+@needs_runtime
+def test_what_a_point_depends_on(page: Page, tmp_path: Path) -> None:
+    predictor, pixels = predictor_of(), scene(1)
+    Image.fromarray(pixels).save(tmp_path / "street.png")
+    page.drop(tmp_path / "street.png").wait("!document.getElementById('work').hidden")
+    page.driver.find_element(By.ID, "ask").click()
+    stage = page.driver.find_element(By.ID, "stage")
+    ActionChains(page.driver).move_to_element(stage).perform()
+    place = re.search(r"column (\d+), row (\d+)", page.text("readout"))
+    assert place
+    stage.send_keys(Keys.ENTER)
+    page.wait("!document.getElementById('field').hidden")
+    column, row = int(place[1]), int(place[2])
+
+    def probability(image: np.ndarray) -> float:
+        return next(iter(predictor.probabilities(image))).values[label, row, column].item()
+
+    label, side = predictor(pixels)[row, column], 6  # 256 parts of 64 x 128 pixels
+    before, changes = probability(pixels), np.zeros((11, 22))
+    for i, j in ((0, 0), (row // side, column // side), (5, 12), (10, 21)):
+        covered = pixels.copy()
+        covered[side * i : side * (i + 1), side * j : side * (j + 1)] = pixels.mean(axis=(0, 1)).astype(np.uint8)
+        changes[i, j] = abs(probability(covered) - before)
+    script = """
+        const canvas = Object.assign(document.createElement("canvas"), { width: 128, height: 64 });
+        const context = canvas.getContext("2d", { willReadFrequently: true });
+        context.drawImage(document.getElementById("field"), 0, 0);
+        return [...context.getImageData(0, 0, 128, 64).data].filter((_, i) => i % 4 === 3)"""
+    dark = np.array(page.driver.execute_script(script)).reshape(64, 128)[::side, ::side] / 255
+    found = re.search(r"changes by up to (\d+) points", page.text("readout"))
+    assert found
+    for i, j in zip(*np.nonzero(changes), strict=True):
+        assert dark[i, j] == pytest.approx(0.85 * (1 - 100 * changes[i, j] / int(found[1])), abs=0.03)
+    page.driver.find_element(By.ID, "ask").click()
+    assert not page.driver.find_element(By.ID, "field").is_displayed()
 
 
 @pytest.mark.slow
@@ -195,6 +237,29 @@ def test_an_example_and_a_name_that_is_html(page: Page, tmp_path: Path) -> None:
     assert evil.name in page.text("status")
     assert page.driver.title == "Segmentation in the browser: toy"
     assert page.driver.find_elements(By.CSS_SELECTOR, "#work img, #messages img, body script") == []
+
+
+@pytest.mark.slow
+@needs_browser
+@needs_runtime
+@pytest.mark.skipif(not AXE.exists(), reason=f"no axe-core: npm pack axe-core@4.14.1 --pack-destination {AXE.parent}")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_fault(theme: str, page: Page, tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        Image.fromarray(scene(1)).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("not a picture")
+    themes = [{"name": "prefers-color-scheme", "value": theme}]
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": themes})
+    page.drop(tmp_path / "a.png", tmp_path / "b.png", tmp_path / "notes.txt").wait(
+        "!document.getElementById('work').hidden"
+    )
+    page.driver.find_element(By.CSS_SELECTOR, "#legend button").click()
+    page.driver.find_element(By.ID, "ask").click()
+    page.driver.execute_script(axe())
+    found = page.driver.execute_async_script("axe.run().then(arguments[0])")
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert found["passes"]
+    assert [(fault["id"], fault["impact"], fault["nodes"][0]["html"]) for fault in found["violations"]] == []
 
 
 @pytest.mark.slow

@@ -51,6 +51,46 @@ export async function labelPicture(network, picture, windows, report) {
   return result;
 }
 
+/**
+ * Find what the class of a pixel depends on: cover one part of the picture after the other, and see how its probability changes.
+ *
+ * Promise { label, rows, columns, changes }, with the change of the probability from 0 to 1 for each part, row by row. A
+ * covered part has the picture's mean colour. cells is the number of parts that are asked for; report is as in labelPicture.
+ */
+export async function findField(network, picture, x, y, cells, report) {
+  const { height, width } = picture;
+  const side = Math.max(1, Math.ceil(Math.sqrt((height * width) / cells)));
+  const [rows, columns] = [Math.ceil(height / side), Math.ceil(width / side)];
+  const factor = seenFactor(network, height, width);
+  const row = new Float32Array(network.classes * width);
+  const probabilities = async (planes) => {
+    (await see(network, { planes, height, width }, factor)).read(y, row);
+    softmax(row, network.classes, width);
+    return Array.from({ length: network.classes }, (_, k) => row[k * width + x]);
+  };
+  const before = await probabilities(picture.planes);
+  const label = before.indexOf(Math.max(...before));
+  const pixels = height * width;
+  const mean = [0, 1, 2].map((c) => {
+    const plane = picture.planes.subarray(c * pixels, (c + 1) * pixels);
+    return plane.reduce((sum, value) => sum + value, 0) / pixels;
+  });
+  const changes = [];
+  for (let cell = 0; cell < rows * columns; cell++) {
+    const [top, left] = [side * Math.floor(cell / columns), side * (cell % columns)];
+    const planes = picture.planes.slice();
+    for (let c = 0; c < CHANNELS; c++) {
+      for (let line = top; line < Math.min(top + side, height); line++) {
+        const start = c * pixels + line * width;
+        planes.fill(mean[c], start + left, start + Math.min(left + side, width));
+      }
+    }
+    changes.push(Math.abs(before[label] - (await probabilities(planes))[label]));
+    await report(cell + 1, rows * columns);
+  }
+  return { label, rows, columns, side, changes };
+}
+
 async function see(network, picture, factor) {
   const [height, width] = [picture.height, picture.width].map((side) => Math.max(1, roundHalfEven(side * factor)));
   const logits = await network.run(resize(picture, height, width));

@@ -6,6 +6,8 @@ import { Stage } from "./stage.js";
 // (module (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt))
 const SIMD = [0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15, 253, 98, 11];
 const THUMB = 72;
+const PATIENCE = 20; // seconds that the answer to a question may take
+const [FEWEST, MOST] = [24, 256]; // parts of a picture that are covered for a question
 
 const $ = (id) => document.getElementById(id);
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -21,7 +23,8 @@ let site;
 let worker;
 let stage;
 let ready = false;
-let running = null; // the picture that the worker labels
+let running = null; // what the worker does: { picture, take }, where take(result) keeps its result
+let question = null; // a point that somebody asks about: { picture, x, y }
 let shown = null;
 let showNext = false; // whether the next result is shown at once: the first one of each drop
 let nextId = 0;
@@ -38,7 +41,7 @@ async function start() {
   if (!response.ok) throw new Error(`site.json: the server answers ${response.status}`);
   site = await response.json();
   $("title").textContent = document.title = site.title;
-  stage = new Stage(site.classes);
+  stage = new Stage(site.classes, ask);
   offerExamples();
   listen();
   say(`Loading the network: ${megabytes(site.runtime.bytes + site.model.bytes)}`);
@@ -72,9 +75,9 @@ function hear(message) {
     const threads = message.threads === 1 ? "one thread" : `${message.threads} threads`;
     say(`Ready, with ${threads}.`);
     document.body.dataset.state = "ready";
-    labelNext();
-  } else if (message.window) {
-    if (pictures.includes(running)) showProgress(message.window, message.windows);
+    goOn();
+  } else if (message.step) {
+    if (isWanted(running)) showProgress(message.step, message.steps);
   } else finish(message);
 }
 
@@ -84,7 +87,8 @@ function add(files) {
   $("messages").replaceChildren();
   showNext = true;
   for (const picture of pictures.filter(({ result }) => !result)) remove(picture);
-  if (running) worker.postMessage({ cancel: running.id });
+  question = null;
+  cancelRunning();
   for (const file of files) {
     const picture = { id: nextId++, file, name: file.name || "pasted picture", result: null };
     picture.thumb = make("canvas", { width: THUMB, height: THUMB });
@@ -96,7 +100,7 @@ function add(files) {
   }
   $("strip").append(...pictures.slice(-files.length).map(({ item }) => item));
   $("strip").hidden = pictures.length < 2;
-  labelNext();
+  goOn();
 }
 
 function remove(picture) {
@@ -105,32 +109,68 @@ function remove(picture) {
   $("strip").hidden = pictures.length < 2;
 }
 
-function labelNext() {
+function ask(x, y) {
+  dropQuestion();
+  question = { picture: shown, x, y };
+  goOn();
+}
+
+function dropQuestion() {
+  question = null;
+  if (running?.question) cancelRunning();
+}
+
+function cancelRunning() {
+  if (running) worker.postMessage({ cancel: running.picture.id });
+}
+
+// The result of what runs is dropped if its picture was removed, or if another question came after it.
+const isWanted = (work) => pictures.includes(work.picture) && (work.question ?? question) === question;
+
+/** Let the worker answer a question, or label the next picture. */
+function goOn() {
   if (!ready || running) return;
-  running = pictures.find(({ result }) => !result) ?? null;
-  if (!running) return;
+  const waiting = pictures.find(({ result }) => !result);
+  if (question) {
+    const { picture, x, y } = question;
+    const cells = Math.max(FEWEST, Math.min(MOST, Math.round(PATIENCE / picture.result.seconds)));
+    begin(`Covering ${picture.name} part by part`, { field: picture.id, file: picture.file, x, y, cells });
+    running = { picture, question, take: answer };
+  } else if (waiting) {
+    waiting.note.textContent = "running";
+    begin(`Labelling ${waiting.name}`, { label: waiting.id, file: waiting.file });
+    running = { picture: waiting, take: (result) => keep(waiting, result) };
+  }
+}
+
+function begin(text, work) {
   document.body.dataset.state = "busy";
-  running.note.textContent = "running";
-  say(`Labelling ${running.name}`);
+  say(text);
   $("progress").hidden = false;
-  $("progress").removeAttribute("value"); // until the first window, nobody knows how far it is
-  worker.postMessage({ label: running.id, file: running.file });
+  $("progress").removeAttribute("value"); // until the first step, nobody knows how far it is
+  worker.postMessage(work);
 }
 
 function finish({ result, failed }) {
-  const picture = running;
+  const work = running;
   running = null;
   $("progress").hidden = true;
   document.body.dataset.state = "ready";
-  if (pictures.includes(picture)) { // it was not cancelled
-    if (result) keep(picture, result);
+  if (isWanted(work)) { // it was not cancelled
+    if (result) work.take(result);
     else {
-      remove(picture);
       say("");
-      complain(`${picture.name} can't be labelled: ${failed}.`);
+      complain(`${work.picture.name} can't be ${work.question ? "looked into" : "labelled"}: ${failed}.`);
+      if (!work.picture.result) remove(work.picture);
     }
+    if (work.question) question = null;
   }
-  labelNext();
+  goOn();
+}
+
+function answer(field) {
+  say("");
+  if (shown === question.picture) stage.showField(field);
 }
 
 function keep(picture, result) {
@@ -232,6 +272,13 @@ function listen() {
   }
   document.addEventListener("keydown", ({ key }) => {
     if (key === "Escape") document.querySelector("#legend [aria-pressed=true]")?.click();
+  });
+  $("ask").addEventListener("click", () => {
+    const asking = $("ask").getAttribute("aria-pressed") === "false";
+    $("ask").setAttribute("aria-pressed", String(asking));
+    $("hint").hidden = !asking;
+    stage.setAsking(asking);
+    if (!asking) dropQuestion();
   });
   for (const kind of ["ids", "colors", "overlay"]) $(`save-${kind}`).addEventListener("click", () => save(kind));
 }

@@ -6,30 +6,31 @@ const STEPS = 50; // arrow keys cross the picture in so many steps; with Shift, 
 const $ = (id) => document.getElementById(id);
 
 export class Stage {
-  /** classes: the name and the colour of each class. */
-  constructor(classes) {
-    Object.assign(this, { classes, result: null, alone: null, place: null });
+  /** classes: the name and the colour of each class. ask(x, y) is called for a point that somebody asks about. */
+  constructor(classes, ask) {
+    Object.assign(this, { classes, ask, asking: false, result: null, place: null });
     $("opacity").addEventListener("input", () => this.blend());
     $("wipe").addEventListener("input", () => this.blend());
     const stage = $("stage");
     for (const name of ["pointermove", "pointerdown"]) stage.addEventListener(name, (event) => this.point(event));
     stage.addEventListener("pointerleave", () => this.leave());
     stage.addEventListener("keydown", (event) => this.step(event));
+    stage.addEventListener("click", () => this.question());
     this.blend();
   }
 
   show(bitmap, result) {
     Object.assign(this, { result, place: null });
+    $("field").hidden = true;
     const { height, width } = result;
     $("stage").style.setProperty("--ratio", width / height);
-    for (const id of ["photo", "mask"]) Object.assign($(id), { height, width });
+    for (const id of ["photo", "mask", "field"]) Object.assign($(id), { height, width });
     $("photo").getContext("2d").drawImage(bitmap, 0, 0);
     this.leave();
   }
 
   /** Show one class alone, or all of them with null. */
   showAlone(label) {
-    this.alone = label;
     const { mask, height, width } = this.result;
     const colors = this.classes.map(({ color: [red, green, blue] }, k) => {
       const alpha = label === null || k === label ? 255 : 0;
@@ -67,7 +68,35 @@ export class Stage {
     this.tell(place, "off");
   }
 
+  /** Take questions about points, or go back to the mask. */
+  setAsking(asking) {
+    this.asking = asking;
+    if (!asking) $("field").hidden = true;
+  }
+
+  question() {
+    if (!this.asking || !this.place) return;
+    this.putCross(this.place);
+    this.ask(...this.place);
+  }
+
+  /** Darken all parts of the picture that a point does not depend on, see findField of labelling.js. */
+  showField({ label, columns, side, changes }) {
+    const canvas = $("field");
+    const context = canvas.getContext("2d");
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    const most = Math.max(...changes);
+    for (const [cell, change] of changes.entries()) {
+      context.fillStyle = `rgb(0 0 0 / ${0.85 * (1 - change / (most || 1))})`;
+      context.fillRect(side * (cell % columns), side * Math.floor(cell / columns), side, side);
+    }
+    canvas.hidden = false;
+    const name = this.classes[label].name;
+    this.say(`The probability of ${name} at the ring changes by up to ${Math.round(100 * most)} points if a bright part is covered`, "polite");
+  }
+
   step(event) {
+    if (event.key === "Enter") this.question();
     if (!this.result || !ARROWS[event.key]) return;
     event.preventDefault();
     const sides = [this.result.width, this.result.height];
@@ -75,10 +104,14 @@ export class Stage {
     const size = event.shiftKey ? 1 : Math.ceil(Math.max(...sides) / STEPS);
     const place = old.map((at, i) => Math.max(0, Math.min(sides[i] - 1, at + size * ARROWS[event.key][i])));
     this.tell(place, "polite");
+    this.putCross(place);
+  }
+
+  putCross([x, y]) {
     const cross = $("cross");
     cross.hidden = false;
-    cross.style.left = `${(100 * (place[0] + 0.5)) / sides[0]}%`;
-    cross.style.top = `${(100 * (place[1] + 0.5)) / sides[1]}%`;
+    cross.style.left = `${(100 * (x + 0.5)) / this.result.width}%`;
+    cross.style.top = `${(100 * (y + 0.5)) / this.result.height}%`;
   }
 
   /** Say the class of a pixel. Screen readers read it out if it is polite, not at each move of a pointer. */
@@ -86,14 +119,17 @@ export class Stage {
     this.place = [x, y];
     const { mask, confidence, width } = this.result;
     const at = y * width + x;
-    $("readout").ariaLive = live;
-    $("readout").textContent =
-      `${this.classes[mask[at]].name}, ${Math.round((100 * confidence[at]) / 255)} % sure (column ${x}, row ${y})`;
+    const sure = Math.round((100 * confidence[at]) / 255);
+    this.say(`${this.classes[mask[at]].name}, ${sure} % sure (column ${x}, row ${y})`, live);
+  }
+
+  say(text, live) {
+    Object.assign($("readout"), { ariaLive: live, textContent: text });
   }
 
   leave() {
+    if (!$("field").hidden) return; // the answer to a question stays
     $("cross").hidden = true;
-    $("readout").ariaLive = "off";
-    $("readout").textContent = "Point at a pixel to see its class and how sure the network is";
+    this.say("Point at a pixel to see its class and how sure the network is", "off");
   }
 }

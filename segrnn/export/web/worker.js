@@ -1,11 +1,11 @@
 // Loads the network and labels pictures, so that the page itself never waits.
 //
-// It is told { start: site }, { label: id, file } and { cancel: id }. It tells { loaded, total } and then { ready, threads }, or
-// { broken }. For a picture, it tells { id, window, windows } and in the end { id, result } or { id, failed }; failed is null
+// It is told { start: site }, { label: id, file }, { field: id, file, x, y, cells } and { cancel: id }. It tells
+// { loaded, total } and then { ready, threads }, or { broken }. For a picture, it tells { id, step, steps } and in the end { id, result } or { id, failed }; failed is null
 // for a picture that was cancelled.
 
 import * as ort from "./ort/ort.wasm.min.mjs";
-import { labelPicture, MOST_WHOLE, windowsFor } from "./labelling.js";
+import { findField, labelPicture, MOST_WHOLE, windowsFor } from "./labelling.js";
 
 const MOST_PIXELS = 2 ** 26;
 const MOST_THREADS = 8;
@@ -18,7 +18,8 @@ class Cancelled extends Error {}
 self.addEventListener("message", async ({ data }) => {
   if (data.cancel !== undefined) cancelled.add(data.cancel);
   else if (data.start) await start(data.start);
-  else await answer(data.label, data.file);
+  else if (data.field !== undefined) await answer(data.field, () => field(data));
+  else await answer(data.label, () => label(data.label, data.file));
 });
 
 async function start(site) {
@@ -65,28 +66,43 @@ async function* chunks(reader) { // not every browser can iterate over a stream
   for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
 }
 
-async function answer(id, file) {
+/** Do some work for a picture, and tell its result or how it failed. */
+async function answer(id, work) {
+  cancelled.delete(id); // it came too late for earlier work on this picture
   try {
-    const begun = performance.now();
-    const { picture, notes } = await decode(file);
-    const { mask, confidence, counts } = await labelInMemory(id, picture, notes);
-    const { height, width } = picture;
-    const seconds = (performance.now() - begun) / 1000;
-    const result = { mask, confidence, counts, height, width, seconds, notes };
-    self.postMessage({ id, result }, [mask.buffer, confidence.buffer]);
+    const result = await work();
+    self.postMessage({ id, result }, result.mask ? [result.mask.buffer, result.confidence.buffer] : []);
   } catch (error) {
     self.postMessage({ id, failed: error instanceof Cancelled ? null : error.message });
   }
-  cancelled.delete(id);
+}
+
+async function label(id, file) {
+  const begun = performance.now();
+  const { picture, notes } = await decode(file);
+  const { mask, confidence, counts } = await labelInMemory(id, picture, notes);
+  const { height, width } = picture;
+  return { mask, confidence, counts, height, width, seconds: (performance.now() - begun) / 1000, notes };
+}
+
+async function field({ field: id, file, x, y, cells }) {
+  const { picture } = await decode(file);
+  if (windowsFor(network, picture.height, picture.width)) throw new Error("it is too large for this question");
+  return findField(network, picture, x, y, cells, reporter(id));
+}
+
+/** Return a function that tells how far the work for a picture is, and ends it if it was cancelled. */
+function reporter(id) {
+  return async (done, total) => {
+    self.postMessage({ id, step: done, steps: total });
+    await new Promise((resolve) => setTimeout(resolve)); // lets a cancellation arrive
+    if (cancelled.has(id)) throw new Cancelled();
+  };
 }
 
 /** Label a picture as a whole, or in windows if it is large or does not fit into the memory. */
 async function labelInMemory(id, picture, notes) {
-  const report = async (done, total) => {
-    self.postMessage({ id, window: done, windows: total });
-    await new Promise((resolve) => setTimeout(resolve)); // lets a cancellation arrive
-    if (cancelled.has(id)) throw new Cancelled();
-  };
+  const report = reporter(id);
   let windows = windowsFor(network, picture.height, picture.width);
   let labelled;
   try {

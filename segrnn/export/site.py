@@ -50,6 +50,9 @@ def write_site(predictor: Predictor, folder: Path, runtime: Path, examples: Sequ
         runtime: the npm package of onnxruntime-web, see `segrnn.export.web_runtime`.
         examples: the pictures that the page offers.
 
+    Shapes:
+        The page labels pictures of any size, ``(H, W, 3)``, and its masks are those of the predictor, ``(H, W)``.
+
     Returns:
         The largest difference of the file's logits to the network's, as `export_onnx` measures it.
 
@@ -91,7 +94,7 @@ def write_site(predictor: Predictor, folder: Path, runtime: Path, examples: Sequ
 
 
 def read_example(path: Path) -> ExamplePicture:
-    """Read a picture for the page. A picture that not every browser shows becomes a PNG.
+    """Read a picture for the page. A picture that not every browser shows becomes a PNG of its pixels ``(H, W, 3)``.
 
     Raises:
         DataError: the file is missing, or is not a picture.

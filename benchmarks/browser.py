@@ -46,6 +46,7 @@ def main() -> None:
     )
     parser.add_argument("--count", type=int, default=20, help="the number of pictures of each folder")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="the folder for the table")
+    parser.add_argument("--note", default="", help="a sentence about this run for the page")
     arguments = parser.parse_args()
     rows = []
     for ckpt, folder in zip(arguments.ckpt, arguments.pictures, strict=True):
@@ -56,7 +57,7 @@ def main() -> None:
     lines = [
         "The time for a picture is the median over all of them, from its file to its mask. *Cold* is the time from",
         "opening the page in a new browser to the first mask, with one thread; *warm* is the same after a reload.",
-        "Pixels are those whose classes differ from Python's. Other work ran on the machine, so times are too long.",
+        f"Pixels are those whose classes differ from Python's. {arguments.note}".strip(),
         "",
         f"{describe_machine(torch.device('cpu'))}.",
         "",

@@ -12,6 +12,7 @@ COMMANDS = {
     "evaluate": "score a network or masks",
     "predict": "write masks for images, folders, archives and videos",
     "export": "write a network for other programs",
+    "demo": "open a page that labels pictures in the browser",
     "prepare": "download, extract, check, count and pack data",
     "search": "search for settings",
     "benchmark": "measure contexts, and how fast a network labels images",

@@ -12,7 +12,7 @@ import pytest
 import segrnn
 
 PACKAGE = Path(segrnn.__file__).parent
-COMMANDS = ("train", "evaluate", "predict", "export", "benchmark", "prepare", "search", "runs", "report")
+COMMANDS = ("train", "evaluate", "predict", "export", "demo", "benchmark", "prepare", "search", "runs", "report")
 ROOMS = {
     **dict.fromkeys(
         ("errors", "processes", "termination", "trouble", "memory", "compat", "text", "paths", "nested", "versions"), 0

@@ -46,7 +46,7 @@ def test_help_lists_the_commands(run: Run, capsys: pytest.CaptureFixture[str]) -
     [
         ("tarin", "error: segrnn has no command 'tarin' (did you mean train?):\n  train "),
         ("export_model", "error: segrnn has no command 'export_model' (did you mean export?):\n"),
-        ("data=demo", "error: segrnn has no command 'data=demo':\n  train "),
+        ("context=none", "error: segrnn has no command 'context=none':\n  train "),
     ],
 )
 def test_a_mistyped_command(word: str, message: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:

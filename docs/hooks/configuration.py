@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": "segrnn.evaluate",
     "predict": "segrnn.predict",
     "export": "segrnn.export",
+    "demo": "segrnn.demo",
     "search": "segrnn.search",
     "runs": "segrnn.runs",
     "report": "segrnn.report",

@@ -13,6 +13,13 @@ REQUIRED = "???"
 # descriptions of knobs that several commands have
 LOGGER = "where the results are shown, beside the files; the group logger chooses it"
 DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
+CHECKPOINT = (
+    "the path of a run's checkpoint, or of a bundle's folder; or its address, hf://, https://...#sha256= or wandb://"
+)
+EXAMPLES = "for web: pictures that the page offers; without them, a network of the demo gets three drawn scenes"
+ONNXRUNTIME_WEB = (
+    "for web: the npm package of onnxruntime-web, for machines without internet; null downloads it once into a cache"
+)
 ALLOW = "import prefixes of your own code that a configuration may name, e.g. allow=[my_package.]"
 
 _LARGEST = 2**32 - 1

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segrnn.config.data_knobs import Data
-from segrnn.config.knobs import ALLOW, DEVICE, LOGGER, REQUIRED, Limits, knob
+from segrnn.config.knobs import ALLOW, CHECKPOINT, DEVICE, EXAMPLES, LOGGER, ONNXRUNTIME_WEB, REQUIRED, Limits, knob
 from segrnn.config.parsing import Config
 from segrnn.config.search_space import read_space
 from segrnn.config.study import Study
@@ -13,10 +13,7 @@ from segrnn.errors import ConfigError
 _COUNT, _SHARE, _SEED = Limits(at_least=1), Limits(share=True), Limits(at_least=0)
 _SIDES, _CHANNELS = Limits(above=0, length=2), Limits(filled="channel")
 
-_CKPT = (
-    "the path of a run's checkpoint, or of a bundle's folder; or its address, hf://, https://...#sha256= or wandb://"
-)
-_TRAINED = f"{_CKPT}, or an ONNX file of export; a list of them averages the probabilities of all networks"
+_TRAINED = f"{CHECKPOINT}, or an ONNX file of export; a list of them averages the probabilities of all networks"
 _NETWORKS = Limits(filled="checkpoint", or_one=True)
 _KEEP = "keep freed memory for the next image or step, which saves time; false returns it to the system at once"
 
@@ -319,14 +316,14 @@ class Predict(Inference):
 class Export(Config):
     """The configuration `conf/export.yaml`."""
 
-    ckpt: str | None = knob(f"{_CKPT}; null with average=", None)
+    ckpt: str | None = knob(f"{CHECKPOINT}; null with average=", None)
     average: list[str] = knob(
         "two or more checkpoints or bundles of one architecture, in place of ckpt: the means of their weights are "
         "exported",
         [],
     )
-    format: str = knob("the format of the export: bundle, onnx or torch_export", "bundle")
-    output: str = knob("the folder of the bundle, or the file, which ends in .onnx or .pt2", REQUIRED)
+    format: str = knob("the format of the export: bundle, onnx, torch_export or web", "bundle")
+    output: str = knob("the folder of the bundle or of the site, or the file, which ends in .onnx or .pt2", REQUIRED)
     size: list[int] | None = knob(
         "height and width of the images that the file takes; null takes images of any size", None, _SIDES
     )
@@ -340,6 +337,8 @@ class Export(Config):
         "exported weights; no mask changes",
         False,
     )
+    examples: list[str] = knob(EXAMPLES, [])
+    onnxruntime_web: str | None = knob(ONNXRUNTIME_WEB, None)
     max_images: int | None = knob(
         "the number of images for int8 and calibrate, from the start of the split; null takes all", None, _COUNT
     )

@@ -1,6 +1,6 @@
 """The classes of the commands' configurations, by the names of their files."""
 
-from segrnn.config import measuring, preparing, schema
+from segrnn.config import measuring, preparing, schema, serving
 from segrnn.config.parsing import Config
 
 
@@ -12,7 +12,7 @@ def schema_of(config_name: str) -> type[Config] | None:
         'PrepareCheck'
     """
     name = "".join(word.capitalize() for word in config_name.split("_"))
-    parts = {"Prepare": preparing, "Benchmark": measuring}
+    parts = {"Prepare": preparing, "Benchmark": measuring, "Demo": serving}
     module = next((part for prefix, part in parts.items() if name.startswith(prefix)), schema)
     found: type[Config] | None = getattr(module, name, None)
     return found

@@ -22,7 +22,7 @@ from segrnn.dataset_tools.extract import check_zip, require_space
 from segrnn.errors import DataError, DownloadError, OutputError
 from segrnn.text import tell
 
-DIGITS = {"md5": 32, "sha1": 40, "sha256": 64}
+DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "sha512": 128}
 """The kinds of checksum that can be verified, and their number of hexadecimal digits."""
 
 TRIES = 5
@@ -33,7 +33,6 @@ PAUSE = 1.0
 
 _PARTIAL, _NO_SUCH_RANGE = 206, 416
 _BUSY = (408, 429, 500, 502, 503, 504)
-_MIRROR = "download.files.<key>.url=<address> sets the address of a mirror"
 _TIMEOUT = 30
 _CHUNK = 1 << 14  # small, because an unfinished chunk is lost if the connection is cut
 
@@ -45,7 +44,8 @@ class WebFile:
     Args:
         name: the name under which the file is stored.
         url: the file's address.
-        checksum: ``sha256:<hexadecimal>``, or the same with sha1 or md5; None if no checksum is published.
+        checksum: ``sha256:<hexadecimal>``, or the same with sha512, sha1 or md5; None if no checksum is published.
+        elsewhere: the setting that takes the file from another place, as a clause for messages.
 
     Raises:
         ValueError: the name has folders in it, or the checksum has another form.
@@ -54,6 +54,7 @@ class WebFile:
     name: str
     url: str
     checksum: str | None
+    elsewhere: str = "download.files.<key>.url=<address> sets the address of a mirror"
 
     def __post_init__(self) -> None:
         if self.name in ("", "..") or PurePath(self.name).name != self.name:
@@ -200,10 +201,11 @@ def _check(response: requests.Response, file: WebFile) -> None:
         raise requests.ConnectionError(f"the server answers {status} {response.reason}")
     if not response.ok:
         raise DownloadError(
-            f"{file.url} can't be downloaded: the server answers {status} {response.reason}. Has it moved? {_MIRROR}"
+            f"{file.url} can't be downloaded: the server answers {status} {response.reason}. Has it moved? "
+            f"{file.elsewhere}"
         )
     if response.headers.get("Content-Type", "").startswith("text/html"):
-        raise DownloadError(f"{response.url} is a web page, not the file {file.name}. Has it moved? {_MIRROR}")
+        raise DownloadError(f"{response.url} is a web page, not the file {file.name}. Has it moved? {file.elsewhere}")
 
 
 def _version(response: requests.Response) -> str:

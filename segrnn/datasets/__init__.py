@@ -4,8 +4,8 @@ from segrnn.datasets.ade20k import ADE20K
 from segrnn.datasets.augmentation import Augmentation
 from segrnn.datasets.camvid import CamVid, CamVidOriginal
 from segrnn.datasets.cityscapes import Cityscapes
-from segrnn.datasets.demo import Demo
 from segrnn.datasets.demo_pages import DemoPages
+from segrnn.datasets.demo_streets import Demo
 from segrnn.datasets.digest import digest
 from segrnn.datasets.files import Sample, SegmentationDataset
 from segrnn.datasets.folder import Folder

@@ -1,4 +1,4 @@
-"""Export of trained networks as files for other programs: ONNX, torch.export and int8.
+"""Export of trained networks as files for other programs: ONNX, torch.export and int8, and sites for browsers.
 
 A file is checked before it gets its name. The package needs ``pip install "segrnn[export]"``. ``python -m
 segrnn.export`` is the command. Importing the package defines names and does nothing else.
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from segrnn.export.prediction import OnnxNetwork, as_onnx, load_onnx
     from segrnn.export.quantize import quantize_int8
     from segrnn.export.runtime import OnnxModel
+    from segrnn.export.site import ExamplePicture, as_example, read_example, write_site
     from segrnn.export.torch_export import export_torch
 
 __all__ = [
+    "ExamplePicture",
     "Exported",
     "OnnxModel",
     "OnnxNetwork",
+    "as_example",
     "as_onnx",
     "describe",
     "export_onnx",
@@ -28,12 +31,16 @@ __all__ = [
     "label",
     "load_onnx",
     "quantize_int8",
+    "read_example",
+    "write_site",
 ]
 
 _FILES = {
+    "ExamplePicture": "site",
     "Exported": "graph",
     "OnnxModel": "runtime",
     "OnnxNetwork": "prediction",
+    "as_example": "site",
     "as_onnx": "prediction",
     "describe": "metadata",
     "export_onnx": "onnx",
@@ -41,6 +48,8 @@ _FILES = {
     "label": "labelling",
     "load_onnx": "prediction",
     "quantize_int8": "quantize",
+    "read_example": "site",
+    "write_site": "site",
 }
 """The module of each name."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from rich.progress import track
 
+from segrnn.atomic import new_folder
 from segrnn.config.data import build_scored
 from segrnn.config.schema import Export
 from segrnn.errors import ConfigError, OutputError
@@ -13,13 +14,16 @@ from segrnn.export import Exported, OnnxModel, describe, export_onnx, export_tor
 from segrnn.inference import ModelInfo, Predictor, load_average, load_trained, locate
 from segrnn.inference.temperature import divide_logits, learn_temperature
 from segrnn.metrics import ConfusionMatrix, Scores
+from segrnn.tasks.making_site import make_site
 from segrnn.text import nearest, tell
 
-_SUFFIXES = {"bundle": "", "onnx": ".onnx", "torch_export": ".pt2"}
+_SUFFIXES = {"bundle": "", "onnx": ".onnx", "torch_export": ".pt2", "web": ""}
+_FILE_ONLY = {"size": None, "normalize": True, "argmax": False}
+"""The settings of ONNX and torch.export files, and their values for a site, whose page relies on them."""
 
 
 def export(config: Export, run_dir: Path) -> list[Path]:
-    """Write a bundle, an ONNX file with a bundle beside it, or a file of torch.export.
+    """Write a bundle, an ONNX file with a bundle beside it, a file of torch.export, or a site for browsers.
 
     Args:
         config: the configuration of ``conf/export.yaml``.
@@ -35,10 +39,13 @@ def export(config: Export, run_dir: Path) -> list[Path]:
     output, name = Path(config.output), config.format
     if name not in _SUFFIXES:
         raise ConfigError(f"format={name} must be one of {', '.join(_SUFFIXES)}{nearest(name, _SUFFIXES)}")
-    if output.suffix != _SUFFIXES[name] and name != "bundle":
+    if _SUFFIXES[name] and output.suffix != _SUFFIXES[name]:
         raise ConfigError(f"output={output}: format={name} needs a file name that ends in {_SUFFIXES[name]}")
     if config.int8 and name != "onnx":
         raise ConfigError(f"int8=true works with format=onnx only, not with {name}")
+    for key, value in _FILE_ONLY.items():
+        if name == "web" and getattr(config, key) != value:
+            raise ConfigError(f"{key}={getattr(config, key)} does not work with format=web: leave it out")
     outputs = {_SUFFIXES[name][1:] or name: output}
     if name == "onnx":
         outputs["bundle"] = output.with_suffix("")
@@ -52,6 +59,11 @@ def export(config: Export, run_dir: Path) -> list[Path]:
         predictor = _calibrate(predictor, config)
     if name == "bundle":
         predictor.save(output)
+    elif name == "web":
+        with new_folder(output) as draft:
+            difference = make_site(predictor, draft, config.examples, config.onnxruntime_web)
+        _say_difference("largest difference of logits", difference)
+        tell(f"python -m http.server -d {output} serves the page at http://localhost:8000")
     else:
         _export(predictor, output, config)
     for what, path in outputs.items():
@@ -96,13 +108,17 @@ def _export(predictor: Predictor, output: Path, config: Export) -> None:
     write = export_onnx if config.format == "onnx" else export_torch
     difference = write(exported, output, size, metadata)
     what = "share of pixels that differ" if config.argmax else "largest difference of logits"
-    tell(f"the file was compared with the network on two inputs: {what} {difference:.1e}")
+    _say_difference(what, difference)
     if config.format == "onnx":
         predictor.save(output.with_suffix(""))
     if config.int8:
         small = output.with_suffix(".int8.onnx")
         quantize_int8(output, small)
         _compare(predictor.info, [output, small], config)
+
+
+def _say_difference(what: str, difference: float) -> None:
+    tell(f"the file was compared with the network on two inputs: {what} {difference:.1e}")
 
 
 def _compare(info: ModelInfo, paths: list[Path], config: Export) -> None:

@@ -48,7 +48,7 @@ def ranges(web) -> list[str | None]:
     return [wanted for _, wanted in web.requests]
 
 
-@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256"])
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256", "sha512"])
 def test_a_file_is_fetched_verified_and_kept(algorithm: str, web, noise: WebFile, folder: Path) -> None:
     file = WebFile(noise.name, noise.url, f"{algorithm}:{hashlib.new(algorithm, NOISE).hexdigest().upper()}")
     assert fetch(folder, file) == [folder / "noise.bin"]

@@ -75,7 +75,10 @@ def test_a_file_of_torch_export(run: Run, trained: str, capsys) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["output=x", "format=onxx"], "format=onxx must be one of bundle, onnx, torch_export, web (did you mean onnx?)"),
+        (
+            ["output=x", "format=onxx"],
+            "format=onxx must be one of bundle, onnx, torch_export, web (did you mean onnx?)",
+        ),
         (["output=x", "format=onnx"], "output=x: format=onnx needs a file name that ends in .onnx"),
         (["output=x.onnx", "format=torch_export"], "needs a file name that ends in .pt2"),
         (["output=x", "int8=true"], "int8=true works with format=onnx only, not with bundle"),

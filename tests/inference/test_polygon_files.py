@@ -38,8 +38,7 @@ def test_out_and_in_again_gives_the_same_mask(format: str, tmp_path: Path) -> No
         mask = random_mask(number)
         Image.fromarray(mask).convert("RGB").save(tmp_path / f"{number}.png")
         made.write(tmp_path / f"{number}{made.suffix}", predictor(mask), None, Path(f"{number}.png"))
-    [remark] = made.remarks()
-    assert remark == "regions with holes, which the format lacks, were cut into pieces without holes: 1"
+    assert made.remarks() == {"regions with holes, which the format lacks, were cut into pieces without holes": 1}
     notes = Notes()
     reading = Reading(format, notes)
     for source in find_sources(tmp_path, format):

@@ -16,6 +16,7 @@ from segrnn.reports.pictures import (
     write_panels,
     write_sheet,
 )
+from segrnn.reports.rows import write_rows
 from segrnn.reports.run_metadata import gather_metadata
 from segrnn.reports.search_results import TrialResult, print_trials, rank_trials, write_trials
 from segrnn.reports.tables import (
@@ -63,6 +64,7 @@ __all__ = [
     "write_latencies",
     "write_panels",
     "write_report",
+    "write_rows",
     "write_scores",
     "write_sheet",
     "write_statistics",

@@ -14,7 +14,7 @@ from segrnn.config.parsing import plain
 from segrnn.errors import ConfigError, Interrupted
 from segrnn.metrics import Scores
 from segrnn.nested import flatten
-from segrnn.reports import Gallery, write_json, write_panels, write_scores
+from segrnn.reports import Gallery, write_json, write_rows, write_scores
 from segrnn.text import tell
 from segrnn.training.dashboard import Dashboard, Result, RunInfo
 
@@ -131,8 +131,8 @@ class MlflowDashboard(Dashboard):
 
         def show(client: MlflowClient) -> None:
             with TemporaryDirectory() as folder:
-                path = Path(folder, f"step_{step:08d}.png")
-                write_panels(gallery.chosen, self.info.labels, path)
+                path = Path(folder, f"step_{step:08d}.jpg")
+                write_rows(gallery.chosen, self.info.labels, path)
                 client.log_artifact(self.run_id, str(path), "panels")
 
         if gallery.chosen:

@@ -18,6 +18,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 from PIL import Image
 
+from segrnn.labels import CAMVID
+from segrnn.reports import read_examples, write_rows
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -81,9 +84,13 @@ def test_a_server_receives_everything(run: Run, recipe: list[str], server: str, 
         assert [(point.step, point.value) for point in found] == written, key
 
     # pictures and files
-    assert files(client, training, "panels") == {"panels/step_00000002.png", "panels/step_00000004.png"}
-    place = client.download_artifacts(training.info.run_id, "panels/step_00000004.png", str(tmp_path))
-    assert np.array_equal(np.asarray(Image.open(place)), np.asarray(Image.open("runs/train/first/panels.png")))
+    assert files(client, training, "panels") == {"panels/step_00000002.jpg", "panels/step_00000004.jpg"}
+    place = client.download_artifacts(training.info.run_id, "panels/step_00000004.jpg", str(tmp_path))
+    kept = read_examples(Path("runs/train/first"))
+    assert kept is not None
+    write_rows(kept.examples, CAMVID, tmp_path / "wanted.jpg")  # the images themselves were compressed once more
+    masks = [np.asarray(Image.open(path))[:, 320:] for path in (place, tmp_path / "wanted.jpg")]
+    assert np.array_equal(*masks)
     assert files(client, training) >= {"metrics.json", "confusion.png", "config.yaml", "checkpoints"}
     place = client.download_artifacts(training.info.run_id, "checkpoints/best.ckpt", str(tmp_path))
     assert Path(place).read_bytes() == Path("runs/train/first/checkpoints/best.ckpt").read_bytes()

@@ -28,17 +28,14 @@ _SHOWN = {".png", ".jpg", ".jpeg", ".webp"}
 
 
 class ExamplePicture(NamedTuple):
-    """A picture that the page offers.
-
-    Args:
-        name: the name that people see.
-        suffix: the suffix of its file, with the dot.
-        content: the bytes of its file.
-    """
+    """A picture that the page offers."""
 
     name: str
+    """The name that people see."""
     suffix: str
+    """The suffix of its file, with the dot."""
     content: bytes
+    """The bytes of its file."""
 
 
 def write_site(predictor: Predictor, folder: Path, runtime: Path, examples: Sequence[ExamplePicture] = ()) -> float:

@@ -16,7 +16,7 @@ from segrnn.reports.pictures import (
     write_panels,
     write_sheet,
 )
-from segrnn.reports.rows import write_rows
+from segrnn.reports.rows import draw_rows, write_rows
 from segrnn.reports.run_metadata import gather_metadata
 from segrnn.reports.search_results import TrialResult, print_trials, rank_trials, write_trials
 from segrnn.reports.tables import (
@@ -42,6 +42,7 @@ __all__ = [
     "draw_calibration",
     "draw_lr_range",
     "draw_receptive_fields",
+    "draw_rows",
     "errors",
     "find_commit",
     "gather_metadata",

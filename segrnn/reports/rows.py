@@ -15,22 +15,22 @@ _WIDTH = 320
 """The width in pixels of each part of a row."""
 
 
-def write_rows(examples: Sequence[Example], labels: LabelSpace, path: Path) -> None:
-    """Draw a row for each example: its image, truth, prediction and errors, without any text.
+def draw_rows(examples: Sequence[Example], labels: LabelSpace) -> ByteArray:
+    """Return a picture ``(H, W, 3)`` with a row for each example: image, truth, prediction and errors, without text.
 
     `write_panels` also writes titles and a legend, and takes a second.
-
-    Args:
-        examples: the examples.
-        labels: the classes and their colours.
-        path: the JPEG file.
     """
     rows = []
     for example in examples:
         image, truth, mask = (_fit(each) for each in (example.image, example.truth, example.prediction))
         rows.append(np.hstack([image, labels.colorize(truth), labels.colorize(mask), errors(mask, truth)]))
+    return np.vstack(rows)
+
+
+def write_rows(examples: Sequence[Example], labels: LabelSpace, path: Path) -> None:
+    """Write the picture of `draw_rows` to a JPEG file."""
     # this takes a tenth of the time and of the size of a PNG; without subsampling, colours stay exact
-    Image.fromarray(np.vstack(rows)).save(path, quality=90, subsampling=0)
+    Image.fromarray(draw_rows(examples, labels)).save(path, quality=90, subsampling=0)
 
 
 def _fit(picture: ByteArray) -> ByteArray:

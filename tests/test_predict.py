@@ -8,7 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import cv2
 import numpy as np
@@ -237,6 +241,34 @@ def test_frames_come_in_their_order(tmp_path: Path) -> None:
     assert len(found) == 20
     np.testing.assert_allclose(found, [picture.mean() for picture in pictures], atol=4)
     assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_a_video_on_a_web_server_and_a_camera(
+    bundle: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw_video(tmp_path / "films" / "a.mp4", 3)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "films"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/a.mp4"
+        assert run("predict", f"ckpt={bundle}", f"input={address}", "output=from_web") == 0
+        server.shutdown()
+    assert run("predict", f"ckpt={bundle}", f"input={tmp_path}/films/a.mp4", "output=from_disk") == 0
+    masks = [{path.name: path.read_bytes() for path in Path(name).glob("*.png")} for name in ("from_web", "from_disk")]
+    assert masks[0] == masks[1]
+    assert len(masks[0]) == 3
+
+    opened: list[Any] = []
+    film, open_video = str(tmp_path / "films" / "a.mp4"), cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda source: (opened.append(source), open_video(film))[1])
+    assert run("predict", f"ckpt={bundle}", "input=camera:1", "output=from_camera") == 0
+    assert set(opened) == {1}
+    assert {path.name: path.read_bytes() for path in Path("from_camera").glob("*.png")} == masks[1]
+    assert run("predict", f"ckpt={bundle}", "input=camera:1", "output=a.mp4", "format=overlay") == 2
+    assert "a camera has no end, and a video needs one" in " ".join(capsys.readouterr().err.split())
+    secret = "rtsp://user:secret@host/stream"
+    assert run("predict", f"ckpt={bundle}", f"input={secret}", "output=from_stream") == 0
+    assert "secret" not in Path("from_stream/predict.json").read_text()
 
 
 def test_videos_that_are_none(tmp_path: Path) -> None:

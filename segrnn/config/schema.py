@@ -286,8 +286,8 @@ class Predict(Inference):
 
     ckpt: list[str] = knob(_TRAINED, REQUIRED, _NETWORKS)
     input: str = knob(
-        "an image, a folder (it is searched with its subfolders), a zip archive or a video; or the address of one of "
-        "the first three: s3://, gs:// or https://",
+        "an image, a folder (it is searched with its subfolders), a zip archive or a video; or the address of one: "
+        "s3://, gs:// or https://; or a stream, rtsp://; or camera:0, a camera of this machine",
         REQUIRED,
     )
     inside: str = knob("the folder inside the input that is searched; an empty text searches all of it", "")

@@ -16,7 +16,7 @@ from segrnn.inference.prepared import Fusions, find_fusions, prepare
 from segrnn.inference.sources import locate
 from segrnn.inference.submission import rules_for, write_submission
 from segrnn.inference.trained import load_trained
-from segrnn.inference.video import VIDEO_SUFFIXES, Video, write_video
+from segrnn.inference.video import VIDEO_SUFFIXES, Video, is_file, is_video, write_video
 from segrnn.inference.windows import Windows
 
 __all__ = [
@@ -42,6 +42,8 @@ __all__ = [
     "digest_weights",
     "find_fusions",
     "find_images",
+    "is_file",
+    "is_video",
     "load_average",
     "load_checkpoint",
     "load_ensemble",

@@ -1,5 +1,6 @@
 """Reading and writing videos frame by frame."""
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import partial
@@ -19,10 +20,33 @@ from segrnn.labels.space import ByteArray
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 
 
+_CAMERA = re.compile("camera:([0-9]{1,2})")
+_STREAMS = ("http://", "https://", "rtsp://", "rtmp://")
 _USUAL_RATE = 25.0
 _HIGHEST_RATE = 1000.0
 _MOST_FRAMES = 10**8
 """More than a month of video. If a file claims more frames than this, the claim is ignored."""
+
+
+def is_file(source: str) -> bool:
+    """Tell whether a source of pictures is a path, and not a camera or the address of a stream.
+
+    Example:
+        >>> is_file("street.mp4"), is_file("camera:0"), is_file("rtsp://host/stream")
+        (True, False, False)
+    """
+    return not _CAMERA.fullmatch(source) and not source.startswith(_STREAMS)
+
+
+def is_video(source: str) -> bool:
+    """Tell whether a source of pictures is a video: by its suffix, or because it is a camera or a stream.
+
+    Example:
+        >>> is_video("street.mp4"), is_video("camera:0"), is_video("https://host/photos.zip")
+        (True, True, False)
+    """
+    ends_as_video = Path(source.partition("?")[0]).suffix.lower() in VIDEO_SUFFIXES
+    return ends_as_video or bool(_CAMERA.fullmatch(source)) or source.startswith(("rtsp://", "rtmp://"))
 
 
 class Video:
@@ -33,27 +57,36 @@ class Video:
     OpenCV decodes the video. albumentations installs it.
 
     Args:
-        path: the file.
-        max_pixels: the largest number of pixels in a frame. A file that claims larger frames is refused.
+        source: the path of a file, an address such as ``https://host/street.mp4`` or ``rtsp://host/stream``, or
+            ``camera:0`` for a camera of this machine.
+        max_pixels: the largest number of pixels in a frame. A video that claims larger frames is refused.
 
     Attributes:
+        path: the source, as a path, for names and messages.
+        has_end: whether the video ends by itself. A camera does not.
         promised: the number of frames that the file claims; None if it makes no credible claim.
         rate: the frames per second; 25 if the file makes no credible claim.
         remarks: a line for each claim of the file that is not credible.
 
     Raises:
-        DataError: the file is missing or is not a video, or its frames are too large.
+        DataError: the source is missing or is not a video, or its frames are too large.
     """
 
-    def __init__(self, path: Path, max_pixels: int = MAX_PIXELS) -> None:
-        if not path.is_file():
-            raise DataError(f"input={path} does not exist")
-        if format := picture_format(path):
-            raise DataError(
-                f"input={path} is a picture ({format}), not a video: rename it with the suffix of a picture"
-            )
-        self.path = path
-        capture = cv2.VideoCapture(str(path))
+    def __init__(self, source: str | Path, max_pixels: int = MAX_PIXELS) -> None:
+        camera = _CAMERA.fullmatch(str(source))
+        self.path, self.has_end = Path(source), camera is None
+        self._source = int(camera[1]) if camera else str(source)
+        self._size = "a camera" if camera else "an address"
+        if is_file(str(source)):
+            path = self.path
+            if not path.is_file():
+                raise DataError(f"input={path} does not exist")
+            if format := picture_format(path):
+                raise DataError(
+                    f"input={path} is a picture ({format}), not a video: rename it with the suffix of a picture"
+                )
+            self._size = f"{path.stat().st_size} bytes"
+        capture = self._open()
         opened = capture.isOpened()
         frames, rate, width, height = (
             capture.get(key)
@@ -61,18 +94,18 @@ class Video:
         )
         capture.release()
         if not opened:
-            raise DataError(f"input={path} ({path.stat().st_size} bytes) can't be decoded as a video")
+            raise DataError(f"input={source} ({self._size}) can't be decoded as a video")
         if width * height > max_pixels:
             raise DataError(
-                f"input={path} claims to have frames of {width:.0f} x {height:.0f}, which have more pixels than "
+                f"input={source} claims to have frames of {width:.0f} x {height:.0f}, which have more pixels than "
                 f"max_pixels={max_pixels}"
             )
         self.promised = int(frames) if 0 < frames <= _MOST_FRAMES else None
         believed = 0 < rate <= _HIGHEST_RATE
         self.rate = rate if believed else _USUAL_RATE
-        self.remarks = [] if believed else [f"{path} claims {rate:g} frames a second: {_USUAL_RATE:g} are assumed"]
+        self.remarks = [] if believed else [f"{source} claims {rate:g} frames a second: {_USUAL_RATE:g} are assumed"]
         if frames > _MOST_FRAMES:
-            self.remarks.append(f"{path} claims to have {frames:.0f} frames: those that can be decoded are read")
+            self.remarks.append(f"{source} claims to have {frames:.0f} frames: those that can be decoded are read")
 
     def __iter__(self) -> Iterator[ByteArray]:
         """Yield RGB frames ``(H, W, 3)`` until no more can be decoded.
@@ -80,7 +113,7 @@ class Video:
         Raises:
             DataError: not one frame can be decoded.
         """
-        capture = cv2.VideoCapture(str(self.path))
+        capture = self._open()
         count = 0
         try:
             while True:
@@ -92,7 +125,10 @@ class Video:
         finally:
             capture.release()
         if not count:
-            raise DataError(f"{self.path} ({self.path.stat().st_size} bytes) has no frame that can be decoded")
+            raise DataError(f"{self.path} ({self._size}) has no frame that can be decoded")
+
+    def _open(self) -> cv2.VideoCapture:
+        return cv2.VideoCapture(self._source)
 
 
 CODECS = {

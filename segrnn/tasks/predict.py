@@ -29,6 +29,8 @@ from segrnn.inference import (
     Video,
     digest_weights,
     find_images,
+    is_file,
+    is_video,
     locate,
     plan,
     plan_frames,
@@ -103,10 +105,10 @@ def _write(
         return _write_coco(config, outliner, group)
     if name == PSEUDO:
         return write_pseudo_labels(config) if group.is_first else []
-    if Path(config.input).suffix.lower() not in VIDEO_SUFFIXES:
+    if not is_video(config.input):
         return _write_files(config, per_image[name], group, showcase)
-    if is_address(config.input):
-        raise ConfigError(f"input={config.input} is a video, and videos are read from this machine: download it")
+    if is_address(config.input) and is_file(config.input):
+        raise ConfigError(f"input={config.input} is a video in an object store: download it, or give its https address")
     if Path(config.output).suffix.lower() not in VIDEO_SUFFIXES:
         return _write_frames(config, per_image[name], group)
     return _write_video(config) if group.is_first else []
@@ -164,7 +166,7 @@ def _tracked(group: ProcessGroup, work: Callable[[Item], Result], items: Sequenc
 def _write_frames(config: Predict, format: Format, group: ProcessGroup) -> list[Path]:
     """Write a file for each frame of a video, numbered from 1. Each process decodes all frames and labels some."""
     output = Path(config.output)
-    video = Video(Path(config.input), config.max_pixels)
+    video = Video(config.input, config.max_pixels)
     predictor = build_predictor(config.ckpt, config, group)
     format.check(predictor.info.labels)
 
@@ -205,7 +207,12 @@ def _write_video(config: Predict) -> list[Path]:
             f"format={name}: a video's compression would change ids: choose format=overlay, or a folder as output"
         )
     _check_free(config)
-    video = Video(Path(config.input), config.max_pixels)
+    video = Video(config.input, config.max_pixels)
+    if not video.has_end:
+        raise ConfigError(
+            f"output={output}: a camera has no end, and a video needs one: choose a folder as output, which gets a "
+            "file for each frame until Ctrl-C"
+        )
     predictor = build_predictor(config.ckpt, config, ProcessGroup())
     count = 0
 
@@ -311,8 +318,15 @@ def _settings(config: Predict) -> dict[str, Any]:
     """
     kept = {key: plain(config)[key] for key in ("inside", "format", "polygons", "scales", "flip", "windows")}
     weights = [digest_weights(path) for path in config.ckpt]
-    source = source_of(config.input)
-    return {"weights": weights, "input": str(source.resolve() if isinstance(source, Path) else source), **kept}
+    return {"weights": weights, "input": _name_input(config.input), **kept}
+
+
+def _name_input(text: str) -> str:
+    """Return a name of the input that stays the same from another folder, without the password of a stream."""
+    if not is_file(text):
+        return text.rpartition("@")[2]
+    source = source_of(text)
+    return str(source.resolve() if isinstance(source, Path) else source)
 
 
 def _say_kept(kept: int, jobs: int | None, output: Path) -> None:

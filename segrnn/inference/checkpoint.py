@@ -99,6 +99,17 @@ def to_checkpoint(info: ModelInfo) -> dict[str, Any]:
     }
 
 
+def _name_score(data: Mapping[str, Any]) -> str:
+    """Return the name of a training's score. It says so if the images were trained on, because they measure nothing.
+
+    Example:
+        >>> _name_score({"split": "val", "train_split": "train+val"})
+        'mIoU on val, which was trained on'
+    """
+    seen = set(data["split"].split("+")) & set(data["train_split"].split("+"))
+    return f"mIoU on {data['split']}" + (", which was trained on" if seen else "")
+
+
 def load_checkpoint(path: str | Path, allow: Sequence[str] = ()) -> tuple[Segmenter, ModelInfo]:
     """Rebuild a trained network from a checkpoint, in evaluation mode, together with its `ModelInfo`.
 
@@ -117,7 +128,7 @@ def load_checkpoint(path: str | Path, allow: Sequence[str] = ()) -> tuple[Segmen
             segmenter = build_segmenter(kept["config"], labels.num_classes, allow, preprocessing.channels)
         load_weights(segmenter, weights_of(checkpoint))
         validations = checkpoint.get("callbacks", {}).get("Checkpoints", {}).get("validations", [])
-        scores = {f"mIoU on {kept['config']['data']['split']}": validations[-1][1]} if validations else {}
+        scores = {_name_score(kept["config"]["data"]): validations[-1][1]} if validations else {}
         provenance = {"version": kept["version"], "step": checkpoint["global_step"]}
         architecture = {part: kept["config"][part] for part in ("model", "context")}
         info = ModelInfo(architecture, labels, preprocessing, scores, {**provenance, "config": dict(kept["config"])})

@@ -93,6 +93,7 @@ def test_a_logger_that_shows_no_results_is_refused_at_once(
     assert not Path("costs/costs.csv").exists()
 
 
+@pytest.mark.slow
 def test_a_prediction_shows_its_first_images(run: Run, camvid: Path) -> None:
     small = [*SMALL, "data=camvid", f"data.root={camvid}", "run_id=first", "trainer.max_steps=1", "logger=csv"]
     assert run("train", *small) == 0

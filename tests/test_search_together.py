@@ -48,6 +48,7 @@ def load(storage: str) -> optuna.Study:
     return optuna.load_study(study_name="twelve", storage=opened)
 
 
+@pytest.mark.slow
 @shared
 def test_two_processes_run_twelve_trials_and_none_twice(storage: str, run: Run) -> None:
     codes, told = run_together(2, "search", [*ARGUMENTS, f"storage={storage}"], Path("told"), launched=False)
@@ -65,6 +66,7 @@ def test_two_processes_run_twelve_trials_and_none_twice(storage: str, run: Run) 
     assert len(list(FOLDER.glob("trial_*"))) == 12
 
 
+@pytest.mark.slow
 @shared
 def test_the_trial_of_a_killed_process_is_run_again(
     storage: str, run: Run, monkeypatch: pytest.MonkeyPatch, capsys

@@ -26,7 +26,9 @@ class Page:
 
     def __init__(self, folder: Path) -> None:
         command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(folder)]
-        lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
         self.folder, self.records = folder, [json.loads(line) for line in lines]
         self.history = [record["item"] for record in self.of("history")]
         self.artifacts = self.of("artifact")

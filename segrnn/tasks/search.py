@@ -168,8 +168,10 @@ def _take_up(study: optuna.Study, config: Search, run_dir: Path) -> optuna.Trial
     total, trials = config.study.trials, study.get_trials(deepcopy=False)
     running = [trial for trial in trials if trial.state == TrialState.RUNNING]
     if config.storage:
-        study.sampler = _seeded(config.study.sampler, len(trials))
-        return ask_shared(study, total, run_dir)
+        trial = ask_shared(study, total, run_dir)
+        if trial is not None:  # its number is its own, so no other process draws the same values
+            study.sampler = _seeded(config.study.sampler, trial.number)
+        return trial
     if len(_ended(study)) >= total:
         return None
     study.sampler = _seeded(config.study.sampler, running[0].number if running else len(trials))

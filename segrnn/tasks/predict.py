@@ -84,7 +84,9 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
     with process_group() as group:
         group.first(lambda: [locate(source) for source in config.ckpt])  # one process downloads for all
         config = replace(config, ckpt=[locate(source) for source in config.ckpt])
-        folder = Path("runs", "predict", f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}")
+        folder = Path(
+            "runs", "predict", f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}"
+        ).resolve()  # the W&B service may be elsewhere
         showcase = Showcase(folder) if group.is_first and config.logger["_target_"] else None
         if showcase is None:
             return _write(config, per_image, outliner, group, None)

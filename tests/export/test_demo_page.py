@@ -50,7 +50,7 @@ def test_a_site_is_kept_or_served(run: Run, trained: None, capsys: pytest.Captur
             assert HEADERS.items() <= dict(answer.headers).items()
             assert answer.read() != Path("site/site.json").read_bytes()  # one example
         server.send_signal(signal.SIGINT)
-        assert server.wait(timeout=30) == 130
+        assert server.wait(timeout=120) == 130
 
 
 @pytest.mark.parametrize(

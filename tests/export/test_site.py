@@ -169,7 +169,7 @@ def test_colours_overlay_classes_and_confidence(page: Page, tmp_path: Path) -> N
     assert set(page.driver.execute_script(script)) == {255}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @needs_browser
 @needs_runtime
 def test_what_a_point_depends_on(page: Page, tmp_path: Path) -> None:

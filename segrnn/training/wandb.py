@@ -318,8 +318,9 @@ class WandbDashboard(Dashboard):
             with redirect_stderr(io.StringIO()):
                 with suppress(Exception):
                     finish_within(self.finish_timeout, run, 1)  # otherwise it would go on copying printed text
-                with suppress(Exception):
-                    wandb.teardown(1)  # so that the next run of this process finds a new service
+                # so that the next run of this process finds a new service; a service that was ended makes W&B exit
+                with suppress(Exception, SystemExit):
+                    wandb.teardown(1)
 
 
 def _read_parts(path: Path) -> list[dict[str, str]]:

@@ -22,7 +22,7 @@ from wandb_page import Page, alone, pages
 from segrnn.errors import Pruned
 from segrnn.labels import CAMVID, IGNORE_INDEX
 from segrnn.training import SegmentationModule
-from segrnn.training.wandb import _read_parts
+from segrnn.training.wandb import WandbDashboard, _read_parts
 
 WORKSPACE = Path(__file__).parents[2] / "scripts" / "wandb_workspace.py"
 __all__ = ["alone"]  # a fixture
@@ -238,6 +238,21 @@ def test_a_service_that_dies_does_not_take_the_run_with_it(
     assert out.count("W&B fails") == 1
     assert run("train", *recipe, "hydra.run.dir=next") == 0
     assert curves("run") == curves("next")
+    assert [page.summary["state"] for page in pages("next")] == ["finished"]
+
+
+@pytest.mark.slow
+def test_a_service_that_hangs_delays_the_end_for_a_limited_time(
+    run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch, capfd
+) -> None:
+    monkeypatch.setattr("segrnn.training.wandb._MARGIN", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(WandbDashboard, "_add_checkpoints", lambda *_: os.kill(service(), signal.SIGSTOP))
+        assert run("train", *recipe, "hydra.run.dir=run", "logger.finish_timeout=1") == 0
+    out = capfd.readouterr().out
+    assert out.count("W&B fails (TimeoutError: W&B has not finished the run within 2 s)") == 1
+    assert Path("run/metrics.json").exists()
+    assert run("train", *recipe, "hydra.run.dir=next") == 0
     assert [page.summary["state"] for page in pages("next")] == ["finished"]
 
 

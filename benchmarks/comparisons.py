@@ -63,6 +63,23 @@ COMPARISONS = {
             }
         ),
     ),
+    # The CamVid recipe at a third of its length, and without one of its parts at a time, or with a context.
+    "camvid_recipe": Comparison(
+        "CamVid, the validation frames at 360 x 480, without one part of the recipe at a time",
+        ["experiment=camvid"],
+        (360, 480),
+        {
+            "recipe": [],
+            "default_augmentation": ["augment=default"],
+            "classifier_at_stride_8": ["model.detail=null"],
+            "cross_entropy": ["loss=cross_entropy"],
+            "last_weights": ["trainer.ema_decay=0"],
+            "encoder_trained_whole": ["encoder.freeze=false"],
+            "encoder_at_full_rate": ["optimizer.encoder_lr=${optimizer.lr}"],
+            "renet_gru": ["context=renet_gru", "context.hidden=64"],
+        },
+        steps=500,
+    ),
     # All contexts have as many parameters as renet_gru, within 5 %.
     "pages": Comparison(
         "Book pages with zones, the validation pages, in a small network",

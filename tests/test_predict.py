@@ -17,35 +17,19 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import torch
 from conftest import SMALL, Run
 from PIL import Image
+from small_bundle import save_small_bundle
 
 import segrnn
 from segrnn.errors import DataError, OutputError
-from segrnn.images import Preprocessing
-from segrnn.inference import ModelInfo, Predictor, Video, write_video
-from segrnn.labels import CAMVID
-from segrnn.models.architecture import build_segmenter
+from segrnn.inference import Video, write_video
 
 
 @pytest.fixture
 def bundle(run: Run) -> Path:
     """A network that was not trained, as a folder."""
-    architecture = {
-        "model": {
-            "_target_": "segrnn.models.FCN",
-            "_partial_": True,
-            "encoder_name": "resnet18",
-            "encoder_depth": 3,
-            "width": 16,
-        },
-        "context": {"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 8, "stride": 8},
-    }
-    torch.manual_seed(0)
-    model = build_segmenter(architecture, CAMVID.num_classes)
-    Predictor(model, ModelInfo(architecture, CAMVID, Preprocessing((0.5,) * 3, (0.25,) * 3))).save("bundle")
-    return Path("bundle").resolve()
+    return save_small_bundle("bundle")
 
 
 def save(path: Path, picture: Image.Image, **options: object) -> None:

@@ -11,14 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from conftest import SIZE, blocks, write_pair
 from processes_together import run_together
-
-from segrnn.images import Preprocessing
-from segrnn.inference import ModelInfo, Predictor
-from segrnn.labels import CAMVID
-from segrnn.models.architecture import build_segmenter
+from small_bundle import save_small_bundle
 
 SLOW = """
 import os, time
@@ -58,19 +53,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ids = blocks(rng, [0, 1, 3, 8, 11], (SIZE[0] + number, SIZE[1]))
         stem = f"0001TP_{number:06d}"
         write_pair(Path(f"camvid/val/{stem}.png"), Path(f"camvid/valannot/{stem}.png"), ids, rng)
-    architecture = {
-        "model": {
-            "_target_": "segrnn.models.FCN",
-            "_partial_": True,
-            "encoder_name": "resnet18",
-            "encoder_depth": 3,
-            "width": 16,
-        },
-        "context": {"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 8, "stride": 8},
-    }
-    torch.manual_seed(0)
-    model = build_segmenter(architecture, CAMVID.num_classes)
-    Predictor(model, ModelInfo(architecture, CAMVID, Preprocessing((0.5,) * 3, (0.25,) * 3))).save("bundle")
+    save_small_bundle("bundle")
     return tmp_path
 
 

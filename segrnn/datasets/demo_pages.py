@@ -14,12 +14,11 @@ from PIL import Image, ImageDraw
 
 from segrnn.datasets.class_file import CLASS_FILE, write_class_file
 from segrnn.datasets.demo_drawing import OVERSAMPLING
-from segrnn.datasets.drawn_folder import drawn_folder, draws
+from segrnn.datasets.drawn_folder import draw_unless_there, drawn_folder, draws
 from segrnn.datasets.folder import Folder
 from segrnn.datasets.page_ink import HEIGHT, Ink, develop
 from segrnn.datasets.page_layout import lay_out
 from segrnn.datasets.page_setting import Layout, Zone
-from segrnn.images.object_store import is_address
 from segrnn.labels import DEMO_PAGES
 
 RATIOS = (0.65, 1.0)
@@ -157,6 +156,5 @@ class DemoPages(Folder):
     """
 
     def __init__(self, root: str, split: str, strict: bool = True) -> None:
-        if not is_address(root) and not Path(root).exists():
-            write_demo_pages(Path(root))
+        draw_unless_there(root, write_demo_pages)
         super().__init__(root, split, strict)

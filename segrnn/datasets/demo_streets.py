@@ -1,11 +1,10 @@
 """The demo dataset, which is the default: drawn street scenes in the Cityscapes layout."""
 
-from pathlib import Path
 from typing import ClassVar
 
 from segrnn.datasets.cityscapes import Cityscapes
 from segrnn.datasets.demo_scenes import write_demo
-from segrnn.images.object_store import is_address
+from segrnn.datasets.drawn_folder import draw_unless_there
 from segrnn.labels import DEMO, LabelSpace
 
 
@@ -28,6 +27,5 @@ class Demo(Cityscapes):
     table: ClassVar[LabelSpace] = DEMO
 
     def __init__(self, root: str, split: str, strict: bool = True) -> None:
-        if not is_address(root) and not Path(root).exists():
-            write_demo(Path(root))
+        draw_unless_there(root, write_demo)
         super().__init__(root, split, strict)

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from rich.progress import track
 
 from segrnn.atomic import is_taken
 from segrnn.errors import OutputError
+from segrnn.images.object_store import is_address
 
 
 class Draw(NamedTuple):
@@ -50,6 +51,12 @@ def draws(things: str, counts: Mapping[str, int], seed: int) -> Iterator[Draw]:
         for number in range(count)
     ]
     return iter(track(jobs, f"drawing {things}", console=Console(stderr=True)))
+
+
+def draw_unless_there(root: str, draw: Callable[[Path], None]) -> None:
+    """Draw the pictures of a dataset, unless the folder exists or lies in an object store."""
+    if not is_address(root) and not Path(root).exists():
+        draw(Path(root))
 
 
 @contextmanager

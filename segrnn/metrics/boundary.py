@@ -10,7 +10,7 @@ from scipy import ndimage
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.space import ByteArray
 from segrnn.metrics.arithmetic import FloatArray, divide, known, mean
-from segrnn.metrics.checks import require_classes, require_equal_shapes
+from segrnn.metrics.checks import void_where_true
 
 
 class BoundaryIoU:
@@ -65,14 +65,9 @@ class BoundaryIoU:
         Raises:
             ValueError: the shapes differ, or an id at a valid pixel is not a class.
         """
-        require_equal_shapes(prediction, target)
-        void = target == IGNORE_INDEX
-        require_classes("prediction", prediction[~void & (prediction != IGNORE_INDEX)], self.num_classes)
-        require_classes("target", target[~void], self.num_classes)
-
+        predicted = void_where_true(prediction, target, self.num_classes)
         distance = max(1, round(self.dilation * hypot(*target.shape)))
-        predicted = np.where(void, IGNORE_INDEX, prediction).astype(np.uint8)
-        in_target = _near_contour(target, distance) & ~void
+        in_target = _near_contour(target, distance) & (target != IGNORE_INDEX)
         in_prediction = _near_contour(predicted, distance) & (predicted != IGNORE_INDEX)
         in_both = in_target & in_prediction & (target == predicted)
         both = self._per_class(target[in_both])

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from segrnn.labels import IGNORE_INDEX
 from segrnn.labels.space import ByteArray
 from segrnn.metrics.arithmetic import FloatArray, divide, known, mean
-from segrnn.metrics.checks import require_classes, require_equal_shapes
+from segrnn.metrics.checks import void_where_true
 
 
 class BoundaryF:
@@ -55,11 +55,7 @@ class BoundaryF:
         Raises:
             ValueError: the shapes differ, or an id at a valid pixel is not a class.
         """
-        require_equal_shapes(prediction, target)
-        void = target == IGNORE_INDEX
-        predicted = np.where(void, IGNORE_INDEX, prediction).astype(np.uint8)
-        require_classes("prediction", predicted[predicted != IGNORE_INDEX], self.num_classes)
-        require_classes("target", target[~void], self.num_classes)
+        predicted = void_where_true(prediction, target, self.num_classes)
         true_contours, predicted_contours = _contours(target), _contours(predicted)
         distance = max(1.0, self.tolerance * hypot(*target.shape))
         precision = self._share_near(predicted_contours, true_contours, distance)

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
+from contour_masks import VOID, random_masks
 from scipy.ndimage import binary_erosion
 
-from segrnn.metrics import BoundaryIoU
-
-VOID = 255
+from segrnn.metrics import BoundaryF, BoundaryIoU
 
 
 def boundary_of(mask: np.ndarray, distance: int) -> np.ndarray:
@@ -21,15 +20,6 @@ def by_the_book(prediction: np.ndarray, target: np.ndarray, classes: int, distan
     return [int((g & p).sum()) for g, p in pairs], [int((g | p).sum()) for g, p in pairs]
 
 
-def random_masks(rng: np.random.Generator, size: tuple[int, int], classes: int) -> tuple[np.ndarray, np.ndarray]:
-    coarse = rng.choice([*range(classes), VOID], (-(-size[0] // 9), -(-size[1] // 7)))
-    target = np.kron(coarse, np.ones((9, 7), int))[: size[0], : size[1]]
-    shifted = np.roll(target, (1, 2), axis=(0, 1))
-    noise = rng.integers(0, classes, size)
-    prediction = np.where((shifted == VOID) | (rng.random(size) < 0.05), noise, shifted)
-    return prediction.astype(np.uint8), target.astype(np.uint8)
-
-
 @pytest.mark.parametrize("dilation", [0.02, 0.06, 0.5, 3.0])  # the last two reach over the whole image
 @pytest.mark.parametrize("size", [(37, 53), (64, 128), (1, 1), (1, 40), (40, 1), (2, 3)])
 def test_equals_the_slow_twin(size: tuple[int, int], dilation: float) -> None:
@@ -38,7 +28,7 @@ def test_equals_the_slow_twin(size: tuple[int, int], dilation: float) -> None:
     distance = max(1, round(dilation * np.sqrt(size[0] ** 2 + size[1] ** 2)))
     intersection, union = np.zeros((2, 4), int)
     for _ in range(3):
-        prediction, target = random_masks(rng, size, 4)
+        prediction, target = random_masks(rng, size, wrong=[0, 1, 2, 3])
         boundary.update(prediction, target)
         both, either = by_the_book(prediction, target, 4, distance)
         intersection += both
@@ -75,7 +65,7 @@ def test_void_is_in_no_count_whatever_is_predicted_there() -> None:
 
 def test_order_never_shows() -> None:
     rng = np.random.default_rng(0)
-    pairs = [random_masks(rng, (40, 60), 4) for _ in range(6)]
+    pairs = [random_masks(rng, (40, 60), wrong=[0, 1, 2, 3]) for _ in range(6)]
     forward, backward = BoundaryIoU(4), BoundaryIoU(4)
     for pair in pairs:
         forward.update(*pair)
@@ -92,8 +82,13 @@ def test_a_pixel_that_is_predicted_as_void_is_in_no_predicted_boundary() -> None
     assert boundary.union.tolist() == [1, 1]
 
 
-def test_what_does_not_fit_is_refused() -> None:
-    boundary = BoundaryIoU(2)
+def test_the_dilation_is_positive() -> None:
+    with pytest.raises(ValueError, match="dilation must be positive, got 0"):
+        BoundaryIoU(2, dilation=0)
+
+
+@pytest.mark.parametrize("boundary", [BoundaryIoU(2), BoundaryF(2)])
+def test_what_does_not_fit_is_refused_and_not_counted(boundary: BoundaryIoU | BoundaryF) -> None:
     zeros = np.zeros((2, 2), np.uint8)
     with pytest.raises(ValueError, match="differ in shape"):
         boundary.update(zeros, zeros[:1])
@@ -101,6 +96,4 @@ def test_what_does_not_fit_is_refused() -> None:
         boundary.update(zeros + 2, zeros)
     with pytest.raises(ValueError, match=r"target holds ids outside 0\.\.1: \[2\]"):
         boundary.update(zeros, zeros + 2)
-    with pytest.raises(ValueError, match="dilation must be positive, got 0"):
-        BoundaryIoU(2, dilation=0)
-    assert not boundary.union.any()
+    assert set(boundary.to_dict(("a", "b"))["per_class"].values()) == {None}

@@ -1,22 +1,17 @@
 """Real frames, where there are any."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from conftest import SMALL, Run
+from real_frames import REAL_CAMVID, needs_camvid
 
 from segrnn.datasets import CamVid
 
-ROOT = Path(os.environ.get("SEGRNN_CAMVID", "data/camvid")).resolve()
-pytestmark = pytest.mark.skipif(
-    not (ROOT / "train.txt").is_file(), reason=f"no CamVid in {ROOT}: set SEGRNN_CAMVID to where it lies"
-)
+pytestmark = needs_camvid
 
 
 def test_frames_and_labels_are_those_of_the_publication() -> None:
-    train, val = CamVid(str(ROOT), "train"), CamVid(str(ROOT), "val")
+    train, val = CamVid(str(REAL_CAMVID), "train"), CamVid(str(REAL_CAMVID), "val")
     assert (len(train), len(val)) == (367, 101)
     counts = np.zeros(256, np.int64)
     for index in range(len(val)):
@@ -32,6 +27,12 @@ def test_frames_and_labels_are_those_of_the_publication() -> None:
 @pytest.mark.slow
 def test_a_few_steps_of_the_quick_recipe(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     small = [o for o in SMALL if o.startswith(("encoder", "trainer", "data.workers"))]
-    overrides = ["experiment=camvid_quick", f"data.root={ROOT}", "data.batch_size=2", *small, "hydra.run.dir=run"]
+    overrides = [
+        "experiment=camvid_quick",
+        f"data.root={REAL_CAMVID}",
+        "data.batch_size=2",
+        *small,
+        "hydra.run.dir=run",
+    ]
     assert run("train", *overrides) == 0
     assert "367 training and 101 validation images, 11 classes" in capsys.readouterr().out

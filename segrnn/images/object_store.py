@@ -26,6 +26,9 @@ _PACKAGES = 'pip install "segrnn[cloud]"'
 _PAUSES = (0.2, 0.5, 1, 2, 4)
 """Seconds before each new attempt, after a request has failed. fsspec's stores and their clients try again as well."""
 
+# gcsfs would ask for the kind of the bucket before each request, and warn where there are no credentials for that
+os.environ.setdefault("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
+
 _LEAST = 2**16
 """The fewest bytes of an archive that are read at once."""
 

@@ -1,6 +1,5 @@
 """CamVid in its two forms."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +8,12 @@ import segrnn.conf
 from conftest import blocks, write_pair, zipped
 from omegaconf import OmegaConf
 from PIL import Image
+from real_frames import REAL_CAMVID, needs_camvid
 
 from segrnn.datasets import CamVid, CamVidOriginal
 from segrnn.datasets.camvid import split_of
 from segrnn.errors import DataError
 from segrnn.labels import CAMVID_COLORS
-
-REAL = Path(os.environ.get("SEGRNN_CAMVID", "data/camvid")).resolve()
 
 GROUPED = {  # label_colors.txt, grouped as ReSeg groups it; what is not listed is void
     "sky": {"Sky": "128 128 128"},
@@ -119,10 +117,12 @@ def test_the_split_of_a_frame(stem: str, split: str | None) -> None:
     assert split_of(stem) == split
 
 
-@pytest.mark.skipif(not (REAL / "train.txt").is_file(), reason=f"no CamVid in {REAL}: set SEGRNN_CAMVID to it")
+@needs_camvid
 @pytest.mark.parametrize(("split", "count"), [("train", 367), ("val", 101)])
 def test_the_split_of_every_published_frame(split: str, count: int) -> None:
-    stems = [Path(line.split()[0]).stem for line in (REAL / f"{split}.txt").read_text().splitlines() if line.strip()]
+    stems = [
+        Path(line.split()[0]).stem for line in (REAL_CAMVID / f"{split}.txt").read_text().splitlines() if line.strip()
+    ]
     assert len(stems) == count
     assert {split_of(stem) for stem in stems} == {split}
 

@@ -1,10 +1,10 @@
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from real_frames import REAL_CAMVID, needs_camvid
 
 from segrnn.dataset_tools.parallel import for_each
 from segrnn.datasets import CamVid, Cityscapes, SegmentationDataset
@@ -148,11 +148,8 @@ def test_a_label_with_foreign_ids_is_named(cityscapes: Path, workers: int) -> No
         list(for_each(Cityscapes(str(cityscapes), "train"), count_classes, workers))
 
 
-ROOT = Path(os.environ.get("SEGRNN_CAMVID", "data/camvid")).resolve()
-
-
-@pytest.mark.skipif(not (ROOT / "train.txt").is_file(), reason=f"no CamVid in {ROOT}: set SEGRNN_CAMVID")
+@needs_camvid
 def test_the_weights_of_camvid() -> None:
-    weights = statistics_of(CamVid(str(ROOT), "train")).median_frequency_weights
+    weights = statistics_of(CamVid(str(REAL_CAMVID), "train")).median_frequency_weights
     wanted = [0.279, 0.202, 4.787, 0.149, 1.0, 0.422, 3.847, 1.974, 0.789, 6.375, 8.859]
     assert weights.round(3).tolist() == wanted

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from export_networks import CONTEXTS, EACH, Factory, make, make_blla, make_small, share_of_context
+from real_frames import REAL_CAMVID
 from torch import Tensor, nn
 
 from segrnn.context import SCNN, AxialAttention, AxialDecay, FourDirectionIRNN, ReNet, Sweep
@@ -33,7 +34,6 @@ MORE: dict[str, Factory] = {
 }
 OTHERS = ("renet_lstm", "pyramid_pooling", "lateral_sweep", "axial_decay", "axial_decay_fixed")
 STEPWISE: dict[str, Factory] = {"scnn": partial(SCNN, hidden=8, kernel=3)}
-REAL = Path(os.environ.get("SEGRNN_CAMVID", "data/camvid")).resolve() / "val"
 
 
 def run(path: Path, image: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ def test_real_networks_compute_the_same_at_any_size(network: str, context: str, 
     exported = Exported(model, Preprocessing((0.4, 0.5, 0.6), (0.2, 0.3, 0.25)), argmax=False)
     assert export_onnx(exported, tmp_path / "model.onnx", None, {}) < 1e-4
 
-    for frame in sorted(REAL.glob("*.png"))[::50]:  # where there are any
+    for frame in sorted((REAL_CAMVID / "val").glob("*.png"))[::50]:  # where there are any
         image = to_tensor(read_image(frame))[None]
         with torch.no_grad():
             logits = exported(image)

@@ -2,15 +2,18 @@
 
 import errno
 import os
+import socket
 import time
 from collections.abc import Iterator
 from functools import partial
-from http.server import SimpleHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 from conftest import Run, zipped
+from gcp_storage_emulator.server import create_server
 from object_server import BUCKET, SECRET, Store, forget, s3_store, serving
 
 from segrnn.datasets import CamVid, sample_loader
@@ -46,6 +49,54 @@ def test_a_folder_a_zip_and_a_web_server_give_what_the_disk_gives(store: Store, 
     require_equal(CamVid(zip_, "train"), expected)
     assert len([path for method, path, _ in store.proxy.requests if method == "GET"]) <= 3  # the archive's directory
     assert [path.name for path in find_images(remote(folder)).values()].count("0001TP_000001.png") == 6
+
+
+def test_a_bucket_of_google_gives_what_the_disk_gives(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("SEGRNN_CACHE", str(tmp_path / "cache"))
+    forget()
+    with create_server("127.0.0.1", port, in_memory=True, default_bucket=BUCKET):
+        bucket = fsspec.filesystem("gs")
+        bucket.put(f"{camvid}/", f"{BUCKET}/camvid", recursive=True)
+        bucket.put(str(zipped(camvid, tmp_path / "archive.zip", "CamVid")), f"{BUCKET}/archive.zip")
+        caplog.clear()
+        for place in ("camvid", "archive.zip"):
+            require_equal(CamVid(f"gs://{BUCKET}/{place}", "train"), CamVid(str(camvid), "train"))
+        for missing in ("gs://no-such-bucket/camvid", f"gs://{BUCKET}/elsewhere", f"gs://{BUCKET}/no.zip"):
+            with pytest.raises(DataError, match=f"{missing}.* does not exist"):
+                CamVid(missing, "train")
+    assert not [record for record in caplog.records if record.name.startswith("gcsfs")]
+    forget()
+
+
+def test_a_wrong_region_is_explained(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Amazon answers to a request that is signed for another region."""
+    told = (
+        "<Error><Code>AuthorizationHeaderMalformed</Code><Message>The authorization header is malformed; the region "
+        "'us-east-1' is wrong; expecting 'eu-west-1'</Message></Error>"
+    )
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(400)
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(told)))
+            self.end_headers()
+            self.wfile.write(told.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with serving(Elsewhere) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        forget()
+        with pytest.raises(DataError, match=r"the bucket is in another region .*AWS_DEFAULT_REGION"):
+            CamVid(f"s3://{BUCKET}/camvid", "train")
 
 
 def test_each_picture_of_an_archive_is_one_request(store: Store, camvid: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The page of an evaluation: what is in the file, and what a browser makes of it."""
 
 import json
-import os
 import re
 from base64 import b64decode
 from io import BytesIO
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from conftest import SMALL, Run, needs_browser
 from PIL import Image
+from real_frames import REAL_CAMVID, needs_camvid
 from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.common.by import By
@@ -27,7 +27,6 @@ TOY = LabelSpace(
     "toy",
     [Label("road", 0, 0, (128, 64, 128)), Label(EVIL, 1, 1, (1, 2, 3)), Label("ghost", 2, 2, (250, 170, 30))],
 )
-CAMVID = Path(os.environ.get("SEGRNN_CAMVID", "data/camvid")).resolve()
 
 
 def gallery_of(labels: LabelSpace, sizes: dict[str, tuple[int, int]], void: bool = False) -> Gallery:
@@ -305,12 +304,10 @@ def test_light_and_dark(tmp_path: Path, browser: webdriver.Chrome) -> None:
 
 @pytest.mark.thorough
 @needs_browser
-@pytest.mark.skipif(
-    not (CAMVID / "train.txt").is_file(), reason=f"no CamVid in {CAMVID}: set SEGRNN_CAMVID to where it lies"
-)
+@needs_camvid
 def test_the_page_of_real_frames(run: Run, browser: webdriver.Chrome) -> None:
     small = [o for o in SMALL if o.startswith(("encoder", "trainer", "data.workers"))]
-    overrides = ["experiment=camvid_quick", f"data.root={CAMVID}", "data.batch_size=2", *small]
+    overrides = ["experiment=camvid_quick", f"data.root={REAL_CAMVID}", "data.batch_size=2", *small]
     assert run("train", *overrides, "trainer.validate_every_n_steps=3", "hydra.run.dir=trained") == 0
     assert run("evaluate", "ckpt=trained/checkpoints/best.ckpt", "data.workers=0", "hydra.run.dir=scored") == 0
     path = Path("scored/report.html").resolve()

@@ -241,6 +241,7 @@ def test_a_service_that_dies_does_not_take_the_run_with_it(
     assert [page.summary["state"] for page in pages("next")] == ["finished"]
 
 
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # W&B's own, to its service that was ended
 @pytest.mark.slow
 def test_a_service_that_hangs_delays_the_end_for_a_limited_time(
     run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch, capfd

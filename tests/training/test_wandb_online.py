@@ -154,6 +154,7 @@ def test_an_offline_run_is_synced_with_its_masks(
     assert (kinds.count("model"), kinds.count("dataset"), kinds.count("scores")) == (2, 1, 1)
 
 
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # W&B's own, to its service that was ended
 @pytest.mark.parametrize(
     ("trouble", "said"),
     [

@@ -123,6 +123,7 @@ def sandbox(run: Run) -> Path:
         (folder / name).symlink_to(ROOT / name)
     write_demo(folder / "data" / "demo", train=16, val=4)
     write_demo_pages(folder / "data" / "demo_pages", train=8, val=21)
+    (folder / "scans").symlink_to(folder / "data" / "demo_pages" / "images" / "train")
     frames = np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), np.uint8)
     (folder / "photos").mkdir()
     (folder / "damaged").mkdir()

@@ -16,6 +16,7 @@ from fsspec.core import url_to_fs
 
 from segrnn.errors import DataError
 from segrnn.images.file_cache import FileCache
+from segrnn.images.named import Named
 from segrnn.trouble import reason_of
 
 Result = TypeVar("Result")
@@ -37,7 +38,7 @@ _VERSIONS = ("ETag", "etag", "generation", "md5Hash", "Last-Modified", "LastModi
 
 
 @dataclass(frozen=True, order=True)
-class Remote:
+class Remote(Named):
     """A file or folder with an address, such as ``s3://bucket/folder``. It is read in the same way as a `Path`.
 
     Args:
@@ -51,19 +52,9 @@ class Remote:
     size: int = field(default=-1, compare=False)
 
     @property
-    def name(self) -> str:
-        """Return the last part of the path."""
-        return PurePosixPath(urlsplit(self.url).path).name
-
-    @property
-    def stem(self) -> str:
-        """Return the name without its suffix."""
-        return PurePosixPath(self.name).stem
-
-    @property
-    def suffix(self) -> str:
-        """Return the suffix with its dot."""
-        return PurePosixPath(self.name).suffix
+    def place(self) -> PurePosixPath:
+        """Return the path on the server."""
+        return PurePosixPath(urlsplit(self.url).path)
 
     def as_posix(self) -> str:
         """Return the address."""

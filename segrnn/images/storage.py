@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from segrnn.errors import DataError
+from segrnn.images.named import Named
 from segrnn.images.object_store import RangedFile, Remote, is_address, local_cache, remote
 from segrnn.paths import safe_path
 
@@ -18,7 +19,7 @@ _LARGEST_MEMBER = 2**30
 
 
 @dataclass(frozen=True, order=True)
-class Member:
+class Member(Named):
     """A file inside a zip archive. It is read in the same way as a `Path`.
 
     Args:
@@ -30,19 +31,9 @@ class Member:
     inner: str
 
     @property
-    def name(self) -> str:
-        """Return the last part of the path."""
-        return PurePosixPath(self.inner).name
-
-    @property
-    def stem(self) -> str:
-        """Return the name without its suffix."""
-        return PurePosixPath(self.inner).stem
-
-    @property
-    def suffix(self) -> str:
-        """Return the suffix with its dot."""
-        return PurePosixPath(self.inner).suffix
+    def place(self) -> PurePosixPath:
+        """Return the path in the archive."""
+        return PurePosixPath(self.inner)
 
     @property
     def size(self) -> int:

@@ -19,7 +19,7 @@ MOST_BYTES = 15_000_000
 _DOCUMENT = "{{report}}"
 """The text in a template that is replaced by the JSON."""
 
-_PARTS = {"{{style}}": "page.css", "{{script}}": "page.js"}
+_PARTS = {"{{head}}": "head.html", "{{style}}": "page.css", "{{script}}": "page.js"}
 """The texts in a template that are replaced by the files that all pages share."""
 
 

@@ -24,7 +24,7 @@ def test_frames_and_labels_are_those_of_the_publication() -> None:
     assert 100 * counts[255] / counts.sum() == pytest.approx(1.70, abs=0.005)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_few_steps_of_the_quick_recipe(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     small = [o for o in SMALL if o.startswith(("encoder", "trainer", "data.workers"))]
     overrides = [

@@ -59,7 +59,7 @@ def test_a_benchmark_is_on_a_page(run: Run) -> None:
     assert page.summary["state"] == "finished"
 
 
-@pytest.mark.slow
+@pytest.mark.thorough  # tests/training/test_wandb_online.py has a search in the slow run
 def test_a_search_is_one_group(run: Run, camvid: Path) -> None:
     small = [*SMALL, "data=camvid", f"data.root={camvid}", "logger=wandb"]
     study = ["study.name=rates", "study.trials=2", "study.space={optimizer.lr: {low: 0.001, high: 0.01}}"]

@@ -96,7 +96,7 @@ def test_the_rest_of_the_line_goes_to_the_command(command: str) -> None:
     assert start("prepare", "chek").stderr.startswith("error: prepare has no command 'chek' (did you mean check?)")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough  # tests/training/test_processes.py has such runs
 def test_a_run_of_two_processes(run: Run, camvid: Path) -> None:
     """Lightning starts the second process by the first one's main module and words."""
     small = [each for each in SMALL if not each.startswith("trainer.accelerator")]

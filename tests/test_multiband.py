@@ -22,7 +22,7 @@ def data_of(root: Path) -> list[str]:
     return ["data=folder", f"data.root={root}", "data.channels=4", "data.white=65535"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_geotiffs_give_the_scores_of_the_same_arrays(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

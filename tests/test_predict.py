@@ -166,7 +166,7 @@ def test_a_bundle_is_scored_as_its_checkpoint(run: Run, camvid: Path) -> None:
     assert "16 x 16 every 8 x 12, uniform" in report
 
 
-@pytest.mark.slow
+@pytest.mark.thorough  # tests/test_export.py has the file itself in the slow run
 def test_onnx_runtime_labels_and_scores_as_torch_does(run: Run, bundle: Path, camvid: Path, capsys) -> None:
     data = ["data=camvid", f"data.root={camvid}", "data.workers=0"]
     exported = ["format=onnx", "output=model.onnx"]

@@ -25,7 +25,14 @@ SPACE = "study.space={optimizer.lr: {low: 1e-4, high: 1e-1, log: true}}"
 ARGUMENTS = [*SMALL, "data=camvid", "data.root=nowhere", "study.name=twelve", "study.trials=12", SPACE]
 FOLDER = Path("runs/search/twelve")
 STORAGES = {"database": "sqlite:///study.db", "journal": "study.journal"}
-shared = pytest.mark.parametrize("storage", STORAGES.values(), ids=STORAGES)
+
+
+def with_each_storage(slow: str) -> pytest.MarkDecorator:
+    """Run a test with one storage among the slow ones, and with the other among the thorough ones."""
+    marks = {name: pytest.mark.slow if name == slow else pytest.mark.thorough for name in STORAGES}
+    return pytest.mark.parametrize(
+        "storage", [pytest.param(storage, marks=marks[name], id=name) for name, storage in STORAGES.items()]
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +55,7 @@ def load(storage: str) -> optuna.Study:
     return optuna.load_study(study_name="twelve", storage=opened)
 
 
-@pytest.mark.slow
-@shared
+@with_each_storage(slow="database")
 def test_two_processes_run_twelve_trials_and_none_twice(storage: str, run: Run) -> None:
     codes, told = run_together(2, "search", [*ARGUMENTS, f"storage={storage}"], Path("told"), launched=False)
     assert codes == [0, 0], told
@@ -66,8 +72,7 @@ def test_two_processes_run_twelve_trials_and_none_twice(storage: str, run: Run) 
     assert len(list(FOLDER.glob("trial_*"))) == 12
 
 
-@pytest.mark.slow
-@shared
+@with_each_storage(slow="journal")
 def test_the_trial_of_a_killed_process_is_run_again(
     storage: str, run: Run, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:

@@ -54,12 +54,10 @@ def test_a_file_is_written_once_and_taken_up(tmp_path: Path, monkeypatch: pytest
     assert (windows.mask(pixels) == plain.mask(pixels)).float().mean() > 0.999
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "harm",
-    [
-        pytest.param("damaged", marks=pytest.mark.thorough),
-        pytest.param("of another network", marks=pytest.mark.slow),
-    ],
+    ["damaged", "of another network"],
 )
 def test_a_kept_file_that_is_wrong_is_written_again(harm: str, tmp_path: Path) -> None:
     model, said = saved(tmp_path), []

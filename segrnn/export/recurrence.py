@@ -22,7 +22,7 @@ NAMES = {function: name for name, function in CELLS.items()}
 
 
 @torch.library.custom_op("segrnn::recurrence", mutates_args=())
-def recurrence(x: Tensor, weights: Sequence[Tensor], directions: int, cell: str) -> Tensor:
+def recurrence(x: Tensor, weights: list[Tensor], directions: int, cell: str) -> Tensor:
     """Run the recurrence of `segrnn.ops` with the given name: ``(T, N, C) -> (T, N, D or 2 D)``.
 
     Args:
@@ -36,7 +36,7 @@ def recurrence(x: Tensor, weights: Sequence[Tensor], directions: int, cell: str)
 
 
 @recurrence.register_fake
-def _(x: Tensor, weights: Sequence[Tensor], directions: int, cell: str) -> Tensor:
+def _(x: Tensor, weights: list[Tensor], directions: int, cell: str) -> Tensor:
     return x.new_empty(x.shape[0], x.shape[1], directions * hidden_size(weights[0].shape[0], cell))
 
 

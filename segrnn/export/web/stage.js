@@ -92,7 +92,8 @@ export class Stage {
     }
     canvas.hidden = false;
     const name = this.classes[label].name;
-    this.say(`The probability of ${name} at the ring changes by up to ${Math.round(100 * most)} points if a bright part is covered`, "polite");
+    const points = `${Math.round(100 * most)} points`;
+    this.say(`The probability of ${name} at the ring changes by up to ${points} if a bright part of ${side} × ${side} pixels is covered`, "polite");
   }
 
   step(event) {

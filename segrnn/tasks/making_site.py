@@ -41,7 +41,7 @@ def make_site(
         SegrnnError: a picture can't be read, the package can't be had, or a network can't be exported.
     """
     pictures = read_examples(predictors[0][1], examples)
-    networks = dict(zip(_names(predictors), (predictor for _, predictor in predictors), strict=True))
+    networks = dict(zip(name_networks(predictors), (predictor for _, predictor in predictors), strict=True))
     return write_site(networks, folder, Path(package) if package else fetch_runtime(), pictures, int8)
 
 
@@ -65,16 +65,18 @@ def load_named(sources: Sequence[str], allow: Sequence[str]) -> list[tuple[str, 
     return [(source, Predictor(*load_trained(locate(source), allow))) for source in sources]
 
 
-def _names(predictors: Sequence[tuple[str, Predictor]]) -> list[str]:
-    """Name networks by the parts in which they differ, for example their contexts, or by their checkpoints."""
+def name_networks(predictors: Sequence[tuple[str, Predictor]]) -> list[str]:
+    """Name networks by the parts in which they differ, for example their contexts, else by their checkpoints.
+
+    Contexts of two kinds are named without their arguments.
+    """
     described = [describe_network(predictor.info.architecture) for _, predictor in predictors]
-    parts = [part for part in described[0] if all(each.get(part) != described[0][part] for each in described[1:])]
-    names = [", ".join(_name_part(part, each[part]) for part in parts) for each in described]
-    sources = [source for source, _ in predictors]
-    if len(set(names)) == len(names) and all(names):
-        return names
-    # the same checkpoint twice is a mistake, or a test of the page
-    return [f"{number}: {source}" for number, source in enumerate(sources, 1)]
+    short = [{part: value.partition(" (")[0] for part, value in each.items()} for each in described]
+    for texts in (short, described):
+        parts = [part for part in texts[0] if len({each.get(part) for each in texts}) == len(texts) > 1]
+        if parts:
+            return [", ".join(_name_part(part, each[part]) for part in parts) for each in texts]
+    return [f"{number}: {source}" for number, (source, _) in enumerate(predictors, 1)]
 
 
 def _name_part(part: str, value: str) -> str:

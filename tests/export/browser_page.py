@@ -33,6 +33,9 @@ PATIENCE = 60
 needs_runtime = pytest.mark.skipif(
     not PACKAGE.exists(), reason=f"no onnxruntime-web: npm pack onnxruntime-web@{VERSION} --pack-destination {CACHE}"
 )
+needs_axe = pytest.mark.skipif(
+    not AXE.exists(), reason=f"no axe-core: npm pack axe-core@4.14.1 --pack-destination {AXE.parent}"
+)
 
 
 def axe() -> str:
@@ -114,6 +117,13 @@ class Page:
 
     def texts(self, selector: str) -> list[str]:
         return [element.text for element in self.driver.find_elements(By.CSS_SELECTOR, selector)]
+
+    def faults(self) -> list[tuple[str, str, str]]:
+        """Return what axe finds: the rule, the impact and the HTML of each fault of accessibility."""
+        self.driver.execute_script(axe())
+        found = self.driver.execute_async_script("axe.run().then(arguments[0])")
+        assert found["passes"]
+        return [(fault["id"], fault["impact"], fault["nodes"][0]["html"]) for fault in found["violations"]]
 
     def alphas(self, selector: str) -> np.ndarray:
         """Return how opaque the pixels of a canvas are."""

@@ -7,12 +7,15 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import websocket
+from PIL import Image
 
 FIREFOX = shutil.which("firefox-esr") or shutil.which("firefox")
 PATIENCE = 120
@@ -23,8 +26,8 @@ needs_firefox = pytest.mark.skipif(FIREFOX is None, reason="no Firefox: apt-get 
 class Firefox:
     """The only tab of a browser."""
 
-    def __init__(self, socket: websocket.WebSocket) -> None:
-        self.socket, self.numbers = socket, count()
+    def __init__(self, socket: websocket.WebSocket, downloads: Path) -> None:
+        self.socket, self.downloads, self.numbers = socket, downloads, count()
         self.ask("session.new", capabilities={})
         self.tab = self.ask("browsingContext.getTree")["contexts"][0]["context"]
 
@@ -60,6 +63,18 @@ class Firefox:
         files = [str(path.resolve()) for path in paths]
         self.ask("input.setFiles", context=self.tab, element={"sharedId": element["sharedId"]}, files=files)
 
+    def download(self, selector: str) -> np.ndarray:
+        """Click on a button, and return the pixels of the picture that it downloads."""
+        for old in self.downloads.iterdir():
+            old.unlink()
+        self.run(f"document.querySelector({json.dumps(selector)}).click()")
+        end, content = time.monotonic() + PATIENCE, b""
+        while not content.endswith(b"IEND\xaeB`\x82"):
+            assert time.monotonic() < end, selector
+            content = b"".join(path.read_bytes() for path in self.downloads.glob("*.png"))
+        with Image.open(BytesIO(content)) as picture:
+            return np.asarray(picture)
+
 
 @contextmanager
 def firefox(folder: Path) -> Iterator[Firefox]:
@@ -75,7 +90,7 @@ def firefox(folder: Path) -> Iterator[Firefox]:
             found = (re.search(r"WebDriver BiDi listening on (ws://\S+)", line) for line in process.stderr)
             address = next(match[1] for match in found if match)
             socket = websocket.create_connection(f"{address}/session", timeout=PATIENCE, suppress_origin=True)
-            yield Firefox(socket)
+            yield Firefox(socket, folder / "downloads")
             socket.close()
         finally:
             process.terminate()

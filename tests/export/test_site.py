@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser_page import AXE, PACKAGE, Page, axe, needs_runtime, served
+from browser_page import PACKAGE, Page, needs_axe, needs_runtime, served
 from conftest import needs_browser
 from export_networks import CONTEXTS, make_small
 from PIL import Image
@@ -234,7 +234,7 @@ def test_an_example_and_a_name_that_is_html(page: Page, tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs_browser
 @needs_runtime
-@pytest.mark.skipif(not AXE.exists(), reason=f"no axe-core: npm pack axe-core@4.14.1 --pack-destination {AXE.parent}")
+@needs_axe
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_no_fault(theme: str, page: Page, tmp_path: Path) -> None:
     for name in ("a.png", "b.png"):
@@ -247,11 +247,9 @@ def test_axe_finds_no_fault(theme: str, page: Page, tmp_path: Path) -> None:
     )
     page.driver.find_element(By.CSS_SELECTOR, "#legend button").click()
     page.driver.find_element(By.ID, "ask").click()
-    page.driver.execute_script(axe())
-    found = page.driver.execute_async_script("axe.run().then(arguments[0])")
+    faults = page.faults()
     page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    assert found["passes"]
-    assert [(fault["id"], fault["impact"], fault["nodes"][0]["html"]) for fault in found["violations"]] == []
+    assert faults == []
 
 
 @pytest.mark.slow

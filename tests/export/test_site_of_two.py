@@ -7,9 +7,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from browser_page import PACKAGE, Page, needs_runtime, served
+from browser_page import PACKAGE, Page, needs_axe, needs_runtime, served
 from conftest import needs_browser
 from export_networks import CONTEXTS, make_small
+from firefox import firefox, needs_firefox
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver import ActionChains, Keys
@@ -114,6 +115,20 @@ def test_what_a_point_depends_on_for_both(page: Page, tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs_browser
 @needs_runtime
+@needs_axe
+def test_axe_finds_no_fault(page: Page, tmp_path: Path) -> None:
+    Image.fromarray(scene(1)).save(tmp_path / "street.png")
+    page.drop(tmp_path / "street.png")
+    page.driver.find_element(By.ID, "camera").click()
+    page.wait("!document.getElementById('live').hidden")
+    assert page.faults() == []
+    page.driver.find_element(By.ID, "stop").click()
+    page.wait_ready()
+
+
+@pytest.mark.slow
+@needs_browser
+@needs_runtime
 def test_a_camera(page: Page) -> None:
     page.driver.execute_script("""
         const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
@@ -200,3 +215,26 @@ def test_other_classes_are_refused(tmp_path: Path) -> None:
         ExportError, match=r"toy \(class 0, .*\) and other \(thing 0, .*\)\. A page compares only networks"
     ):
         write_site(pair, tmp_path, PACKAGE)
+
+
+@pytest.mark.slow
+@needs_firefox
+@needs_runtime
+def test_firefox(site: Path, tmp_path: Path) -> None:
+    alpha = np.linspace(0, 255, 128).astype(np.uint8)
+    clear = np.dstack([scene(2), np.broadcast_to(alpha, (64, 128))])
+    pictures = {"street.png": scene(1), "odd.png": scene(3)[:45, :77], "clear.png": clear[:, :90]}
+    for name, pixels in pictures.items():
+        Image.fromarray(pixels).save(tmp_path / name)
+    with served(site) as address, firefox(tmp_path / "firefox") as browser:
+        browser.open(address)
+        browser.wait("document.body.dataset.state === 'ready'")
+        browser.choose("#files", *(tmp_path / name for name in pictures))
+        browser.wait("document.querySelectorAll('#strip button:enabled').length === 3")
+        for place, pixels in enumerate(pictures.values()):
+            height, width = pixels.shape[:2]
+            browser.run(f"document.querySelectorAll('#strip button')[{place}].click()")
+            shown = "document.querySelector('.mask')"
+            browser.wait(f"{shown}.height === {height} && {shown}.width === {width}")
+            mask = browser.download("#save-ids")
+            assert (mask != LABELS.decode(predictor_of("renet_gru")(pixels[..., :3]))).sum() <= 1  # a tie

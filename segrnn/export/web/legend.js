@@ -16,7 +16,7 @@ export class Legend {
   }
 
   makeRow(label, name, color) {
-    const swatch = make("span", { className: "swatch", ariaHidden: "true" });
+    const swatch = make("span", { className: color ? "swatch" : "swatch hatched", ariaHidden: "true" });
     if (color) swatch.style.backgroundColor = `rgb(${color.join()})`;
     const bar = make("span", { className: "bar", ariaHidden: "true" });
     const share = make("span", { className: "share" });

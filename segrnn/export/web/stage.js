@@ -74,7 +74,7 @@ export class Stage {
   }
 
   showFields(fields) {
-    this.say(this.views.map((view, i) => view.showField(fields[i])).join(". "), "polite");
+    this.say(this.views.map((view, i) => view.showField(fields[i])).join("; "), "polite");
   }
 
   step(event) {

@@ -46,7 +46,7 @@ class Network:
             return scores if self.gives_labels else scores.argmax(axis=0).astype(np.uint8)
         if self.gives_labels:
             return np.asarray(Image.fromarray(scores).resize(image.size, Image.Resampling.NEAREST))
-        grown = [Image.fromarray(score).resize(image.size, Image.Resampling.BILINEAR) for score in scores]
+        grown = [np.asarray(Image.fromarray(score).resize(image.size, Image.Resampling.BILINEAR)) for score in scores]
         return np.stack(grown).argmax(axis=0).astype(np.uint8)
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:

@@ -221,11 +221,9 @@ def test_other_classes_are_refused(tmp_path: Path) -> None:
 @needs_firefox
 @needs_runtime
 def test_firefox(site: Path, tmp_path: Path) -> None:
-    alpha = np.linspace(0, 255, 128).astype(np.uint8)
-    clear = np.dstack([scene(2), np.broadcast_to(alpha, (64, 128))])
-    pictures = {"street.png": scene(1), "odd.png": scene(3)[:45, :77], "clear.png": clear[:, :90]}
+    pictures = {"street.png": scene(1), "odd.png": scene(3)[:45, :77], "street.webp": scene(2)[:, :90]}
     for name, pixels in pictures.items():
-        Image.fromarray(pixels).save(tmp_path / name)
+        Image.fromarray(pixels).save(tmp_path / name, lossless=True)
     with served(site) as address, firefox(tmp_path / "firefox") as browser:
         browser.open(address)
         browser.wait("document.body.dataset.state === 'ready'")
@@ -237,4 +235,4 @@ def test_firefox(site: Path, tmp_path: Path) -> None:
             shown = "document.querySelector('.mask')"
             browser.wait(f"{shown}.height === {height} && {shown}.width === {width}")
             mask = browser.download("#save-ids")
-            assert (mask != LABELS.decode(predictor_of("renet_gru")(pixels[..., :3]))).sum() <= 1  # a tie
+            assert (mask != LABELS.decode(predictor_of("renet_gru")(pixels))).sum() <= 1  # a tie

@@ -78,11 +78,11 @@ def test_a_file_of_torch_export(run: Run, trained: str, capsys) -> None:
     [
         (
             ["output=x", "format=onxx"],
-            "format=onxx must be one of bundle, onnx, torch_export, web (did you mean onnx?)",
+            "format=onxx must be one of bundle, onnx, torch_export, web, space (did you mean onnx?)",
         ),
         (["output=x", "format=onnx"], "output=x: format=onnx needs a file name that ends in .onnx"),
         (["output=x.onnx", "format=torch_export"], "needs a file name that ends in .pt2"),
-        (["output=x", "int8=true"], "int8=true works with format=onnx only, not with bundle"),
+        (["output=x", "int8=true"], "int8=true works with format=onnx and format=web only, not with bundle"),
         (["output=x", "size=[40]"], "size=[40] must be a list of 2 numbers"),
         (["output=here"], "here exists already and would be overwritten"),
         (["output=x", "ckpt=missing"], "missing does not exist"),

@@ -16,7 +16,11 @@ export async function loadNetworks(site, compute, progress) {
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let loaded = 0;
   const count = (bytes) => progress((loaded += bytes), total);
-  const [binary, ...models] = await Promise.all(files.map(({ path }) => download(path, count)));
+  const stop = new AbortController();
+  const [binary, ...models] = await Promise.all(files.map(({ path }) => download(path, count, stop.signal))).catch((error) => {
+    stop.abort(); // the other files are of no use
+    throw error;
+  });
   const ort = await import(`./${runtime.module}`);
   const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
   Object.assign(ort.env.wasm, { wasmBinary: binary, wasmPaths: new URL("ort/", import.meta.url).href, numThreads: threads });
@@ -111,8 +115,8 @@ export function agree(wanted, found, classes) {
   return true;
 }
 
-async function download(path, count) {
-  const response = await fetch(path);
+async function download(path, count, signal) {
+  const response = await fetch(path, { signal });
   if (!response.ok) throw new Error(`${path}: the server answers ${response.status}`);
   const parts = [];
   for await (const part of chunks(response.body.getReader())) {

@@ -84,11 +84,11 @@ export class View {
     this.field.hidden = false;
     const points = `${Math.round(100 * most)} points`;
     return this.said(
-      `the probability of ${this.classes[label].name} at the ring changes by up to ${points} if a bright part of ${side} × ${side} pixels is covered`,
+      `${this.name ? "the" : "The"} probability of ${this.classes[label].name} at the ring changes by up to ${points} if a bright part of ${side} × ${side} pixels is covered`,
     );
   }
 
   said(text) {
-    return this.name ? `${this.name}: ${text}` : `${text[0].toUpperCase()}${text.slice(1)}`;
+    return this.name ? `${this.name}: ${text}` : text;
   }
 }

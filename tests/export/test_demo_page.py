@@ -103,7 +103,7 @@ def test_networks_are_named_by_what_differs() -> None:
     assert names(without) == ["1: 0.ckpt"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_space_of_a_checkpoint(run: Run, trained: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("export", CKPT, "format=space", "output=space") == 0
     assert "python space/app.py show the page" in capsys.readouterr().out

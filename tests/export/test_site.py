@@ -297,7 +297,7 @@ def test_a_second_drop_cancels_the_first(shared_browser, site: Path, tmp_path: P
 @needs_browser
 @needs_runtime
 def test_a_large_picture_is_cut_into_windows(page: Page, tmp_path: Path) -> None:
-    pixels = np.concatenate([np.concatenate([scene(4 * i + j, (512, 700)) for j in range(4)], 1) for i in range(4)])
+    pixels = np.concatenate([np.concatenate([scene(3 * i + j, (512, 700)) for j in range(3)], 1) for i in range(4)])
     Image.fromarray(pixels).save(tmp_path / "large.png", compress_level=1)
     page.drop(tmp_path / "large.png")
     assert "in windows of 1024 \N{MULTIPLICATION SIGN} 1024 pixels" in page.text("messages")

@@ -112,7 +112,7 @@ def test_what_a_point_depends_on_for_both(page: Page, tmp_path: Path) -> None:
     assert (first != second).mean() > 0.3
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @needs_browser
 @needs_runtime
 @needs_axe
@@ -185,7 +185,7 @@ def test_a_video(page: Page, tmp_path: Path) -> None:
     assert page.wait("document.getElementById('messages').textContent").startswith("broken.webm can't be played: ")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @needs_browser
 @needs_runtime
 def test_webgpu(shared_browser: webdriver.Chrome, site: Path, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_other_classes_are_refused(tmp_path: Path) -> None:
         write_site(pair, tmp_path, PACKAGE)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @needs_firefox
 @needs_runtime
 def test_firefox(site: Path, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def main() -> None:
     for ckpt, folder in zip(arguments.ckpt, arguments.pictures, strict=True):
         paths = sorted(folder.rglob("*.png"))[: arguments.count]
         with tempfile.TemporaryDirectory() as site:
-            make_site(Predictor.load(ckpt), Path(site), [], None)
+            make_site([(ckpt, Predictor.load(ckpt))], Path(site), [], None)
             rows.append(measure(Path(site), paths))
     lines = [
         "The time for a picture is the median over all of them, from its file to its mask. *Cold* is the time from",

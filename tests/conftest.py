@@ -329,12 +329,21 @@ needs_browser = pytest.mark.skipif(
 )
 
 
+FAKES = (
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+)
+"""A camera that nobody asks about, and a graphics processor that the processor imitates."""
+
+
 @pytest.fixture(scope="module")
 def shared_browser() -> Iterator[webdriver.Chrome]:
     assert CHROMIUM is not None
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900"):
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,900", *FAKES):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     # named, or Selenium would look for a driver on the internet

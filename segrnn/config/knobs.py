@@ -16,7 +16,11 @@ DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
 CHECKPOINT = (
     "the path of a run's checkpoint, or of a bundle's folder; or its address, hf://, https://...#sha256= or wandb://"
 )
-EXAMPLES = "for web: pictures that the page offers; without them, a network of the demo gets three drawn scenes"
+COMPARE = (
+    "for web: the path or address of a second network, whose masks the page shows beside those of the first; for "
+    "example, one without a context"
+)
+EXAMPLES = "for pages: pictures that the page offers; without them, a network of the demo gets three drawn scenes"
 ONNXRUNTIME_WEB = (
     "for web: the npm package of onnxruntime-web, for machines without internet; null downloads it once into a cache"
 )

@@ -4,7 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from segrnn.config.data_knobs import Data
-from segrnn.config.knobs import ALLOW, CHECKPOINT, DEVICE, EXAMPLES, LOGGER, ONNXRUNTIME_WEB, REQUIRED, Limits, knob
+from segrnn.config.knobs import (
+    ALLOW,
+    CHECKPOINT,
+    COMPARE,
+    DEVICE,
+    EXAMPLES,
+    LOGGER,
+    ONNXRUNTIME_WEB,
+    REQUIRED,
+    Limits,
+    knob,
+)
 from segrnn.config.parsing import Config
 from segrnn.config.search_space import read_space
 from segrnn.config.study import Study
@@ -322,8 +333,11 @@ class Export(Config):
         "exported",
         [],
     )
-    format: str = knob("the format of the export: bundle, onnx, torch_export or web", "bundle")
-    output: str = knob("the folder of the bundle or of the site, or the file, which ends in .onnx or .pt2", REQUIRED)
+    compare: str | None = knob(COMPARE, None)
+    format: str = knob("the format of the export: bundle, onnx, torch_export, web or space", "bundle")
+    output: str = knob(
+        "the folder of the bundle, of the site or of the Space, or the file, which ends in .onnx or .pt2", REQUIRED
+    )
     size: list[int] | None = knob(
         "height and width of the images that the file takes; null takes images of any size", None, _SIDES
     )
@@ -331,7 +345,9 @@ class Export(Config):
         "the file takes pixels and normalises them itself; with false, it takes normalised values", True
     )
     argmax: bool = knob("the file returns train ids; with false, it returns logits", False)
-    int8: bool = knob("write a second ONNX file with 8-bit weights, and measure the mIoU of both files", False)
+    int8: bool = knob(
+        "8-bit weights: in a second file for onnx, in place of the others for web; the mIoU of both is measured", False
+    )
     calibrate: bool = knob(
         "learn a temperature on the split, which makes probabilities as sure as they are right, and keep it in the "
         "exported weights; no mask changes",

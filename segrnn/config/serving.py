@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from segrnn.config.knobs import ALLOW, CHECKPOINT, EXAMPLES, ONNXRUNTIME_WEB, REQUIRED, Limits, knob
+from segrnn.config.knobs import ALLOW, CHECKPOINT, COMPARE, EXAMPLES, ONNXRUNTIME_WEB, REQUIRED, Limits, knob
 from segrnn.config.parsing import Config
 
 
@@ -11,6 +11,7 @@ class Demo(Config):
     """The configuration `conf/demo.yaml`."""
 
     ckpt: str = knob(CHECKPOINT, REQUIRED)
+    compare: str | None = knob(COMPARE, None)
     port: int = knob("the port on this machine; 0 takes any that is free", 0, Limits(at_least=0))
     open: bool = knob("open the page in the browser", True)
     examples: list[str] = knob(EXAMPLES, [])

@@ -1,4 +1,4 @@
-"""Export of trained networks as files for other programs: ONNX, torch.export and int8, and sites for browsers.
+"""Export of trained networks as files for other programs: ONNX, torch.export and int8, and pages for browsers.
 
 A file is checked before it gets its name. The package needs ``pip install "segrnn[export]"``. ``python -m
 segrnn.export`` is the command. Importing the package defines names and does nothing else.
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from segrnn.export.quantize import quantize_int8
     from segrnn.export.runtime import OnnxModel
     from segrnn.export.site import ExamplePicture, as_example, read_example, write_site
+    from segrnn.export.space_folder import write_space
     from segrnn.export.torch_export import export_torch
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "quantize_int8",
     "read_example",
     "write_site",
+    "write_space",
 ]
 
 _FILES = {
@@ -50,6 +52,7 @@ _FILES = {
     "quantize_int8": "quantize",
     "read_example": "site",
     "write_site": "site",
+    "write_space": "space_folder",
 }
 """The module of each name."""
 

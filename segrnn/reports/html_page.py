@@ -19,7 +19,11 @@ MOST_BYTES = 15_000_000
 _DOCUMENT = "{{report}}"
 """The text in a template that is replaced by the JSON."""
 
-_PARTS = {"{{head}}": "head.html", "{{style}}": "page.css", "{{script}}": "page.js"}
+_PARTS = {
+    "{{head}}": ("reports/head.html",),
+    "{{style}}": ("theme.css", "reports/page.css"),
+    "{{script}}": ("reports/page.js",),
+}
 """The texts in a template that are replaced by the files that all pages share."""
 
 
@@ -48,10 +52,10 @@ def fit_page(
 
 def _fill(template: str, document: Mapping[str, Any]) -> bytes:
     """Fill a template with a document. Its ``<`` are escaped, so that no name can end the script that holds it."""
-    files = resources.files("segrnn.reports")
-    page = files.joinpath(template).read_text(encoding="utf-8")
-    for place, name in _PARTS.items():
-        page = page.replace(place, files.joinpath(name).read_text(encoding="utf-8"))
+    package = resources.files("segrnn")
+    page = (package / "reports" / template).read_text(encoding="utf-8")
+    for place, names in _PARTS.items():
+        page = page.replace(place, "".join((package / name).read_text(encoding="utf-8") for name in names))
     # the document comes last, because a name in it may be one of these texts
     return page.replace(_DOCUMENT, json.dumps(document, allow_nan=False).replace("<", "\\u003c")).encode()
 

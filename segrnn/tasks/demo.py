@@ -8,8 +8,7 @@ from pathlib import Path
 
 from segrnn.config.serving import Demo
 from segrnn.errors import ConfigError
-from segrnn.inference import Predictor, load_trained, locate
-from segrnn.tasks.making_site import make_site
+from segrnn.tasks.making_site import load_named, make_site
 from segrnn.text import tell
 
 LOOPBACK = "127.0.0.1"
@@ -19,7 +18,9 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; "
-    "connect-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "connect-src 'self'; style-src 'self'; img-src 'self'; media-src blob:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",  # another network may be served at this address soon
 }
@@ -49,8 +50,8 @@ def demo(config: Demo, run_dir: Path) -> None:
         SegrnnError: the checkpoint or the configuration is at fault, or the network can't be exported.
     """
     with tempfile.TemporaryDirectory() as folder, _serve(Path(folder), config.port) as server:
-        predictor = Predictor(*load_trained(locate(config.ckpt), config.allow))
-        make_site(predictor, Path(folder), config.examples, config.onnxruntime_web)
+        networks = load_named([source for source in (config.ckpt, config.compare) if source], config.allow)
+        make_site(networks, Path(folder), config.examples, config.onnxruntime_web)
         address = f"http://localhost:{server.server_port}"
         tell(f"serving {address} until Ctrl-C")
         if config.open:

@@ -7,15 +7,15 @@ from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from loopback import serving
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -32,6 +32,9 @@ PATIENCE = 60
 
 needs_runtime = pytest.mark.skipif(
     not PACKAGE.exists(), reason=f"no onnxruntime-web: npm pack onnxruntime-web@{VERSION} --pack-destination {CACHE}"
+)
+needs_axe = pytest.mark.skipif(
+    not AXE.exists(), reason=f"no axe-core: npm pack axe-core@4.14.1 --pack-destination {AXE.parent}"
 )
 
 
@@ -54,14 +57,8 @@ class QuietHandler(SimpleHTTPRequestHandler):
 @contextmanager
 def served(folder: Path, handler: type[SimpleHTTPRequestHandler] = QuietHandler) -> Iterator[str]:
     """Serve a folder on loopback, and give its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder))) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(partial(handler, directory=str(folder))) as address:
+        yield f"{address}/"
 
 
 class Page:
@@ -120,6 +117,26 @@ class Page:
 
     def texts(self, selector: str) -> list[str]:
         return [element.text for element in self.driver.find_elements(By.CSS_SELECTOR, selector)]
+
+    def faults(self) -> list[tuple[str, str, str]]:
+        """Return what axe finds: the rule, the impact and the HTML of each fault of accessibility."""
+        self.driver.execute_script(axe())
+        found = self.driver.execute_async_script("axe.run().then(arguments[0])")
+        assert found["passes"]
+        return [(fault["id"], fault["impact"], fault["nodes"][0]["html"]) for fault in found["violations"]]
+
+    def alphas(self, selector: str) -> np.ndarray:
+        """Return how opaque the pixels of a canvas are."""
+        script = """
+            const source = document.querySelector(arguments[0]);
+            const { height, width } = source;
+            const canvas = Object.assign(document.createElement("canvas"), { height, width });
+            const context = canvas.getContext("2d", { willReadFrequently: true });
+            context.drawImage(source, 0, 0);
+            const { data } = context.getImageData(0, 0, width, height);
+            return [height, width, data.filter((_, i) => i % 4 === 3).join()]"""
+        height, width, values = self.driver.execute_script(script, selector)
+        return np.fromstring(values, np.uint8, sep=",").reshape(height, width)
 
     def complaints(self) -> list[str]:
         """Return what the console says."""

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from conftest import Run, zipped
 from gcp_storage_emulator.server import create_server
-from object_server import BUCKET, SECRET, Store, forget, s3_store, serving
+from loopback import serving
+from object_server import BUCKET, SECRET, Store, forget, s3_store
 
 from segrnn.datasets import CamVid, sample_loader
 from segrnn.errors import DataError

@@ -1,5 +1,8 @@
 // The page: it takes pictures, lets the worker label them one after the other, and shows their masks.
 
+import { $, make } from "./dom.js";
+import { Legend } from "./legend.js";
+import { Live } from "./live.js";
 import { writePng } from "./png.js";
 import { Stage } from "./stage.js";
 
@@ -9,26 +12,20 @@ const THUMB = 72;
 const PATIENCE = 20; // seconds that the answer to a question may take
 const [FEWEST, MOST] = [24, 256]; // parts of a picture that are covered for a question
 
-const $ = (id) => document.getElementById(id);
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-
-// Elements are made of text and properties alone: no name is ever read as HTML.
-function make(tag, properties = {}, ...content) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...content);
-  return element;
-}
 
 let site;
 let worker;
 let stage;
+let legend;
 let ready = false;
-let running = null; // what the worker does: { picture, take }, where take(result) keeps its result
+let running = null; // what the worker does: { picture, take, cancelled }, where take(result) keeps its result
 let question = null; // a point that somebody asks about: { picture, x, y }
 let shown = null;
 let showNext = false; // whether the next result is shown at once: the first one of each drop
 let nextId = 0;
 const pictures = [];
+const live = new Live();
 
 async function start() {
   $("status").classList.remove("late");
@@ -41,14 +38,19 @@ async function start() {
   if (!response.ok) throw new Error(`site.json: the server answers ${response.status}`);
   site = await response.json();
   $("title").textContent = document.title = site.title;
-  stage = new Stage(site.classes, ask);
+  const names = site.networks.map(({ name }) => name);
+  stage = new Stage(site.classes, names, ask);
+  legend = new Legend(site.classes, names, (label) => stage.showAlone(label));
+  $("which").append(...names.map((name, i) => make("option", { value: i }, name)));
+  $("which").parentElement.hidden = names.length < 2;
+  document.body.classList.toggle("two", names.length > 1);
   offerExamples();
   listen();
-  say(`Loading the network: ${megabytes(site.runtime.bytes + site.model.bytes)}`);
+  say("Loading the network");
   worker = new Worker("worker.js", { type: "module" });
   worker.addEventListener("message", ({ data }) => hear(data));
   worker.addEventListener("error", (event) => fail(event.message ?? "worker.js can't be loaded"));
-  worker.postMessage({ start: site });
+  worker.postMessage({ start: site, compute: new URLSearchParams(location.search).get("compute") });
 }
 
 const say = (text) => ($("status").textContent = text);
@@ -69,38 +71,50 @@ function showProgress(done, total) {
 
 function hear(message) {
   if (message.broken) fail(message.broken);
-  else if (message.loaded) showProgress(message.loaded, message.total);
-  else if (message.ready) {
+  else if (message.loaded) {
+    say(`Loading the network: ${megabytes(message.total)}`);
+    showProgress(message.loaded, message.total);
+  } else if (message.ready) {
     ready = true;
     const threads = message.threads === 1 ? "one thread" : `${message.threads} threads`;
-    say(`Ready, with ${threads}.`);
+    const processor = message.provider === "webgpu" ? "the graphics processor (WebGPU)" : `the processor (WebAssembly, ${threads})`;
+    say(`Ready. The network runs on ${processor}.`);
     document.body.dataset.state = "ready";
     goOn();
   } else if (message.step) {
-    if (isWanted(running)) showProgress(message.step, message.steps);
+    if (!running.cancelled && !live.runs) showProgress(message.step, message.steps);
   } else finish(message);
 }
 
-/** Take pictures. Those that still wait are cancelled. */
+/** Take pictures and a video. Pictures that still wait are cancelled. */
 function add(files) {
   if (!files.length) return;
   $("messages").replaceChildren();
+  stopLive();
   showNext = true;
   for (const picture of pictures.filter(({ result }) => !result)) remove(picture);
   question = null;
   cancelRunning();
-  for (const file of files) {
-    const picture = { id: nextId++, file, name: file.name || "pasted picture", result: null };
-    picture.thumb = make("canvas", { width: THUMB, height: THUMB });
-    picture.note = make("span", { className: "muted" }, "waiting");
-    picture.button = make("button", { type: "button", disabled: true }, picture.thumb, make("b", {}, picture.name), picture.note);
-    picture.button.addEventListener("click", () => show(picture));
-    picture.item = make("li", {}, picture.button);
-    pictures.push(picture);
-  }
-  $("strip").append(...pictures.slice(-files.length).map(({ item }) => item));
+  const [video, ...more] = files.filter(({ type }) => type.startsWith("video/"));
+  if (video) play(() => live.openFile(video), video.name);
+  for (const { name } of more) complain(`${name} is not played, because only one video can be played at a time.`);
+  for (const file of files.filter(({ type }) => !type.startsWith("video/"))) addPicture(file);
   $("strip").hidden = pictures.length < 2;
   goOn();
+}
+
+function addPicture(file) {
+  const picture = { id: nextId++, file, name: file.name || "pasted picture", result: null };
+  picture.thumb = make("canvas", { width: THUMB, height: THUMB });
+  picture.note = make("span", { className: "muted" }, "waiting");
+  picture.button = make("button", { type: "button", disabled: true }, picture.thumb, make("b", {}, picture.name), picture.note);
+  picture.button.addEventListener("click", () => {
+    stopLive();
+    show(picture);
+  });
+  picture.item = make("li", {}, picture.button);
+  pictures.push(picture);
+  $("strip").append(picture.item);
 }
 
 function remove(picture) {
@@ -110,6 +124,7 @@ function remove(picture) {
 }
 
 function ask(x, y) {
+  stopLive();
   dropQuestion();
   question = { picture: shown, x, y };
   goOn();
@@ -121,13 +136,12 @@ function dropQuestion() {
 }
 
 function cancelRunning() {
-  if (running) worker.postMessage({ cancel: running.picture.id });
+  if (!running) return;
+  running.cancelled = true;
+  worker.postMessage({ cancel: running.picture.id });
 }
 
-// The result of what runs is dropped if its picture was removed, or if another question came after it.
-const isWanted = (work) => pictures.includes(work.picture) && (work.question ?? question) === question;
-
-/** Let the worker answer a question, or label the next picture. */
+/** Let the worker answer a question, label the next picture, or label a frame of a video. */
 function goOn() {
   if (!ready || running) return;
   const waiting = pictures.find(({ result }) => !result);
@@ -140,7 +154,62 @@ function goOn() {
     waiting.note.textContent = "running";
     begin(`Labelling ${waiting.name}`, { label: waiting.id, file: waiting.file });
     running = { picture: waiting, take: (result) => keep(waiting, result) };
+  } else if (live.runs) labelFrame();
+}
+
+async function labelFrame() {
+  const picture = { id: nextId++, name: live.name, result: null };
+  const work = { picture, take: (result) => showFrame(picture, result) };
+  running = work;
+  document.body.dataset.state = "live";
+  try {
+    picture.file = await live.next();
+  } catch (error) {
+    return finish({ failed: error.message });
   }
+  if (picture.file && !work.cancelled) return worker.postMessage({ label: picture.id, file: picture.file });
+  if (!work.cancelled) stopLive(); // at its end
+  finish({ failed: null });
+}
+
+/** Free the memory of the frame that is shown, if it is one, because another picture takes its place. */
+function forgetFrame() {
+  if (question && question.picture === shown) dropQuestion();
+  if (shown && !pictures.includes(shown)) shown.file.close();
+}
+
+function showFrame(picture, result) {
+  picture.result = result;
+  forgetFrame();
+  for (const { button } of pictures) button.removeAttribute("aria-current");
+  [shown, showNext] = [picture, false];
+  $("work").hidden = false;
+  stage.show(picture.file, result, true);
+  legend.update(result, true);
+  const pace = live.pace();
+  const size = `${result.width} × ${result.height} pixels`;
+  $("pace").textContent = pace ? `${picture.name}: ${pace.toFixed(1)} frames per second of ${size}` : picture.name;
+}
+
+/** Begin a camera or a video. open() promises that it plays. */
+async function play(open, name) {
+  try {
+    await open();
+  } catch (error) {
+    complain(`${name} can't be played: ${error.message}`);
+    return;
+  }
+  if (!live.runs) return;
+  say("");
+  legend.press(null);
+  $("live").hidden = false;
+  goOn();
+}
+
+function stopLive() {
+  if (running && !running.question && !pictures.includes(running.picture)) cancelRunning();
+  live.stop();
+  $("live").hidden = true;
 }
 
 function begin(text, work) {
@@ -156,21 +225,22 @@ function finish({ result, failed }) {
   running = null;
   $("progress").hidden = true;
   document.body.dataset.state = "ready";
-  if (isWanted(work)) { // it was not cancelled
+  if (!work.cancelled) {
     if (result) work.take(result);
-    else {
+    else if (failed !== null) {
       say("");
       complain(`${work.picture.name} can't be ${work.question ? "looked into" : "labelled"}: ${failed}.`);
-      if (!work.picture.result) remove(work.picture);
+      if (pictures.includes(work.picture) && !work.picture.result) remove(work.picture);
+      if (live.runs) stopLive();
     }
     if (work.question) question = null;
   }
   goOn();
 }
 
-function answer(field) {
+function answer({ fields }) {
   say("");
-  if (shown === question.picture) stage.showField(field);
+  if (shown === question.picture) stage.showFields(fields);
 }
 
 function keep(picture, result) {
@@ -194,41 +264,17 @@ async function drawThumb({ file, thumb }) {
 }
 
 async function show(picture) {
+  forgetFrame();
   [shown, showNext] = [picture, false];
   for (const { button } of pictures) button.removeAttribute("aria-current");
   picture.button.setAttribute("aria-current", "true");
   const bitmap = await createImageBitmap(picture.file, { colorSpaceConversion: "none" });
   if (shown !== picture) return;
   $("work").hidden = false;
-  stage.show(bitmap, picture.result);
+  stage.show(bitmap, picture.result, false);
+  legend.update(picture.result, false);
   bitmap.close();
-  fillLegend();
 }
-
-/** List the classes of the picture, the largest first. A click shows a class alone; another click shows all again. */
-function fillLegend() {
-  const { counts, mask } = shown.result;
-  const found = [...counts.keys()].filter((k) => counts[k]).sort((a, b) => counts[b] - counts[a]);
-  stage.showAlone(null);
-  const buttons = found.map((k) => {
-    const swatch = make("span", { className: "swatch", ariaHidden: "true" });
-    swatch.style.backgroundColor = `rgb(${site.classes[k].color.join()})`;
-    const bar = make("span", { className: "bar", ariaHidden: "true" });
-    bar.style.setProperty("--share", counts[k] / mask.length);
-    const share = make("span", { className: "share" }, percent(counts[k] / mask.length));
-    const button = make("button", { type: "button" }, swatch, make("span", { className: "name" }, site.classes[k].name), share, bar);
-    button.setAttribute("aria-pressed", "false");
-    button.addEventListener("click", () => {
-      const alone = button.getAttribute("aria-pressed") === "false";
-      for (const each of buttons) each.setAttribute("aria-pressed", String(alone && each === button));
-      stage.showAlone(alone ? k : null);
-    });
-    return button;
-  });
-  $("legend").replaceChildren(...buttons.map((button) => make("li", {}, button)));
-}
-
-const percent = (share) => (share < 0.001 ? "< 0.1 %" : `${(100 * share).toFixed(1)} %`);
 
 function offerExamples() {
   $("offered").hidden = !site.examples.length;
@@ -245,23 +291,35 @@ function offerExamples() {
 }
 
 async function save(kind) {
-  const { mask, height, width } = shown.result;
+  const { labelled, height, width } = shown.result;
+  const network = Number($("which").value);
+  const { mask } = labelled[network];
   const blob = await {
     ids: () => writePng(mask.map((k) => site.classes[k].id), height, width),
     colors: () => writePng(mask, height, width, site.classes.map(({ color }) => color)),
-    overlay: () => stage.paintOverlay(),
+    overlay: () => stage.paintOverlay(network),
   }[kind]();
-  const link = make("a", { href: URL.createObjectURL(blob), download: `${shown.name.replace(/\.[^.]*$/, "")}-${kind}.png` });
+  const which = labelled.length > 1 ? `-${network + 1}` : "";
+  const download = `${shown.name.replace(/\.[^.]*$/, "")}-${kind}${which}.png`;
+  const link = make("a", { href: URL.createObjectURL(blob), download });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 function listen() {
-  $("open").addEventListener("click", () => $("files").click());
-  $("files").addEventListener("change", () => {
-    add([...$("files").files]);
-    $("files").value = ""; // so that the same file can be chosen again
-  });
+  for (const [button, input] of [["open", "files"], ["photograph", "photographed"]]) {
+    $(button).addEventListener("click", () => $(input).click());
+    $(input).addEventListener("change", () => {
+      add([...$(input).files]);
+      $(input).value = ""; // so that the same file can be chosen again
+    });
+  }
+  $("photograph").hidden = !matchMedia("(pointer: coarse)").matches;
+  $("camera").hidden = !navigator.mediaDevices;
+  $("camera").addEventListener("click", () => play(() => live.openCamera(), "The camera"));
+  $("stop").addEventListener("click", stopLive);
+  addEventListener("pagehide", stopLive);
+  document.addEventListener("visibilitychange", () => document.hidden && stopLive());
   document.addEventListener("paste", ({ clipboardData }) => add([...clipboardData.files]));
   for (const name of ["dragover", "dragleave", "drop"]) {
     document.addEventListener(name, (event) => {
@@ -271,7 +329,7 @@ function listen() {
     });
   }
   document.addEventListener("keydown", ({ key }) => {
-    if (key === "Escape") document.querySelector("#legend [aria-pressed=true]")?.click();
+    if (key === "Escape" && legend.alone !== null) legend.press(null);
   });
   $("ask").addEventListener("click", () => {
     const asking = $("ask").getAttribute("aria-pressed") === "false";

@@ -1,77 +1,70 @@
-// The picture, its mask over it, and the class of the pixel that a pointer or the arrow keys choose.
+// The views of one picture, one for each network, and the pixel that a pointer or the arrow keys choose in all of them.
+
+import { $ } from "./dom.js";
+import { View } from "./view.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const STEPS = 50; // arrow keys cross the picture in so many steps; with Shift, they move by a pixel
 
-const $ = (id) => document.getElementById(id);
+export const DIFFERENT = -1; // in place of a class: the pixels to which the networks give different classes
 
 export class Stage {
-  /** classes: the name and the colour of each class. ask(x, y) is called for a point that somebody asks about. */
-  constructor(classes, ask) {
-    Object.assign(this, { classes, ask, asking: false, result: null, place: null });
-    $("opacity").addEventListener("input", () => this.blend());
-    $("wipe").addEventListener("input", () => this.blend());
+  /** names: those of the networks. ask(x, y) is called for a point that somebody asks about. */
+  constructor(classes, names, ask) {
+    Object.assign(this, { ask, asking: false, result: null, place: null });
+    this.views = names.map((name) => new View(classes, names.length > 1 ? name : ""));
     const stage = $("stage");
-    for (const name of ["pointermove", "pointerdown"]) stage.addEventListener(name, (event) => this.point(event));
-    stage.addEventListener("pointerleave", () => this.leave());
+    stage.append(...this.views.map(({ figure }) => figure));
+    for (const view of this.views) {
+      for (const name of ["pointermove", "pointerdown"]) {
+        view.frame.addEventListener(name, (event) => this.result && this.tell(view.placeOf(event), "off"));
+      }
+      view.frame.addEventListener("pointerleave", () => this.leave());
+      view.frame.addEventListener("click", () => this.question());
+    }
     stage.addEventListener("keydown", (event) => this.step(event));
-    stage.addEventListener("click", () => this.question());
+    for (const id of ["opacity", "wipe"]) $(id).addEventListener("input", () => this.blend());
     this.blend();
   }
 
-  show(bitmap, result) {
+  /** Show a picture with its masks. A chosen pixel stays chosen in the next frame of a video. */
+  show(bitmap, result, isFrame) {
+    const [place, old] = [this.place, this.result];
     Object.assign(this, { result, place: null });
-    $("field").hidden = true;
-    const { height, width } = result;
-    $("stage").style.setProperty("--ratio", width / height);
-    for (const id of ["photo", "mask", "field"]) Object.assign($(id), { height, width });
-    $("photo").getContext("2d").drawImage(bitmap, 0, 0);
-    this.leave();
+    for (const [i, view] of this.views.entries()) view.show(bitmap, result.height, result.width, result.labelled[i]);
+    if (isFrame && place && old.height === result.height && old.width === result.width) this.tell(place, "off");
+    else this.leave();
   }
 
-  /** Show one class alone, or all of them with null. */
+  /** Show one class alone, the pixels that differ, or all of them with null. */
   showAlone(label) {
-    const { mask, height, width } = this.result;
-    const colors = this.classes.map(({ color: [red, green, blue] }, k) => {
-      const alpha = label === null || k === label ? 255 : 0;
-      return new Uint32Array(new Uint8Array([red, green, blue, alpha]).buffer)[0];
-    });
-    const pixels = new ImageData(width, height);
-    const packed = new Uint32Array(pixels.data.buffer);
-    for (let i = 0; i < mask.length; i++) packed[i] = colors[mask[i]];
-    $("mask").getContext("2d").putImageData(pixels, 0, 0);
+    if (!this.result) return;
+    const [first, second] = this.result.labelled;
+    for (const view of this.views) {
+      const { mask } = view.labelled;
+      if (label === null) view.paint(() => true);
+      else if (label === DIFFERENT) view.paint((i) => first.mask[i] !== second.mask[i]);
+      else view.paint((i) => mask[i] === label);
+    }
+  }
+
+  get blending() {
+    return [$("opacity").value / 100, $("wipe").value / 100];
   }
 
   blend() {
-    $("mask").style.opacity = $("opacity").value / 100;
-    $("mask").style.clipPath = `inset(0 0 0 ${$("wipe").value}%)`;
+    for (const view of this.views) view.blend(...this.blending);
   }
 
-  /** Promise a PNG file of the picture with its mask, as they are shown. */
-  paintOverlay() {
-    const { height, width } = this.result;
-    const canvas = Object.assign(document.createElement("canvas"), { height, width });
-    const context = canvas.getContext("2d");
-    context.drawImage($("photo"), 0, 0);
-    const left = Math.round((width * $("wipe").value) / 100);
-    context.globalAlpha = $("opacity").value / 100;
-    if (left < width) context.drawImage($("mask"), left, 0, width - left, height, left, 0, width - left, height);
-    return new Promise((resolve) => canvas.toBlob(resolve));
-  }
-
-  point({ clientX, clientY }) {
-    if (!this.result) return;
-    const box = $("stage").getBoundingClientRect();
-    const { height, width } = this.result;
-    const clamp = (share, side) => Math.max(0, Math.min(side - 1, Math.floor(share * side)));
-    const place = [clamp((clientX - box.left) / box.width, width), clamp((clientY - box.top) / box.height, height)];
-    this.tell(place, "off");
+  /** Promise a PNG file of the picture with the mask of a network. */
+  paintOverlay(network) {
+    return this.views[network].paintOverlay(...this.blending);
   }
 
   /** Take questions about points, or go back to the mask. */
   setAsking(asking) {
     this.asking = asking;
-    if (!asking) $("field").hidden = true;
+    if (!asking) for (const { field } of this.views) field.hidden = true;
   }
 
   question() {
@@ -80,19 +73,8 @@ export class Stage {
     this.ask(...this.place);
   }
 
-  /** Darken all parts of the picture that a point does not depend on, see findField of labelling.js. */
-  showField({ label, columns, side, changes }) {
-    const canvas = $("field");
-    const context = canvas.getContext("2d");
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    const most = Math.max(...changes);
-    for (const [cell, change] of changes.entries()) {
-      context.fillStyle = `rgb(0 0 0 / ${0.85 * (1 - change / (most || 1))})`;
-      context.fillRect(side * (cell % columns), side * Math.floor(cell / columns), side, side);
-    }
-    canvas.hidden = false;
-    const name = this.classes[label].name;
-    this.say(`The probability of ${name} at the ring changes by up to ${Math.round(100 * most)} points if a bright part is covered`, "polite");
+  showFields(fields) {
+    this.say(this.views.map((view, i) => view.showField(fields[i])).join("; "), "polite");
   }
 
   step(event) {
@@ -107,20 +89,15 @@ export class Stage {
     this.putCross(place);
   }
 
-  putCross([x, y]) {
-    const cross = $("cross");
-    cross.hidden = false;
-    cross.style.left = `${(100 * (x + 0.5)) / this.result.width}%`;
-    cross.style.top = `${(100 * (y + 0.5)) / this.result.height}%`;
+  putCross(place) {
+    for (const view of this.views) view.putCross(place);
   }
 
   /** Say the class of a pixel. Screen readers read it out if it is polite, not at each move of a pointer. */
-  tell([x, y], live) {
-    this.place = [x, y];
-    const { mask, confidence, width } = this.result;
-    const at = y * width + x;
-    const sure = Math.round((100 * confidence[at]) / 255);
-    this.say(`${this.classes[mask[at]].name}, ${sure} % sure (column ${x}, row ${y})`, live);
+  tell(place, live) {
+    this.place = place;
+    const [x, y] = place;
+    this.say(`${this.views.map((view) => view.describe(place)).join("; ")} (column ${x}, row ${y})`, live);
   }
 
   say(text, live) {
@@ -128,8 +105,9 @@ export class Stage {
   }
 
   leave() {
-    if (!$("field").hidden) return; // the answer to a question stays
-    $("cross").hidden = true;
+    if (this.views.some(({ field }) => !field.hidden)) return; // the answer to a question stays
+    this.place = null;
+    for (const { cross } of this.views) cross.hidden = true;
     this.say("Point at a pixel to see its class and how sure the network is", "off");
   }
 }

@@ -1,69 +1,35 @@
-// Loads the network and labels pictures, so that the page itself never waits.
+// Loads the networks and labels pictures, so that the page itself never waits.
 //
-// It is told { start: site }, { label: id, file }, { field: id, file, x, y, cells } and { cancel: id }. It tells
-// { loaded, total } and then { ready, threads }, or { broken }. For a picture, it tells { id, step, steps } and in the end { id, result } or { id, failed }; failed is null
-// for a picture that was cancelled.
+// It is told { start: site, compute }, { label: id, file }, { field: id, file, x, y, cells } and { cancel: id }, where a file
+// may also be a frame of a video. It tells { loaded, total } and then { ready, provider, threads }, or { broken }. For a
+// picture, it tells { id, step, steps } and in the end { id, result } or { id, failed }; failed is null for a picture that
+// was cancelled.
 
-import * as ort from "./ort/ort.wasm.min.mjs";
 import { findField, labelPicture, MOST_WHOLE, windowsFor } from "./labelling.js";
+import { loadNetworks } from "./runtime.js";
 
 const MOST_PIXELS = 2 ** 26;
-const MOST_THREADS = 8;
 
-let network;
+let networks;
 const cancelled = new Set();
 
 class Cancelled extends Error {}
 
 self.addEventListener("message", async ({ data }) => {
   if (data.cancel !== undefined) cancelled.add(data.cancel);
-  else if (data.start) await start(data.start);
-  else if (data.field !== undefined) await answer(data.field, () => field(data));
+  else if (data.start) await start(data.start, data.compute);
+  else if (data.field !== undefined) await answer(data.field, () => fields(data));
   else await answer(data.label, () => label(data.label, data.file));
 });
 
-async function start(site) {
+async function start(site, compute) {
   try {
-    const files = [site.runtime, site.model];
-    const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
-    let loaded = 0;
-    const progress = (bytes) => self.postMessage({ loaded: (loaded += bytes), total });
-    const [binary, model] = await Promise.all(files.map(({ path }) => download(path, progress)));
-    const threads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
-    ort.env.wasm.wasmBinary = binary;
-    ort.env.wasm.wasmPaths = new URL("ort/", import.meta.url).href;
-    ort.env.wasm.numThreads = threads;
-    const session = await ort.InferenceSession.create(model, { executionProviders: ["wasm"] });
-    network = {
-      classes: site.classes.length,
-      scale: site.scale,
-      baseSize: site.base_size,
-      async run({ planes, height, width }) {
-        const image = new ort.Tensor("uint8", planes, [1, 3, height, width]);
-        const { logits } = await session.run({ image });
-        const values = await logits.getData();
-        return { values, height: logits.dims[2], width: logits.dims[3] };
-      },
-    };
-    self.postMessage({ ready: true, threads });
+    const found = await loadNetworks(site, compute, (loaded, total) => self.postMessage({ loaded, total }));
+    networks = found.networks;
+    self.postMessage({ ready: true, provider: found.provider, threads: found.threads });
   } catch (error) {
     self.postMessage({ broken: error.message });
   }
-}
-
-async function download(path, progress) {
-  const response = await fetch(path);
-  if (!response.ok) throw new Error(`${path}: the server answers ${response.status}`);
-  const parts = [];
-  for await (const part of chunks(response.body.getReader())) {
-    parts.push(part);
-    progress(part.length);
-  }
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
-}
-
-async function* chunks(reader) { // not every browser can iterate over a stream
-  for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
 }
 
 /** Do some work for a picture, and tell its result or how it failed. */
@@ -71,7 +37,8 @@ async function answer(id, work) {
   cancelled.delete(id); // it came too late for earlier work on this picture
   try {
     const result = await work();
-    self.postMessage({ id, result }, result.mask ? [result.mask.buffer, result.confidence.buffer] : []);
+    const buffers = (result.labelled ?? []).flatMap(({ mask, confidence }) => [mask.buffer, confidence.buffer]);
+    self.postMessage({ id, result }, buffers);
   } catch (error) {
     self.postMessage({ id, failed: error instanceof Cancelled ? null : error.message });
   }
@@ -80,29 +47,41 @@ async function answer(id, work) {
 async function label(id, file) {
   const begun = performance.now();
   const { picture, notes } = await decode(file);
-  const { mask, confidence, counts } = await labelInMemory(id, picture, notes);
+  const labelled = [];
+  for (const network of networks) {
+    const { mask, confidence, counts } = await labelInMemory(network, picture, notes, reporter(id, labelled.length));
+    labelled.push({ mask, confidence, counts });
+  }
   const { height, width } = picture;
-  return { mask, confidence, counts, height, width, seconds: (performance.now() - begun) / 1000, notes };
+  const seconds = (performance.now() - begun) / 1000;
+  return { labelled, differing: countDiffering(labelled), height, width, seconds, notes: [...new Set(notes)] };
 }
 
-async function field({ field: id, file, x, y, cells }) {
+function countDiffering([first, second]) {
+  return second ? first.mask.reduce((sum, label, i) => sum + (label !== second.mask[i]), 0) : 0;
+}
+
+async function fields({ field: id, file, x, y, cells }) {
   const { picture } = await decode(file);
-  if (windowsFor(network, picture.height, picture.width)) throw new Error("it is too large for this question");
-  return findField(network, picture, x, y, cells, reporter(id));
+  const found = [];
+  for (const network of networks) {
+    if (windowsFor(network, picture.height, picture.width)) throw new Error("it is too large for this question");
+    found.push(await findField(network, picture, x, y, cells, reporter(id, found.length)));
+  }
+  return { fields: found };
 }
 
 /** Return a function that tells how far the work for a picture is, and ends it if it was cancelled. */
-function reporter(id) {
+function reporter(id, networksDone) {
   return async (done, total) => {
-    self.postMessage({ id, step: done, steps: total });
+    self.postMessage({ id, step: networksDone * total + done, steps: networks.length * total });
     await new Promise((resolve) => setTimeout(resolve)); // lets a cancellation arrive
     if (cancelled.has(id)) throw new Cancelled();
   };
 }
 
 /** Label a picture as a whole, or in windows if it is large or does not fit into the memory. */
-async function labelInMemory(id, picture, notes) {
-  const report = reporter(id);
+async function labelInMemory(network, picture, notes, report) {
   let windows = windowsFor(network, picture.height, picture.width);
   let labelled;
   try {
@@ -131,6 +110,7 @@ async function decode(file) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+    file.close?.(); // a frame of a video
   } catch {
     throw new Error("it is not a picture that this browser can read, such as PNG, JPEG or WebP");
   }

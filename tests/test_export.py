@@ -14,7 +14,7 @@ from PIL import Image
 import segrnn
 from segrnn.export import OnnxModel, label
 
-SCRIPT = Path(__file__).parent.parent / "scripts" / "predict_onnx.py"
+SCRIPT = Path(__file__).parent.parent / "segrnn/export/space/predict_onnx.py"
 
 
 @pytest.fixture

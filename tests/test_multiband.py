@@ -56,7 +56,7 @@ def test_geotiffs_give_the_scores_of_the_same_arrays(
     assert json.loads(Path("again/metrics.json").read_text())["miou"] == metrics[".tif"]["miou"]
 
     assert run("export", ckpt, "format=onnx", "output=model.onnx") == 0
-    script = Path(__file__).parent.parent / "scripts" / "predict_onnx.py"
+    script = Path(__file__).parent.parent / "segrnn/export/space/predict_onnx.py"
     refused = subprocess.run([sys.executable, script, "model.onnx", "a", "b"], capture_output=True, text=True)
     assert refused.returncode == 1
     assert "model.onnx takes images of 4 channels, where 65535" in refused.stderr

@@ -17,7 +17,7 @@ from segrnn.inference import ModelInfo, Predictor
 from segrnn.labels import Label, LabelSpace
 from segrnn.models import Segmenter
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "predict_onnx.py"
+SCRIPT = Path(__file__).parents[2] / "segrnn/export/space/predict_onnx.py"
 LABELS = LabelSpace("toy", [Label(f"class {i}", 10 + i, i, (40 * i, 9, 255 - 40 * i)) for i in range(5)])
 PLAIN = Preprocessing((0.4, 0.5, 0.6), (0.2, 0.3, 0.25))
 ALONE = (

@@ -1,4 +1,4 @@
-"""Segment an image with an exported network: ``python scripts/predict_onnx.py model.onnx image.jpg mask.png``.
+"""Segment an image with an exported network: ``python predict_onnx.py model.onnx image.jpg mask.png``.
 
 Needs onnxruntime and pillow, neither torch nor segrnn. The mask holds train ids; with --color, the classes' colours.
 

@@ -1,1 +1,0 @@
-../segrnn/export/space/predict_onnx.py

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from socket import socket
 from tempfile import mkdtemp
 
 import numpy as np
@@ -49,6 +50,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(here))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("RAY_TMPDIR", short)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", 64 * "0")  # otherwise Ray writes one into the home folder
     monkeypatch.setenv("RAY_worker_niceness", "0")  # otherwise other work on the machine comes first
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     save_small_bundle("bundle")
@@ -83,7 +86,8 @@ def test_two_thousand_images_and_a_killed_process(folder: Path) -> None:
     for number in range(COUNT):
         Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(f"photos/{number:04d}.png")
     plain = begin("output=plain")
-    assert plain.wait() == 0
+    told, errors = plain.communicate()
+    assert plain.returncode == 0, errors
     expected = masks_in("plain")
     assert len(expected) == COUNT
 
@@ -125,9 +129,49 @@ def test_clusters_and_numbers_that_do_not_exist(
 ) -> None:
     Path("photos").mkdir()
     Image.new("RGB", (32, 32)).save("photos/a.png")
-    ask = ("predict", f"ckpt={folder}/bundle", f"input={folder}/photos", "output=masks", "engine=ray")
+    ask = ("predict", f"ckpt={folder}/bundle", "input=photos", "output=masks", "engine=ray")
     assert run(*ask, "engine.actors=0") == 2
     assert "actors must be at least 1, got 0" in capsys.readouterr().err
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     assert run(*ask) == 2
-    assert "error: RAY_ADDRESS=127.0.0.1:1: there is no cluster of Ray" in capsys.readouterr().err
+    assert (
+        "error: RAY_ADDRESS=127.0.0.1:1: no cluster of Ray can be used there: [Errno 111] Connection refused"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.thorough
+def test_a_cluster_that_runs_already(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes were started in another folder."""
+    Path("photos").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(f"photos/{number}.png")
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=1", f"--port={port}"]
+    ray += ["--include-dashboard=false", "--disable-usage-stats", f"--object-store-memory={100 * 2**20}"]
+    with Path("log").open("w") as log:
+        cluster = subprocess.Popen(ray, stdout=log, stderr=log, cwd="/")
+    try:
+        while "Ray runtime started" not in Path("log").read_text():
+            assert cluster.poll() is None, Path("log").read_text()
+            time.sleep(0.2)
+        monkeypatch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+        process = begin("output=masks", "engine=ray")
+        told, errors = process.communicate()
+        assert process.returncode == 0, errors
+        assert "Ray starts 1 actor" in told
+        process = begin("output=more", "engine=ray", "engine.actors=2")
+        told, errors = process.communicate()
+        assert process.returncode == 2
+        assert "engine.actors=2 must be at most the CPUs of the cluster, which are 1" in errors
+    finally:
+        for child in [*psutil.Process(cluster.pid).children(recursive=True), cluster]:
+            child.kill()
+        cluster.wait()
+    plain = begin("output=plain")
+    told, errors = plain.communicate()
+    assert plain.returncode == 0, errors
+    assert masks_in("masks") == masks_in("plain")

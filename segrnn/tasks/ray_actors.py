@@ -4,6 +4,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
@@ -26,6 +27,10 @@ _PER_BLOCK = 16
 
 _STORE = 256 * 2**20
 """The bytes of the memory that the processes of this machine share. It holds items and results, and no pixels."""
+
+
+_PATIENCE = 20
+"""Seconds to wait for the answer of a cluster."""
 
 
 class RayActors:
@@ -136,9 +141,11 @@ def _cluster(actors: int | None) -> Iterator[None]:
     # Ray's core calls it an error that processes which may start again have arguments. They stay where this process is.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     logging.getLogger("ray.data._internal.progress").setLevel(logging.ERROR)  # it warns that its bars are off
+    logging.getLogger("ray.data._internal.execution.streaming_executor").setLevel(logging.WARNING)  # it tells the time
     address, handler = os.environ.get("RAY_ADDRESS"), signal.getsignal(signal.SIGTERM)
     try:
         if address:
+            _try_port(address)
             ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
         else:
             ray.init(
@@ -149,13 +156,14 @@ def _cluster(actors: int | None) -> Iterator[None]:
                 log_to_driver=False,
                 logging_level=logging.WARNING,
             )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         if address is None:
             raise SegrnnError(f"no cluster of Ray can be started on this machine: {reason}") from error
         raise ConfigError(
-            f"RAY_ADDRESS={address}: there is no cluster of Ray with this version, {ray.__version__} ({reason}). Start "
-            "one with ray start --head, correct the address, or unset RAY_ADDRESS to use this machine alone"
+            f"RAY_ADDRESS={address}: no cluster of Ray can be used there: {reason}. Start one by ray start --head with "
+            f"Ray {ray.__version__}, correct the address, set RAY_AUTH_MODE=token if the cluster asks for a token, or "
+            "unset RAY_ADDRESS to use this machine alone"
         ) from error
     finally:
         signal.signal(signal.SIGTERM, handler)  # Ray sets one that ends the command without its last words
@@ -163,3 +171,14 @@ def _cluster(actors: int | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _try_port(address: str) -> None:
+    """Connect to a cluster's port and hang up. Without this, Ray would repeat warnings for minutes before it gives up.
+
+    Raises:
+        OSError: nothing answers there.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdigit():  # Ray finds other addresses by itself
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()

@@ -123,6 +123,7 @@ def test_a_start_that_was_cut_short_goes_on(config: Predict, capsys: pytest.Capt
     with pytest.raises(OutputError, match="gone"):
         write_in_bulk(config, Ended())
     assert [line["mask"] for line in lines()] == ["a/1.png", "a/5.png"]
+    assert not Path("masks/.bulk").exists()
     with Path("masks/manifest.jsonl").open("a") as file:
         file.write('{"image": "cut o')
     times = {path: path.stat().st_mtime_ns for path in Path("masks").rglob("*.png")}

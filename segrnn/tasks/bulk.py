@@ -4,7 +4,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
@@ -63,22 +63,34 @@ def write_in_bulk(config: Predict, engine: Engine) -> list[Path]:
     jobs = plan(source.absolute() if isinstance(source, Path) else source, output, format.suffix, config.inside, tell)
     on_gpus = not stays_on_cpu(config.ckpt, config)
     format.check(assemble_predictor(config.ckpt, config, torch.device("cpu")).info.labels)
-    scratch = output / _SCRATCH
+    placed = replace(config, ckpt=[str(Path(path).absolute()) for path in config.ckpt])
+    with _scratch_folder(output / _SCRATCH) as begun:
+        left = take_up(jobs, output, settings_of(config), config.overwrite)
+        say_kept(len(jobs) - len(left), len(jobs), config)
+        with closing(engine.map(partial(_Labeller, placed, begun), left, on_gpus)) as reports:
+            done, remarks = _collect(reports, jobs, left, output)
+    return sum_up(done, len(jobs), config, remarks)
+
+
+@contextmanager
+def _scratch_folder(folder: Path) -> Iterator[Path]:
+    """Claim a folder, and give an empty folder in it. Both are removed at the end.
+
+    Raises:
+        OutputError: another process has claimed it, or it can't be made.
+    """
+    begun = folder / "begun"
     try:
-        with claimed(scratch, tell):
-            left = take_up(jobs, output, settings_of(config), config.overwrite)
-            say_kept(len(jobs) - len(left), len(jobs), config)
-            begun = scratch / "begun"
+        with claimed(folder, tell):
             shutil.rmtree(begun, ignore_errors=True)
             begun.mkdir()
-            placed = replace(config, ckpt=[str(Path(path).absolute()) for path in config.ckpt])
-            with closing(engine.map(partial(_Labeller, placed, begun), left, on_gpus)) as reports:
-                done, remarks = _collect(reports, jobs, left, output)
-            shutil.rmtree(begun)
+            try:
+                yield begun
+            finally:
+                shutil.rmtree(begun, ignore_errors=True)
     finally:
         with suppress(OSError):  # another process may have claimed it by now
-            scratch.rmdir()
-    return sum_up(done, len(jobs), config, remarks)
+            folder.rmdir()
 
 
 @dataclass(frozen=True)

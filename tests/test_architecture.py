@@ -55,6 +55,8 @@ ONLY_IN = {
     "xml": {"polygons"},
     "requests": {"dataset_tools/download.py", "dataset_tools/cityscapes_download.py"},
     "filelock": {"claims.py"},
+    "ray": {"tasks/ray_actors.py"},
+    "pyarrow": {"inference/picture_lists.py"},
     "fsspec": {"images/object_store.py"},
     "cityscapesscripts": {"dataset_tools/cityscapes_download.py"},
 }
@@ -103,7 +105,7 @@ def test_no_file_imports_itself_in_a_circle() -> None:
     tuple(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
-OPTIONAL = {"cityscapesscripts", "pillow_heif", "pycocotools", "rasterio", "shapely"}
+OPTIONAL = {"cityscapesscripts", "pillow_heif", "pyarrow", "pycocotools", "rasterio", "shapely"}
 """Packages that are imported where they are used, as they need not be installed."""
 
 

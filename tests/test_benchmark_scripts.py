@@ -192,3 +192,17 @@ def test_ways_on_a_cpu_are_measured_side_by_side(tmp_path: Path) -> None:
     ]
     assert float(ways[0][2]) == 1
     assert all(float(way[1]) > 0 and float(way[3]) > 0 for way in ways)
+
+
+@pytest.mark.thorough
+def test_labelling_is_measured_with_and_without_ray(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason='pip install "segrnn[ray]"')
+    script = documented("bulk_prediction.py", "--images", "4", "--processes", "1")
+    subprocess.run([*script, "--results", "."], check=True, cwd=tmp_path)
+    rows = [line.strip("| ").split(" | ") for line in (tmp_path / "bulk_prediction.md").read_text().splitlines()[6:]]
+    assert [row[0] for row in rows] == [
+        "one process of 1 threads",
+        "torchrun, 1 processes of one thread",
+        "Ray, 1 actors of one thread",
+    ]
+    assert all(float(row[1]) > 0 and float(row[2]) > 0 for row in rows)

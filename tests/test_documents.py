@@ -34,6 +34,7 @@ NOT_RUN = {
     "/data/cityscapes": "Cityscapes is licensed",
     "<bucket>": "needs an account",
     "torchrun --nproc-per-node 2": "tests/test_shared_work.py runs these commands",
+    "engine=ray": "tests/test_ray.py runs it",
     "storage=sqlite": "tests/test_search_together.py runs it",
     "/data/pages": "the scans are for research only",
     "leftImg8bit_trainvaltest.zip": "Cityscapes is licensed",

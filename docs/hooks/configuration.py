@@ -41,6 +41,8 @@ GROUPS = {
     "debug": "Short runs that answer a question. They can be combined with every other choice.",
     "download": "The addresses of archives for `python -m segrnn.prepare download`. The choice follows `data=`.",
     "encoder": "The first part of the network, and its pretrained weights.",
+    "engine": "What shares out the images of `segrnn.predict` to processes. "
+    "[Very many images](../scaling.md#label-very-many-images-with-ray).",
     "experiment": "Whole recipes. Each file holds what differs from the defaults, and the score it aims at.",
     "hydra/launcher": "The place where the runs of a sweep (`-m`) are executed.",
     "logger": "Dashboards, beside the CSV file that every run writes. [What they show](../dashboards.md).",

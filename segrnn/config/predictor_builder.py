@@ -40,23 +40,40 @@ def build_predictor(paths: Sequence[str], config: Inference, group: ProcessGroup
         ConfigError: the device does not exist, or the windows leave gaps.
         ExportError: ONNX Runtime can't run a network, or is missing.
     """
+    place = choose_device("cpu" if stays_on_cpu(paths, config) else config.device)
+    if place.type == "cpu":
+        group.tell(share_cores(group.local_size))
+    return assemble_predictor(paths, config, place)
+
+
+def assemble_predictor(paths: Sequence[str], config: Inference, place: torch.device) -> Ensemble:
+    """Build a predictor as `build_predictor` does, on a device that is given.
+
+    Raises:
+        CheckpointError: a checkpoint or bundle is missing or damaged, or two networks have other classes or another
+            preprocessing.
+        ConfigError: the windows leave gaps.
+        ExportError: ONNX Runtime can't run a network, or is missing.
+    """
     chosen = config.windows
     windows = None
     if chosen.size:
         windows = call(Windows, "windows", chosen.size, chosen.stride, chosen.gaussian)
-    place = _choose_place(paths, config)
-    if place.type == "cpu":
-        group.tell(share_cores(group.local_size))
     members = [Member(path, *_load(Path(path), config, place)) for path in paths]
     return Ensemble(members, config.scales, config.flip, windows)
 
 
-def _choose_place(paths: Sequence[str], config: Inference) -> torch.device:
+def stays_on_cpu(paths: Sequence[str], config: Inference) -> bool:
+    """Tell whether the networks run on the CPU on any machine.
+
+    Raises:
+        ConfigError: another device is chosen, and ONNX Runtime computes a network.
+    """
     device = config.device
     runs_onnx = config.runtime == "onnx" or any(_is_onnx(Path(path)) for path in paths)
     if runs_onnx and device not in ("auto", "cpu"):
         raise ConfigError(f"device={device}: ONNX Runtime runs on the CPU only: choose device=cpu, or runtime=torch")
-    return choose_device("cpu" if runs_onnx else device)
+    return runs_onnx or device == "cpu"
 
 
 def _is_onnx(path: Path) -> bool:

@@ -298,7 +298,8 @@ class Predict(Inference):
     ckpt: list[str] = knob(_TRAINED, REQUIRED, _NETWORKS)
     input: str = knob(
         "an image, a folder (it is searched with its subfolders), a zip archive or a video; or the address of one: "
-        "s3://, gs:// or https://; or a stream, rtsp://; or camera:0, a camera of this machine",
+        "s3://, gs:// or https://; or a Parquet file with addresses or paths in its column url; or a stream, rtsp://; "
+        "or camera:0, a camera of this machine",
         REQUIRED,
     )
     inside: str = knob("the folder inside the input that is searched; an empty text searches all of it", "")
@@ -318,6 +319,7 @@ class Predict(Inference):
     polygons: Polygons
     overwrite: bool = knob("replace masks that exist already", False)
     logger: dict[str, Any] = knob(LOGGER)
+    engine: dict[str, Any] = knob("what shares out the images to processes; the group engine chooses it")
     max_pixels: int = knob(
         "an image that claims to have more pixels is refused, because it may fill the memory", 300_000_000, _COUNT
     )

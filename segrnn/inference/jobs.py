@@ -13,6 +13,7 @@ from segrnn.images.object_store import Remote
 from segrnn.images.passed_over import describe_passed_over
 from segrnn.images.reading import picture_suffixes
 from segrnn.images.storage import File, Tree
+from segrnn.inference.picture_lists import SUFFIX, read_list
 
 Say = Callable[[str], None]
 """A function that takes a line of text for people to read."""
@@ -32,16 +33,19 @@ class Job(NamedTuple):
 def find_images(source: Path | Remote, inside: str = "", say: Say = _say_nothing) -> dict[str, File]:
     """Return the images of a file, a folder with its subfolders, or a zip archive, by their paths relative to it.
 
-    Links to folders are followed. Zip archives inside a folder are not opened.
+    Links to folders are followed. Zip archives inside a folder are not opened. A Parquet file lists images that may be
+    anywhere, see `read_list`.
 
     Args:
-        source: an image, a folder, or a zip archive, on this machine or elsewhere. Hidden files are passed over.
+        source: an image, a folder, a zip archive or a list, on this machine or elsewhere. Hidden files are passed over.
         inside: the subfolder of `source` to search. By default, all of `source` is searched.
         say: gets a line for each kind of file that is passed over.
 
     Raises:
         DataError: there is no image, or a folder can't be read.
     """
+    if source.suffix.lower() == SUFFIX:
+        return read_list(source)
     if one := _single(source):
         return {one.name: one}
     try:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from rich.progress import track
 
@@ -19,37 +18,36 @@ from segrnn.images import read_bands, read_upright
 from segrnn.images.object_store import is_address
 from segrnn.images.storage import File, source_of
 from segrnn.inference import (
-    FORMATS,
-    MAPS,
     PICTURES,
     VIDEO_SUFFIXES,
     Format,
-    Job,
     LargeImages,
     Video,
-    digest_weights,
     find_images,
     is_file,
     is_video,
     locate,
     plan,
     plan_frames,
-    polygon_formats,
     rules_for,
     take_up,
     write_submission,
     write_video,
 )
+from segrnn.instantiate import instantiate
 from segrnn.labels import Label
 from segrnn.labels.space import ByteArray
 from segrnn.polygons import CocoWriter, Outliner
 from segrnn.polygons.rle import Size
 from segrnn.polygons.shapes import Bitmap
 from segrnn.process_group import Item, ProcessGroup, Result, process_group
+from segrnn.processes import world_size
+from segrnn.tasks.bulk import write_in_bulk
 from segrnn.tasks.dashboards import on_dashboard
+from segrnn.tasks.mask_files import MaskWriter, formats_of, say_kept, say_written, settings_of, sum_up
 from segrnn.tasks.pseudo_labels import write_pseudo_labels
 from segrnn.tasks.showcase import Showcase
-from segrnn.text import counted, nearest, tell
+from segrnn.text import nearest, tell
 
 SUBMISSION, COCO, PSEUDO = "submission", "coco", "pseudo"
 
@@ -76,11 +74,15 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
         SegrnnError: the checkpoint, the configuration, the output or an image is at fault.
     """
     outliner = Outliner(config.polygons.tolerance, config.polygons.leave_out)
-    per_image = {**FORMATS, **MAPS, **polygon_formats(outliner)}
+    per_image = formats_of(config)
     formats = [*per_image, COCO, SUBMISSION, PSEUDO]
     name = config.format
     if name not in formats:
         raise ConfigError(f"format={name} must be one of {', '.join(formats)}{nearest(name, formats)}")
+    if config.engine["_target_"] is not None:
+        _check_bulk(config, name in per_image)
+        engine = instantiate(config.engine, "engine", ("segrnn.tasks.ray_actors.",))
+        return write_in_bulk(replace(config, ckpt=[locate(source) for source in config.ckpt]), engine)
     with process_group() as group:
         group.first(lambda: [locate(source) for source in config.ckpt])  # one process downloads for all
         config = replace(config, ckpt=[locate(source) for source in config.ckpt])
@@ -116,47 +118,18 @@ def _write(
     return _write_video(config) if group.is_first else []
 
 
-class _Done(NamedTuple):
-    """What has become of a job: its mask's file, or the reason why there is none."""
-
-    job: Job
-    fault: str = ""
-    is_turned: bool = False
-
-
 def _write_files(config: Predict, format: Format, group: ProcessGroup, showcase: Showcase | None = None) -> list[Path]:
     output = Path(config.output)
     jobs = plan(source_of(config.input), output, format.suffix, config.inside, tell) if group.is_first else []
     predictor = build_predictor(config.ckpt, config, group)
     format.check(predictor.info.labels)
-    left = group.first(lambda: take_up(jobs, output, _settings(config), config.overwrite))
+    left = group.first(lambda: take_up(jobs, output, settings_of(config), config.overwrite))
     if group.is_first:
-        _say_kept(len(jobs) - len(left), len(jobs), output)
-    large = LargeImages(predictor, tell)
-
-    def write(job: Job) -> _Done:
-        try:
-            image, is_turned = read_upright(job.image, predictor.preprocessing.bands, config.max_pixels)
-            large.note(image, job.image)
-            format.write(job.mask, predictor, image, job.image)
-        except DataError as error:
-            return _Done(job, str(error))
-        if showcase is not None:
-            showcase.add(predictor, image, job.mask.stem)
-        return _Done(job, "", is_turned)
-
+        say_kept(len(jobs) - len(left), len(jobs), config)
+    write = MaskWriter(predictor, format, config.max_pixels, tell, showcase)
     done = list(_tracked(group, write, left))
     remarks = group.gather(format.remarks())
-    if not group.is_first:
-        return []
-    written = [each.job for each in done if not each.fault]
-    if turned := [each.job for each in done if each.is_turned]:
-        what = counted(len(turned), "image")
-        tell(f"EXIF tags turn {what}, e.g. {turned[0].image}: the masks have the size that people see")
-    _say_written(len(written), config, remarks)
-    if broken := [each.fault for each in done if each.fault]:
-        raise DataError(f"{len(broken)} of {len(jobs)} images have no mask:\n" + "\n".join(broken))
-    return [job.mask for job in written]
+    return sum_up(done, len(jobs), config, sum(remarks, Counter())) if group.is_first else []
 
 
 def _tracked(group: ProcessGroup, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
@@ -174,12 +147,12 @@ def _write_frames(config: Predict, format: Format, group: ProcessGroup) -> list[
 
     def take() -> set[Path]:
         jobs = plan_frames(video.path, output, format.suffix)
-        left = take_up(jobs, output, _settings(config), config.overwrite)
+        left = take_up(jobs, output, settings_of(config), config.overwrite)
         return {job.mask for job in jobs} - {job.mask for job in left}
 
     kept = group.first(take)
     if group.is_first:
-        _say_kept(len(kept), video.promised, output)
+        say_kept(len(kept), video.promised, config)
     written, number = [], 0
     frames = track(video, description="predict", total=video.promised, disable=not group.is_first)
     for number, frame in enumerate(frames, start=1):
@@ -192,14 +165,8 @@ def _write_frames(config: Predict, format: Format, group: ProcessGroup) -> list[
         return []
     _say_decoded(number, video)
     every = sorted(file for some in files for file in some)
-    _say_written(len(every), config, remarks)
+    say_written(len(every), config, sum(remarks, Counter()))
     return every
-
-
-def _say_written(count: int, config: Predict, remarks: Sequence[Counter[str]]) -> None:
-    tell(f"{count} masks ({config.format}) in {config.output}")
-    for remark, number in sum(remarks, Counter()).items():
-        tell(f"{remark}: {number}")
 
 
 def _write_video(config: Predict) -> list[Path]:
@@ -307,31 +274,24 @@ def _write_coco(config: Predict, outliner: Outliner, group: ProcessGroup) -> lis
     return [output]
 
 
+def _check_bulk(config: Predict, is_per_image: bool) -> None:
+    """Refuse what only the processes of this command can do."""
+    if not is_per_image:
+        raise ConfigError(
+            f"engine=ray writes a file for each image, and format={config.format} is another kind: leave out engine=ray"
+        )
+    if is_video(config.input):
+        raise ConfigError(f"engine=ray needs images, and input={config.input} is a video: leave out engine=ray")
+    if config.logger["_target_"] is not None:
+        raise ConfigError("engine=ray keeps no images for a dashboard: leave out logger= or engine=ray")
+    if world_size() > 1:
+        raise ConfigError(
+            f"{world_size()} processes were started, but with engine=ray one process hands out the images: start the "
+            "command alone; engine.actors=<number> chooses how many processes of Ray label images"
+        )
+
+
 def _check_free(config: Predict) -> None:
     output = config.output
     if Path(output).exists() and not config.overwrite:
         raise OutputError(f"{output} exists already: choose another output, or replace it with overwrite=true")
-
-
-def _settings(config: Predict) -> dict[str, Any]:
-    """Return all settings that masks depend on.
-
-    Networks are identified by their weights, because a checkpoint may have been moved.
-    """
-    kept = {key: plain(config)[key] for key in ("inside", "format", "polygons", "scales", "flip", "windows")}
-    weights = [digest_weights(path) for path in config.ckpt]
-    return {"weights": weights, "input": _name_input(config.input), **kept}
-
-
-def _name_input(text: str) -> str:
-    """Return a name of the input that stays the same from another folder, without the password of a stream."""
-    if not is_file(text):
-        return text.rpartition("@")[2]
-    source = source_of(text)
-    return str(source.resolve() if isinstance(source, Path) else source)
-
-
-def _say_kept(kept: int, jobs: int | None, output: Path) -> None:
-    if kept:
-        of = f" of {jobs}" if jobs else ""
-        tell(f"{kept}{of} masks are already in {output} from an earlier start; overwrite=true writes them again")

@@ -101,6 +101,8 @@ def fit(
     try_step(module.model, share * lightning.world_size if synchronized else share, data.train.augmentation.crop)
     if synchronized:
         synchronize_batch_norm(module, on_gpu=lightning.strategy.root_device.type == "cuda")
+    # Lightning itself does so after it has restored a checkpoint, so weights of 64 bits would be rounded to 32
+    lightning.strategy.precision_plugin.convert_module(module)
     try:
         with _without_warnings_of_lightning():
             lightning.fit(module, data, ckpt_path=resume, weights_only=True)

@@ -22,7 +22,7 @@ CONF = Path(segrnn.conf.__file__).parent
 LEAVES = sorted(
     f"{path.parent.name}={path.stem}"
     for path in CONF.glob("*/*.yaml")
-    if path.stem != "as_trained" and path.parent.name != "download"
+    if path.stem != "as_trained" and path.parent.name not in ("download", "engine")
 )
 
 

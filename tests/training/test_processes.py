@@ -10,6 +10,7 @@ from pathlib import Path
 from socket import socket
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from conftest import SMALL
@@ -230,3 +231,68 @@ def test_a_signal_to_all_processes_ends_and_resumes_exactly(folder: Path, camvid
     whole = [*endless, f"trainer.max_steps={len(taken)}", "run_id=whole"]
     subprocess.run([*launcher, *whole], check=True)
     assert steps("whole") == taken
+
+
+@pytest.mark.thorough
+def test_a_checkpoint_of_four_processes_resumes_on_two(folder: Path, camvid: Path) -> None:
+    recipe = [*RECIPE, f"data.root={camvid}", "trainer=ddp_cpu", "trainer.precision=64-true", "schedule=constant"]
+    four = ["4" if word == "2" else word for word in TORCHRUN]
+    subprocess.run([*four, *recipe, "trainer.max_steps=3", "run_id=moved"], check=True)
+    assert len(steps("moved", rank=3)) == 3
+    subprocess.run([*TORCHRUN, *recipe, "trainer.max_steps=6", "run_id=moved", "ckpt=auto"], check=True)
+    subprocess.run([*four, *recipe, "trainer.max_steps=6", "run_id=whole"], check=True)
+    moved, whole = steps("moved"), steps("whole")
+    assert [step[:2] for step in moved] == [step[:2] for step in whole]
+    np.testing.assert_allclose([loss for *_, loss in moved], [loss for *_, loss in whole], rtol=1e-10)
+    np.testing.assert_array_equal(confusion("moved"), confusion("whole"))
+
+
+def start_agent(port: int, is_host: bool, overrides: list[str]) -> subprocess.Popen[bytes]:
+    """Start one node of a training that goes on with the nodes that are left."""
+    words = ["--nnodes=1:2", "--nproc-per-node=1", "--max-restarts=2", "--rdzv-id=elastic", "--rdzv-backend=c10d"]
+    words += [f"--rdzv-endpoint=127.0.0.1:{port}", f"--rdzv-conf=last_call_timeout=60,is_host={is_host}"]
+    with Path("first" if is_host else "second").open("w") as file:
+        command = [sys.executable, "-m", "torch.distributed.run", *words, "recorded.py", *overrides]
+        return subprocess.Popen(command, stdout=file, stderr=file)
+
+
+def kill_node(agent: subprocess.Popen[bytes]) -> None:
+    """Kill an agent together with its processes."""
+    if agent.poll() is None:
+        parent = psutil.Process(agent.pid)
+        for process in [parent, *parent.children(recursive=True)]:
+            process.kill()
+        agent.wait()
+
+
+@pytest.mark.thorough
+def test_a_killed_node_leaves_the_other_one_to_go_on(folder: Path, camvid: Path) -> None:
+    """Two agents of torchrun stand for two nodes. The second one is killed with its process."""
+    recipe = [*RECIPE, f"data.root={camvid}", "trainer=ddp_cpu", "trainer.precision=64-true"]
+    recipe += ["trainer.max_steps=40", "trainer.validate_every_n_steps=40", "checkpoint.every_n_steps=3"]
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    agents = [start_agent(port, is_host, [*recipe, "run_id=elastic", "ckpt=auto"]) for is_host in (True, False)]
+    try:
+        record = Path("runs/train/elastic/steps_1.jsonl")
+        while not record.exists() or len(record.read_text().splitlines()) < 8:
+            assert [agent.poll() for agent in agents] == [None, None], Path("first").read_text()
+            time.sleep(0.1)
+        kill_node(agents[1])
+        assert agents[0].wait(600) == 0, Path("first").read_text()
+    finally:
+        for agent in agents:
+            kill_node(agent)
+    before = len(record.read_text().splitlines())
+    subprocess.run([*LIGHTNING, *recipe, "trainer=cpu", "run_id=whole"], check=True)
+    whole, both = steps("whole"), steps("elastic")
+    resumed = next(place for place in range(1, len(both)) if both[place][0] <= both[place - 1][0])
+    assert before - 1 <= resumed < 40
+    assert both[resumed][0] > 0  # from a checkpoint
+    parts = both[:resumed], both[resumed:]
+    for part in parts:
+        expected = whole[part[0][0] : part[0][0] + len(part)]
+        assert [step[:2] for step in part] == [step[:2] for step in expected]
+        np.testing.assert_allclose([loss for *_, loss in part], [loss for *_, loss in expected], rtol=1e-8)
+    assert parts[1][-1][0] == 39

@@ -49,6 +49,7 @@ def test_an_evaluation_is_on_a_page_that_names_its_training(run: Run, camvid: Pa
     assert {"metrics.json", "per_image.csv", "report.html", "confusion.npz"} <= files
 
 
+@pytest.mark.slow
 def test_a_benchmark_is_on_a_page(run: Run) -> None:
     ask = ["contexts=[convolutions,pyramid_pooling]", "sizes=[[4,8]]", "channels=8", "hidden=8", "field_size=[8,8]"]
     assert run("benchmark", "contexts", *ask, "repeats=1", "logger=wandb", "hydra.run.dir=costs") == 0

@@ -27,7 +27,7 @@ def archives_of_cityscapes(tree: Path) -> Path:
         pytest.param("cityscapes", "cityscapes", "leftImg8bit/val", 3, marks=pytest.mark.slow),
         pytest.param("cityscapes zip", "cityscapes", "leftImg8bit/val", 3, marks=pytest.mark.thorough),
         pytest.param("ade20k", "ade20k", "images/validation", 3, marks=pytest.mark.thorough),
-        ("camvid", "camvid", "val", 5),
+        pytest.param("camvid", "camvid", "val", 5, marks=pytest.mark.slow),
         pytest.param("camvid_original", "camvid_original", "701_StillsRaw_full", None, marks=pytest.mark.thorough),
         pytest.param("drawn_pages", "demo_pages", "images/val", 2, marks=pytest.mark.thorough),
         pytest.param("own_folder", "folder", "images/val", None, marks=pytest.mark.thorough),

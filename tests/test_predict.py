@@ -128,6 +128,7 @@ def test_two_hundred_images_and_a_kill_in_the_middle(bundle: Path) -> None:
         assert path.read_bytes() == Path("masks", path.relative_to("whole")).read_bytes()
 
 
+@pytest.mark.slow
 def test_probabilities_add_up(bundle: Path, run: Run, camvid: Path) -> None:
     for folder, more in {"whole": [], "windowed": ["windows.size=[16,20]", "scales=[1.0,1.5]"]}.items():
         ask = ("predict", f"ckpt={bundle}", f"input={camvid}/val", *more)

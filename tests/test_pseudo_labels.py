@@ -73,6 +73,7 @@ def test_unsure_pixels_are_void(labels: LabelSpace, run: Run, capsys) -> None:
     assert "pseudo exists already and would be overwritten" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_network_learns_from_another_one(run: Run, camvid: Path, capsys) -> None:
     recipe = [*SMALL, "encoder=resnet18", "model.encoder_depth=3", "trainer.max_steps=2"]
     assert run("train", *recipe, "data=camvid", f"data.root={camvid}", "hydra.run.dir=teacher") == 0

@@ -38,6 +38,7 @@ def masks(folder: str) -> dict[str, list]:
     return {path.name: np.asarray(Image.open(path)).tolist() for path in sorted(Path(folder).rglob("*.png"))}
 
 
+@pytest.mark.slow
 def test_masks_of_an_ensemble(run: Run, bundles: None, camvid: Path, capsys) -> None:
     ask = ("predict", f"input={camvid / 'val'}", "format=train_ids", "device=cpu")
     for output, ckpt in {"a": "a", "one": "[a]", "twice": "[a,a]", "both": "[a, b]"}.items():
@@ -58,6 +59,7 @@ def test_masks_of_an_ensemble(run: Run, bundles: None, camvid: Path, capsys) -> 
     assert "made with other settings" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_scores_of_an_ensemble(run: Run, bundles: None, camvid: Path) -> None:
     data = ["data=camvid", f"data.root={camvid}", "data.workers=0", "examples.extremes=0", "examples.count=1"]
     for name, ckpt in {"a": "a", "twice": "[a,a]", "both": "[a,b]"}.items():

@@ -83,7 +83,14 @@ def test_seven_images_are_scored_once_by_one_two_or_three_processes(data: Path) 
         assert [name for name in one if one[name] != others[name]] == []
 
 
-@pytest.mark.parametrize(("format", "output"), [("label_ids", "masks"), ("submission", "a.zip"), ("coco", "a.json")])
+@pytest.mark.parametrize(
+    ("format", "output"),
+    [
+        ("label_ids", "masks"),
+        pytest.param("submission", "a.zip", marks=pytest.mark.slow),
+        pytest.param("coco", "a.json", marks=pytest.mark.slow),
+    ],
+)
 def test_seven_masks_are_written_once(data: Path, format: str, output: str) -> None:
     for n in (1, 2, 3):
         words = ["ckpt=bundle", "input=camvid/val", f"output={n}/{output}", f"format={format}"]
@@ -115,6 +122,7 @@ class Merged(Counted):
         self.images += other.images
 
 
+@pytest.mark.slow
 def test_a_metric_of_ones_own_is_merged_or_refused(data: Path) -> None:
     words = ["ckpt=bundle", "data=camvid", "data.root=camvid", "data.split=val", "data.workers=0", "examples.count=1"]
     words += ["allow=[test_shared_work.]", "hydra.run.dir=scored"]

@@ -38,6 +38,7 @@ def saved(folder: Path, factor: float = 1.0) -> Segmenter:
     return model
 
 
+@pytest.mark.slow
 def test_a_file_is_written_once_and_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, said = saved(tmp_path), []
     pixels = picture(61, 90)

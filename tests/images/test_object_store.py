@@ -116,6 +116,7 @@ def test_loading_processes_read_from_a_store(store: Store, camvid: Path) -> None
     assert names == [pair.name for pair in dataset.pairs]
 
 
+@pytest.mark.slow
 def test_failing_slow_and_cut_answers_change_nothing(store: Store, camvid: Path, tmp_path: Path) -> None:
     expected = CamVid(str(camvid), "train")
     roots = store.put(camvid, "camvid"), store.put(zipped(camvid, tmp_path / "a.zip", "CamVid"), "a.zip")

@@ -70,6 +70,7 @@ def test_a_container_has_less_memory_than_its_machine(tmp_path: Path, monkeypatc
     assert batch_size._free_memory(CPU) == pytest.approx(whole, rel=0.5)
 
 
+@pytest.mark.slow
 def test_a_run_says_its_size_and_keeps_it(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> None:
     chosen = ["data=camvid", f"data.root={camvid}", "context.hidden=8", "encoder.weights=null", "data.crop=[32,32]"]
     chosen += ["data.workers=0", "trainer.max_train_images=5", "trainer.max_val_images=1", "run_id=run"]

@@ -110,6 +110,7 @@ def test_a_repeated_run_is_the_same_to_the_bit(
     assert torch.equal(torch.stack(losses), torch.stack(first))
 
 
+@pytest.mark.slow
 def test_the_record_of_starts_and_what_differs(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> None:
     typed = [*RECIPE, f"data.root={camvid}", "run_id=a", "trainer.max_steps=1", "examples.count=${trainer.max_steps}"]
     assert run("train", *typed) == 0

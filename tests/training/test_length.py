@@ -43,6 +43,7 @@ def test_one_of_two_lengths_must_go(recipe: str) -> None:
         composed(recipe, "trainer.epochs=1.5")
 
 
+@pytest.mark.slow
 def test_a_run_in_epochs_goes_on_in_epochs(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [*WITHOUT, "data=camvid", f"data.root={camvid}", "run_id=run"]
     assert run("train", *arguments, "trainer.epochs=1") == 0

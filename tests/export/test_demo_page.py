@@ -57,16 +57,19 @@ def test_a_site_is_kept_or_served(run: Run, trained: None, capsys: pytest.Captur
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as server:
-        assert server.stdout is not None
-        address = next(line for line in server.stdout if "serving " in line).split()[1]
-        with urllib.request.urlopen(f"{address}/site.json") as answer:
-            assert HEADERS.items() <= dict(answer.headers).items()
-            description = json.loads(answer.read())
-        assert len(description["examples"]) == 1
-        names = [f"{number}: trained/checkpoints/last.ckpt" for number in (1, 2)]
-        assert [network["name"] for network in description["networks"]] == names
-        server.send_signal(signal.SIGINT)
-        assert server.wait(timeout=120) == 130
+        try:
+            assert server.stdout is not None
+            address = next(line for line in server.stdout if "serving " in line).split()[1]
+            with urllib.request.urlopen(f"{address}/site.json") as answer:
+                assert HEADERS.items() <= dict(answer.headers).items()
+                description = json.loads(answer.read())
+            assert len(description["examples"]) == 1
+            names = [f"{number}: trained/checkpoints/last.ckpt" for number in (1, 2)]
+            assert [network["name"] for network in description["networks"]] == names
+            server.send_signal(signal.SIGINT)
+            assert server.wait(timeout=120) == 130
+        finally:
+            server.kill()  # otherwise a failure would wait for it without end
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def write_site(
     unpack_runtime(runtime, folder / RUNTIME)
     differences, described = [], []
     for (name, predictor), model in zip(networks.items(), MODELS, strict=False):
-        differences.append(_write_network(predictor, folder / model, int8))
+        differences.append(write_network(predictor, folder / model, int8))
         preprocessing = predictor.preprocessing
         size = {"scale": preprocessing.scale, "base_size": preprocessing.base_size}
         described.append({"name": name, **size, "model": _sized(folder, model)})
@@ -96,7 +96,7 @@ def write_site(
             name: {"module": f"{RUNTIME}/{build.module}", "binary": _sized(folder, f"{RUNTIME}/{build.binary}")}
             for name, build in BUILDS.items()
         },
-        "examples": _write_examples(folder, examples),
+        "examples": write_examples(folder, examples),
     }
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
     return max(differences)
@@ -118,7 +118,12 @@ def _shared_labels(networks: Mapping[str, Predictor]) -> LabelSpace:
     return labels[0]
 
 
-def _write_network(predictor: Predictor, path: Path, int8: bool) -> float:
+def write_network(predictor: Predictor, path: Path, int8: bool = False) -> float:
+    """Write a network as an ONNX file for images of any size, and return the largest difference of its logits.
+
+    Raises:
+        ExportError: the network can't be exported for images of any size, or the file computes something else.
+    """
     info = predictor.info
     exported = Exported(predictor.segmenter, info.preprocessing, argmax=False)
     difference = export_onnx(exported, path, None, describe(info.labels, info.preprocessing))
@@ -127,7 +132,8 @@ def _write_network(predictor: Predictor, path: Path, int8: bool) -> float:
     return difference
 
 
-def _write_examples(folder: Path, examples: Sequence[ExamplePicture]) -> list[dict[str, str]]:
+def write_examples(folder: Path, examples: Sequence[ExamplePicture]) -> list[dict[str, str]]:
+    """Write the pictures that a page offers, and return their names and their paths in the folder."""
     (folder / EXAMPLES).mkdir()
     offered = []
     for number, example in enumerate(examples, 1):

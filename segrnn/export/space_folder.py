@@ -6,10 +6,7 @@ from pathlib import Path
 
 from huggingface_hub import SpaceCard, SpaceCardData
 
-from segrnn.export.graph import Exported
-from segrnn.export.metadata import describe
-from segrnn.export.onnx import export_onnx
-from segrnn.export.site import ExamplePicture, require_photos
+from segrnn.export.site import ExamplePicture, require_photos, write_examples, write_network
 from segrnn.inference import Predictor
 from segrnn.text import markdown
 
@@ -42,16 +39,12 @@ def write_space(predictor: Predictor, folder: Path, examples: Sequence[ExamplePi
         ExportError: the network does not take photographs, it can't be exported for images of any size, or the file
             computes something else.
     """
-    info = predictor.info
-    require_photos(info.preprocessing)
-    exported = Exported(predictor.segmenter, info.preprocessing, argmax=False)
-    difference = export_onnx(exported, folder / "model.onnx", None, describe(info.labels, info.preprocessing))
+    require_photos(predictor.preprocessing)
+    difference = write_network(predictor, folder / "model.onnx")
     files = resources.files("segrnn.export") / "space"
     for source, name in _FILES.items():
         (folder / name).write_bytes((files / source).read_bytes())
-    (folder / "examples").mkdir()
-    for number, example in enumerate(examples, 1):
-        (folder / "examples" / f"{number}{example.suffix}").write_bytes(example.content)
+    write_examples(folder, examples)
     _card(predictor).save(folder / "README.md")
     return difference
 

@@ -66,8 +66,12 @@ class MaskWriter:
 
 def formats_of(config: Predict) -> dict[str, Format]:
     """Return the formats with a file for each image, by their names."""
-    outliner = Outliner(config.polygons.tolerance, config.polygons.leave_out)
-    return {**FORMATS, **MAPS, **polygon_formats(outliner)}
+    return {**FORMATS, **MAPS, **polygon_formats(outliner_of(config))}
+
+
+def outliner_of(config: Predict) -> Outliner:
+    """Return what makes polygons of masks."""
+    return Outliner(config.polygons.tolerance, config.polygons.leave_out)
 
 
 def settings_of(config: Predict) -> dict[str, Any]:

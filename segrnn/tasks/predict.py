@@ -37,14 +37,14 @@ from segrnn.inference import (
 from segrnn.instantiate import instantiate
 from segrnn.labels import Label
 from segrnn.labels.space import ByteArray
-from segrnn.polygons import CocoWriter, Outliner
+from segrnn.polygons import CocoWriter
 from segrnn.polygons.rle import Size
 from segrnn.polygons.shapes import Bitmap
 from segrnn.process_group import Item, ProcessGroup, Result, process_group
 from segrnn.processes import world_size
 from segrnn.tasks.bulk import write_in_bulk
 from segrnn.tasks.dashboards import on_dashboard
-from segrnn.tasks.mask_files import MaskWriter, formats_of, say_kept, say_written, settings_of, sum_up
+from segrnn.tasks.mask_files import MaskWriter, formats_of, outliner_of, say_kept, say_written, settings_of, sum_up
 from segrnn.tasks.pseudo_labels import write_pseudo_labels
 from segrnn.tasks.showcase import Showcase
 from segrnn.text import nearest, tell
@@ -73,7 +73,6 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
     Raises:
         SegrnnError: the checkpoint, the configuration, the output or an image is at fault.
     """
-    outliner = Outliner(config.polygons.tolerance, config.polygons.leave_out)
     per_image = formats_of(config)
     formats = [*per_image, COCO, SUBMISSION, PSEUDO]
     name = config.format
@@ -86,27 +85,24 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
     with process_group() as group:
         group.first(lambda: [locate(source) for source in config.ckpt])  # one process downloads for all
         config = replace(config, ckpt=[locate(source) for source in config.ckpt])
-        folder = Path(
-            "runs", "predict", f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}"
-        ).resolve()  # the W&B service may be elsewhere
+        # absolute, because the W&B service may have begun in another folder
+        folder = Path("runs", "predict", f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}").resolve()
         showcase = Showcase(folder) if group.is_first and config.logger["_target_"] else None
         if showcase is None:
-            return _write(config, per_image, outliner, group, None)
+            return _write(config, per_image, group, None)
         with on_dashboard("predict", plain(config), folder, config.ckpt) as numbers:
-            written = _write(config, per_image, outliner, group, showcase)
+            written = _write(config, per_image, group, showcase)
             showcase.write()
             numbers["files"] = len(written)
         return written
 
 
-def _write(
-    config: Predict, per_image: dict[str, Format], outliner: Outliner, group: ProcessGroup, showcase: Showcase | None
-) -> list[Path]:
+def _write(config: Predict, per_image: dict[str, Format], group: ProcessGroup, showcase: Showcase | None) -> list[Path]:
     name = config.format
     if name == SUBMISSION:
         return _write_submission(config, group)
     if name == COCO:
-        return _write_coco(config, outliner, group)
+        return _write_coco(config, group)
     if name == PSEUDO:
         return write_pseudo_labels(config) if group.is_first else []
     if not is_video(config.input):
@@ -118,7 +114,7 @@ def _write(
     return _write_video(config) if group.is_first else []
 
 
-def _write_files(config: Predict, format: Format, group: ProcessGroup, showcase: Showcase | None = None) -> list[Path]:
+def _write_files(config: Predict, format: Format, group: ProcessGroup, showcase: Showcase | None) -> list[Path]:
     output = Path(config.output)
     jobs = plan(source_of(config.input), output, format.suffix, config.inside, tell) if group.is_first else []
     predictor = build_predictor(config.ckpt, config, group)
@@ -237,14 +233,14 @@ def _write_submission(config: Predict, group: ProcessGroup) -> list[Path]:
     return [output]
 
 
-def _write_coco(config: Predict, outliner: Outliner, group: ProcessGroup) -> list[Path]:
+def _write_coco(config: Predict, group: ProcessGroup) -> list[Path]:
     output = Path(config.output)
     if output.suffix.lower() != ".json":
         raise OutputError(f"output={output}: COCO's format is one file for all images: set output=<name>.json")
     _check_free(config)
     images = find_images(source_of(config.input), config.inside, group.tell)
     predictor = build_predictor(config.ckpt, config, group)
-    labels = predictor.info.labels
+    labels, outliner = predictor.info.labels, outliner_of(config)
     outliner.check(labels)
     large = LargeImages(predictor, tell)
 

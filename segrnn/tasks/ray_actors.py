@@ -28,7 +28,6 @@ _PER_BLOCK = 16
 _STORE = 256 * 2**20
 """The bytes of the memory that the processes of this machine share. It holds items and results, and no pixels."""
 
-
 _PATIENCE = 20
 """Seconds to wait for the answer of a cluster."""
 

@@ -57,6 +57,13 @@ def page(shared_browser: webdriver.Chrome, site: Path, tmp_path: Path) -> Iterat
         assert all(url.startswith((address, f"blob:{address}")) for url in page.requests())
 
 
+@pytest.fixture
+def labelled(page: Page, tmp_path: Path) -> Page:
+    """The page with the masks of a street."""
+    Image.fromarray(scene(1)).save(tmp_path / "street.png")
+    return page.drop(tmp_path / "street.png")
+
+
 def choose(page: Page, network: int) -> None:
     page.driver.find_elements(By.CSS_SELECTOR, "#which option")[network].click()
 
@@ -64,9 +71,8 @@ def choose(page: Page, network: int) -> None:
 @pytest.mark.slow
 @needs_browser
 @needs_runtime
-def test_both_masks_and_where_they_differ(page: Page, tmp_path: Path) -> None:
-    Image.fromarray(scene(1)).save(tmp_path / "street.png")
-    page.drop(tmp_path / "street.png")
+def test_both_masks_and_where_they_differ(labelled: Page) -> None:
+    page = labelled
     wanted = [predictor(scene(1)) for predictor in networks().values()]
     for number, mask in enumerate(wanted):
         choose(page, number)
@@ -100,9 +106,8 @@ def test_both_masks_and_where_they_differ(page: Page, tmp_path: Path) -> None:
 @pytest.mark.slow
 @needs_browser
 @needs_runtime
-def test_what_a_point_depends_on_for_both(page: Page, tmp_path: Path) -> None:
-    Image.fromarray(scene(1)).save(tmp_path / "street.png")
-    page.drop(tmp_path / "street.png")
+def test_what_a_point_depends_on_for_both(labelled: Page) -> None:
+    page = labelled
     page.driver.find_element(By.ID, "ask").click()
     page.driver.find_element(By.ID, "stage").send_keys(Keys.ARROW_LEFT, Keys.ENTER)
     page.wait("document.querySelectorAll('.field:not([hidden])').length === 2")
@@ -116,9 +121,8 @@ def test_what_a_point_depends_on_for_both(page: Page, tmp_path: Path) -> None:
 @needs_browser
 @needs_runtime
 @needs_axe
-def test_axe_finds_no_fault(page: Page, tmp_path: Path) -> None:
-    Image.fromarray(scene(1)).save(tmp_path / "street.png")
-    page.drop(tmp_path / "street.png")
+def test_axe_finds_no_fault(labelled: Page) -> None:
+    page = labelled
     page.driver.find_element(By.ID, "camera").click()
     page.wait("!document.getElementById('live').hidden")
     assert page.faults() == []

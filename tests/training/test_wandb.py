@@ -7,6 +7,7 @@ import re
 import runpy
 import signal
 import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -255,6 +256,23 @@ def test_a_service_that_hangs_delays_the_end_for_a_limited_time(
     assert Path("run/metrics.json").exists()
     assert run("train", *recipe, "hydra.run.dir=next") == 0
     assert [page.summary["state"] for page in pages("next")] == ["finished"]
+
+
+def test_a_service_that_was_ended_does_not_end_the_run(
+    run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W&B ends the process if it does not find its service any more."""
+
+    def fail(*_: object) -> None:
+        raise OSError("the service is gone")
+
+    teardown = wandb.teardown
+    with monkeypatch.context() as patch:
+        patch.setattr(WandbDashboard, "_add_checkpoints", fail)
+        patch.setattr(wandb, "teardown", lambda code: sys.exit(-9))
+        assert run("train", *recipe, "hydra.run.dir=run") == 0
+    teardown()
+    assert Path("run/metrics.json").exists()
 
 
 @pytest.mark.thorough

@@ -12,7 +12,7 @@ from segrnn.models.architecture import build_segmenter
 
 def save_small_bundle(folder: str) -> Path:
     """Save the network as a bundle and return the folder."""
-    fcn = {"_target_": "segrnn.models.FCN", "_partial_": True, "encoder_name": "resnet18", "encoder_depth": 3}
+    fcn = {"_target_": "segrnn.models.FCN", "_partial_": True, "encoder_name": "tu-test_resnet", "encoder_depth": 3}
     renet = {"_target_": "segrnn.context.ReNet", "_partial_": True, "hidden": 8, "stride": 8}
     architecture = {"model": {**fcn, "width": 16}, "context": renet}
     torch.manual_seed(0)

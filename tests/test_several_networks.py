@@ -18,7 +18,7 @@ from segrnn.models.architecture import build_segmenter
 
 def write(name: str, seed: int, labels: LabelSpace = CAMVID, scale: float = 1.0, width: int = 8) -> None:
     """A bundle with weights of its own."""
-    model = {"_target_": "segrnn.models.FCN", "_partial_": True, "encoder_name": "resnet18", "encoder_depth": 3}
+    model = {"_target_": "segrnn.models.FCN", "_partial_": True, "encoder_name": "tu-test_resnet", "encoder_depth": 3}
     architecture = {"model": {**model, "width": width}, "context": {"_target_": None, "stride": 8}}
     torch.manual_seed(seed)
     segmenter = build_segmenter(architecture, labels.num_classes)
@@ -68,7 +68,7 @@ def test_scores_of_an_ensemble(run: Run, bundles: None, camvid: Path) -> None:
     assert scores["twice"] == scores["a"] != scores["both"]
     report = Path("scores/both/report.html").read_text()
     assert "the probabilities of 2 networks are averaged" in report
-    assert "b, step 1, model FCN, encoder resnet18, context none" in report
+    assert "b, step 1, model FCN, encoder tu-test_resnet, context none" in report
     assert "a, step 0" in Path("scores/a/report.html").read_text()
 
 

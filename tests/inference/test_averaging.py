@@ -24,7 +24,7 @@ def write(
     context: Any = None,
 ) -> Path:
     """A bundle with weights and statistics of its own."""
-    model = {"_target_": "segrnn.models.FCN", "_partial_": True, "encoder_name": "resnet18", "width": width}
+    model = {"_target_": "segrnn.models.FCN", "_partial_": True, "encoder_name": "tu-test_resnet", "width": width}
     architecture = {"model": model, "context": context or {"_target_": None, "stride": 8}}
     torch.manual_seed(seed)
     segmenter = build_segmenter(architecture, labels.num_classes)

@@ -20,7 +20,7 @@ from segrnn.models import FCN, Segmenter
 from segrnn.models.architecture import build_segmenter
 
 ARCHITECTURE = {
-    "model": {"_target_": "segmentation_models_pytorch.FPN", "_partial_": True, "encoder_name": "resnet18"},
+    "model": {"_target_": "segmentation_models_pytorch.FPN", "_partial_": True, "encoder_name": "tu-test_resnet"},
     "context": {"_target_": "segrnn.context.ReNet", "_partial_": True, "cell": "gru", "hidden": 8, "stride": 8},
     "auxiliary": {"_target_": "segrnn.models.Auxiliary", "_partial_": True, "hidden": 8},
 }
@@ -200,7 +200,7 @@ def test_an_exported_file_is_saved_by_nobody(tmp_path: Path) -> None:
 def test_a_network_that_gives_no_logits_is_refused() -> None:
     smp = pytest.importorskip("segmentation_models_pytorch")
     with pytest.raises(ValueError, match="but it must return logits: build it with activation=None"):
-        Segmenter(smp.FPN("resnet18", encoder_weights=None, classes=4, activation="sigmoid"))
+        Segmenter(smp.FPN("tu-test_resnet", encoder_weights=None, classes=4, activation="sigmoid"))
 
 
 def test_one_image_a_path_or_several(predictor: Predictor, tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_networks_put_together_by_hand_can_be_saved(tmp_path: Path) -> None:
     from segrnn.context import ReNet
     from segrnn.models import add_context
 
-    make = {"encoder_name": "resnet18", "width": 8}
+    make = {"encoder_name": "tu-test_resnet", "width": 8}
     model = add_context(FCN(**make, classes=11), partial(ReNet, hidden=4), stride=8).eval()
     info = ModelInfo(
         {

@@ -32,7 +32,7 @@ GRU = ["context=renet_gru", "context.hidden=4"]
 
 def unet(classes: int = 11, channels: int = 3) -> smp.Unet:
     torch.manual_seed(0)
-    return smp.Unet("resnet18", encoder_weights=None, classes=classes, in_channels=channels).eval()
+    return smp.Unet("tu-test_resnet", encoder_weights=None, classes=classes, in_channels=channels).eval()
 
 
 def composed(model: nn.Module, *overrides: str, channels: int = 3) -> nn.Module:
@@ -74,7 +74,7 @@ def test_a_state_dict_of_smp_is_read(
 def test_a_context_in_a_saved_model_changes_nothing_at_first(channels: int) -> None:
     model, image = unet(channels=channels), torch.rand(2, channels, 64, 96)
     segmenter = composed(
-        model, "model=unet", "encoder.name=resnet18", *GRU, f"data.channels={channels}", channels=channels
+        model, "model=unet", "encoder.name=tu-test_resnet", *GRU, f"data.channels={channels}", channels=channels
     )
     assert len(segmenter.context) == 1
     assert torch.equal(segmenter(image), model(image))
@@ -84,13 +84,13 @@ def test_a_context_in_a_saved_model_changes_nothing_at_first(channels: int) -> N
 def test_the_overrides_for_a_hub_model_describe_it(name: str, tmp_path: Path) -> None:
     """They are followed, and the network then computes the same as the model, to the bit."""
     torch.manual_seed(0)
-    model = getattr(smp, name)("resnet18", encoder_weights=None, classes=11).eval()
+    model = getattr(smp, name)("tu-test_resnet", encoder_weights=None, classes=11).eval()
     model.save_pretrained(tmp_path)
     hub = HubModel.read(json.loads((tmp_path / "config.json").read_text()))
     assert hub is not None
     choice = [f"model={name.lower()}"]
     overrides = choice + hub.overrides_for(plain(compose(Train, choice))["model"], channels=3)
-    assert "encoder.name=resnet18" in overrides
+    assert "encoder.name=tu-test_resnet" in overrides
     assert hub.overrides_for(plain(compose(Train, overrides))["model"], channels=3) == []
     stride = "context.stride=16" if name == "DeepLabV3Plus" else "context.stride=8"
     image = torch.rand(1, 3, 128, 192)
@@ -99,17 +99,17 @@ def test_the_overrides_for_a_hub_model_describe_it(name: str, tmp_path: Path) ->
 
 def test_what_changes_no_tensor_is_compared_too() -> None:
     """With another output stride, the same tensors would give other masks."""
-    hub = HubModel.read({"_model_class": "DeepLabV3Plus", "encoder_name": "resnet18", "encoder_output_stride": 8})
+    hub = HubModel.read({"_model_class": "DeepLabV3Plus", "encoder_name": "tu-test_resnet", "encoder_output_stride": 8})
     assert hub is not None
-    model = {"_target_": hub.target, "encoder_name": "resnet18"}
+    model = {"_target_": hub.target, "encoder_name": "tu-test_resnet"}
     assert hub.overrides_for(model, channels=3) == ["++model.encoder_output_stride=8"]
     assert hub.overrides_for({**model, "encoder_output_stride": 8}, channels=1) == ["data.channels=3"]
 
 
 def test_what_a_model_hands_on_to_its_encoder_is_compared_too() -> None:
-    hub = HubModel.read({"_model_class": "Unet", "encoder_name": "resnet18", "drop_path_rate": 0.2})
+    hub = HubModel.read({"_model_class": "Unet", "encoder_name": "tu-test_resnet", "drop_path_rate": 0.2})
     assert hub is not None
-    model = {"_target_": hub.target, "encoder_name": "resnet18"}
+    model = {"_target_": hub.target, "encoder_name": "tu-test_resnet"}
     assert hub.overrides_for(model, channels=3) == ["++model.drop_path_rate=0.2"]
 
 
@@ -151,8 +151,8 @@ FOREIGN: dict[str, tuple[Callable[[], Any], str]] = {
         "it is the weights of a segmentation model of torchvision, which segrnn does not have",
     ),
     "encoder": (
-        lambda: smp.encoders.get_encoder("resnet18", weights=None).state_dict(),
-        "it is a state dict of another network, with tensors such as conv1.weight",
+        lambda: smp.encoders.get_encoder("tu-test_resnet", weights=None).state_dict(),
+        "it is a state dict of another network, with tensors such as conv1.0.weight",
     ),
     "no tensors": (lambda: {"epoch": 3, "best": 0.5}, "it is a file without tensors, with the keys epoch, best"),
     "list": (lambda: [1, 2], "it is a file without tensors"),
@@ -187,7 +187,7 @@ def test_a_hub_model_that_is_not_here(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_training_starts_from_them(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> None:
     common = [key for key in SMALL if not key.startswith(("model.", "context."))]
-    small = [*common, "data=camvid", f"data.root={camvid}", "model=unet", "encoder.name=resnet18"]
+    small = [*common, "data=camvid", f"data.root={camvid}", "model=unet", "encoder.name=tu-test_resnet"]
     torch.save(unet().state_dict(), "unet.pth")
     assert run("train", *small, "weights=unet.pth", *GRU) == 0
     assert "weights=unet.pth do not name their classes: they are taken to be sky, building" in capsys.readouterr().out
@@ -198,7 +198,7 @@ def test_a_training_starts_from_them(run: Run, camvid: Path, capsys: pytest.Capt
     unet().save_pretrained("hub")
     assert run("train", *small, "weights=hub", "encoder.name=resnet34", "model=fpn") == 2
     error = capsys.readouterr().err
-    assert "weights=hub are of another network: add model=unet encoder.name=resnet18\n" in error
+    assert "weights=hub are of another network: add model=unet encoder.name=tu-test_resnet\n" in error
     assert run("train", *small, "weights=hub", *GRU) == 0
     assert run("predict", "ckpt=unet.pth", f"input={camvid}/val", "output=masks") == 2
     assert "weights=unet.pth starts a training from them" in capsys.readouterr().err

@@ -72,9 +72,9 @@ def plain(model: Predictor, image: np.ndarray) -> Tensor:
 
 
 NETWORKS = {
-    "fcn": lambda: FCN("resnet18", classes=11, width=16),
-    "fpn": lambda: smp.FPN("resnet18", encoder_weights=None, classes=11),
-    "unet": lambda: smp.Unet("resnet18", encoder_weights=None, classes=11),
+    "fcn": lambda: FCN("tu-test_resnet", classes=11, width=16),
+    "fpn": lambda: smp.FPN("tu-test_resnet", encoder_weights=None, classes=11),
+    "unet": lambda: smp.Unet("tu-test_resnet", encoder_weights=None, classes=11),
     "reseg": lambda: ReSeg("vgg11", classes=11, hidden=4, filters=4),
     "blla": lambda: BLLA(classes=11, width=8, hidden=4, groups=4),
 }
@@ -285,7 +285,7 @@ def test_scales_that_cannot_be() -> None:
 
 def test_each_part_of_the_network_keeps_its_mode() -> None:
     """A frozen encoder is in evaluation mode while the rest is trained."""
-    predictor = trained(FCN("resnet18", classes=11, width=8))
+    predictor = trained(FCN("tu-test_resnet", classes=11, width=8))
     model = predictor.segmenter.train()
     model.encoder.eval()
     before = {name: module.training for name, module in model.named_modules()}
@@ -298,7 +298,7 @@ def test_images_too_large_for_a_whole_get_windows_by_themselves(monkeypatch: pyt
     monkeypatch.setattr(predictor_module, "MOST_WHOLE", 40 * 60)
     monkeypatch.setattr(predictor_module, "_WINDOW", 32)
     monkeypatch.setattr(predictor_module, "_STRIDE", 24)
-    model = trained(FCN("resnet18", classes=11, width=8))
+    model = trained(FCN("tu-test_resnet", classes=11, width=8))
     for size, windows in [((40, 60), None), ((41, 60), Windows((32, 32), (24, 24)))]:
         image = picture(*size)
         assert model.windows_for(image) == windows
@@ -317,7 +317,7 @@ def test_images_too_large_for_a_whole_get_windows_by_themselves(monkeypatch: pyt
 
 def test_what_counts_is_the_size_that_the_network_sees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictor_module, "MOST_WHOLE", 40 * 60)
-    half = trained(FCN("resnet18", classes=11, width=8), scale=0.5)
+    half = trained(FCN("tu-test_resnet", classes=11, width=8), scale=0.5)
     assert half.windows_for(picture(80, 120)) is None
     assert half.windows_for(picture(80, 122)) == Windows((2048, 2048), (1536, 1536))
     assert seeing(half, scales=(1.0, 2.0)).windows_for(picture(41, 60)) == Windows((1024, 1024), (768, 768))
@@ -326,5 +326,5 @@ def test_what_counts_is_the_size_that_the_network_sees(monkeypatch: pytest.Monke
 def test_windows_are_lower_where_many_classes_would_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictor_module, "MOST_WHOLE", 100)
     monkeypatch.setattr(predictor_module, "_HELD", 11 * 256 * 64)
-    windows = trained(FCN("resnet18", classes=11, width=8)).windows_for(picture(40, 64))
+    windows = trained(FCN("tu-test_resnet", classes=11, width=8)).windows_for(picture(40, 64))
     assert windows == Windows((256, 1024), (192, 768))

@@ -188,6 +188,20 @@ def test_every_block_says_what_it_is_and_every_exception_is_one() -> None:
         assert any(part in line for line in lines), f"nothing says {part} any more"
 
 
+INNER = {"data": {"as_trained"}, "encoder": {"blla"}, "schedule": {"lr_range"}}
+"""Files of `conf/` that other files and commands choose, and nobody types."""
+
+
+def test_the_readme_names_every_choice_of_a_group() -> None:
+    """Contexts and experiments have tables of their own."""
+    rows = [line.split("|")[1:3] for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `")]
+    for groups, choices in rows:
+        for group in re.findall(r"`(\w+)=`", groups):
+            if group not in ("context", "experiment"):
+                there = {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")} - INNER.get(group, set())
+                assert there <= set(re.findall(r"`(\w+)`", choices)), group
+
+
 def test_a_renet_goes_into_a_trained_smp_model_in_five_lines() -> None:
     trained, lines, *_ = typed(ROOT / "docs/smp.md")
     assert len(lines.text.splitlines()) <= 5

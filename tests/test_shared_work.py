@@ -71,6 +71,7 @@ def members(archive: Path) -> list[tuple[str, bytes]]:
         return [(name, opened.read(name)) for name in opened.namelist()]
 
 
+@pytest.mark.slow
 def test_seven_images_are_scored_once_by_one_two_or_three_processes(data: Path) -> None:
     words = ["ckpt=bundle", "data=camvid", "data.root=camvid", "data.split=val", "data.workers=0"]
     words += ["examples.extremes=2", "examples.count=3"]

@@ -1,6 +1,8 @@
 """Every file of conf/ composes, has the right types, and binds to what it configures."""
 
 import inspect
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,14 @@ def composed(*overrides: str) -> dict[str, Any]:
     return plain(conftest.composed(*overrides))
 
 
+def together(leaves: Sequence[str]) -> list[list[str]]:
+    """Put leaves of different groups into one configuration, which saves time. Recipes choose leaves themselves."""
+    recipes = [leaf for leaf in leaves if leaf.startswith(("experiment=", "debug="))]
+    parts = itertools.groupby((leaf for leaf in leaves if leaf not in recipes), lambda leaf: leaf.partition("=")[0])
+    groups = [list(group) for _, group in parts]
+    return [[leaf] for leaf in recipes] + [[leaf for leaf in each if leaf] for each in itertools.zip_longest(*groups)]
+
+
 def components(config: Any, path: str = "") -> list[tuple[str, dict]]:
     found = []
     if isinstance(config, dict):
@@ -44,9 +54,9 @@ def components(config: Any, path: str = "") -> list[tuple[str, dict]]:
     return found
 
 
-@pytest.mark.parametrize("leaf", LEAVES)
-def test_every_target_takes_its_arguments(leaf: str) -> None:
-    for path, component in components(composed(leaf)):
+@pytest.mark.parametrize("leaves", together(LEAVES), ids=" ".join)
+def test_every_target_takes_its_arguments(leaves: tuple[str, ...]) -> None:
+    for path, component in components(composed(*leaves)):
         target = component["_target_"]
         obj = get_object(target) if inspect.isclass(get_object(target)) else get_method(target)
         arguments = {key: value for key, value in component.items() if not key.startswith("_")}
@@ -70,7 +80,9 @@ def test_a_planted_argument_is_caught() -> None:
         *("deeplabv3", "deeplabv3plus", "upernet", "pspnet"),
     ],
 )
-@pytest.mark.parametrize("context", [pytest.param("none", marks=pytest.mark.thorough), "renet_gru"])
+@pytest.mark.parametrize(
+    "context", [pytest.param("none", marks=pytest.mark.thorough), pytest.param("renet_gru", marks=pytest.mark.slow)]
+)
 def test_models_and_contexts_combine(model: str, context: str) -> None:
     segmenter = build_segmenter(composed(f"model={model}", f"context={context}"), 5)
     assert sum(1 for _ in segmenter.context.parameters()) == (0 if context == "none" else 21)
@@ -107,6 +119,7 @@ def test_a_network_that_is_not_possible_says_why(overrides: tuple[str, ...], mes
         build_segmenter(composed(*overrides), 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leaf", [leaf for leaf in LEAVES if leaf.startswith("context=")])
 def test_every_context_goes_into_a_network(leaf: str) -> None:
     segmenter = build_segmenter(composed(leaf), 5).eval()

@@ -67,6 +67,7 @@ def test_a_text_is_what_was_typed(text: str, config_name: str, key: str) -> None
         assert read(f"{key}={text}", config_name) == text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", sorted({*ODD} - {"[x]"}))
 @pytest.mark.parametrize("command", [Evaluate, Predict])
 def test_a_text_stands_for_a_list_of_one(text: str, command: type[Evaluate] | type[Predict]) -> None:

@@ -80,6 +80,7 @@ def test_a_context_in_a_saved_model_changes_nothing_at_first(channels: int) -> N
     assert torch.equal(segmenter(image), model(image))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_overrides_for_a_hub_model_describe_it(name: str, tmp_path: Path) -> None:
     """They are followed, and the network then computes the same as the model, to the bit."""

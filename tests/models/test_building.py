@@ -149,6 +149,7 @@ def arguments_of(target: str) -> dict[str, Any]:
     return {name: REACHING.get(name, "somebody/something") for name in names}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", [*NETWORKS, *CONTEXTS])
 def test_no_argument_makes_a_file_reach_out(target: str, outside: Path, tmp_path: Path) -> None:
     for name, value in arguments_of(target).items():

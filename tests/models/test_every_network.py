@@ -66,7 +66,7 @@ def use(architecture: dict[str, Any], channels: int, folder: Path) -> Predictor:
 @pytest.mark.parametrize(
     ("network", "encoder"),
     [
-        pytest.param(network, encoder, marks=() if encoder in OFTEN else pytest.mark.thorough)
+        pytest.param(network, encoder, marks=pytest.mark.slow if encoder in OFTEN else pytest.mark.thorough)
         for network in NETWORKS
         for encoder in ENCODERS
     ],

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
@@ -140,6 +141,13 @@ def _make_trainer(
     precision: Any = trainer.precision  # any text: Lightning checks it
     if not place().launcher and trainer.accelerator == "cpu" and devices > (os.cpu_count() or 1):
         raise ConfigError(f"trainer.devices={devices} is more than this machine's {os.cpu_count()} CPU cores")
+    if trainer.accelerator in ("gpu", "cuda") and not torch.accelerator.is_available():
+        raise ConfigError(
+            f"trainer.accelerator={trainer.accelerator} needs a GPU, and torch {torch.__version__} finds none here: "
+            "choose trainer=cpu or trainer=ddp_cpu"
+        )
+    if trainer.accelerator == "cpu" and trainer.strategy == "fsdp":
+        raise ConfigError("trainer.strategy=fsdp needs GPUs: choose trainer=ddp_cpu for several processes on CPUs")
     try:
         lightning = pl.Trainer(
             accelerator=trainer.accelerator,

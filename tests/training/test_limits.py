@@ -22,7 +22,12 @@ def arguments(camvid: Path) -> list[str]:
     [
         (["data.batch_size=3", "trainer.micro_batch_size=2"], "does not divide the 3 images of each process"),
         (["trainer.devices=1000"], "is more than this machine's"),
-        (["trainer=gpu", "trainer.accelerator=gpu", "trainer.devices=2"], "trainer: "),
+        pytest.param(
+            ["trainer=gpu", "trainer.accelerator=gpu", "trainer.devices=2"],
+            "finds none here: choose trainer=cpu or trainer=ddp_cpu",
+            marks=pytest.mark.skipif(torch.accelerator.is_available(), reason="there is a GPU"),
+        ),
+        (["trainer=fsdp", "trainer.accelerator=cpu", "trainer.devices=1"], "trainer.strategy=fsdp needs GPUs"),
         (
             ["trainer=ddp_cpu", "trainer.devices=2", "data.batch_size=3"],
             "data.batch_size=3, the batch of all processes",

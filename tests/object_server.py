@@ -8,6 +8,7 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Lock
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -35,6 +36,7 @@ class Proxy(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.requests.append((self.command, self.path, self.headers.get("Range", "")))
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with self.lock:
             fails = self.chance.random() < self.share
             way = self.chance.choice(["error", "slow", "cut"]) if fails else ""
@@ -48,7 +50,7 @@ class Proxy(BaseHTTPRequestHandler):
         if way == "slow":
             time.sleep(0.5)
         connection = HTTPConnection(*self.target)
-        connection.request(self.command, self.path, headers=dict(self.headers))
+        connection.request(self.command, self.path, sent or None, dict(self.headers))
         answer = connection.getresponse()
         body = answer.read()
         connection.close()
@@ -66,6 +68,15 @@ class Proxy(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.do_GET()
 
+    def do_PUT(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def do_DELETE(self) -> None:
+        self.do_GET()
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -79,6 +90,15 @@ class Store:
             "s3", endpoint_url=server, aws_access_key_id=KEY, aws_secret_access_key=SECRET, region_name="us-east-1"
         )
         self.client.create_bucket(Bucket=BUCKET)
+
+    def contents(self, key: str) -> dict[str, bytes]:
+        """Return what all objects below a key hold, by their names from there."""
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{key}/")
+        names = [each["Key"] for page in pages for each in page.get("Contents", [])]
+        return {
+            name.removeprefix(f"{key}/"): self.client.get_object(Bucket=BUCKET, Key=name)["Body"].read()
+            for name in names
+        }
 
     def put(self, path: Path, key: str) -> str:
         """Upload a file, or all files of a folder; gives its address."""
@@ -113,6 +133,7 @@ def s3_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Store]
     moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     moto.start()
     target = moto.get_host_and_port()
+    urlopen(Request("http://{}:{}/moto-api/reset".format(*target), method="POST")).close()  # buckets outlive servers
     proxy = type("OwnProxy", (Proxy,), {"target": target, "chance": random.Random(0), "requests": [], "failed": []})
     try:
         with serving(proxy) as address:

@@ -20,7 +20,7 @@ ROOMS = {
     **dict.fromkeys(("claims", "run_log", "instantiate", "guard", "threads", "labels", "ops", "terminal", "curves"), 1),
     "process_group": 1,
     **dict.fromkeys(("atomic", "context", "images", "losses", "metrics"), 2),
-    **dict.fromkeys(("models", "datasets", "polygons", "run_folder"), 3),
+    **dict.fromkeys(("models", "datasets", "outputs", "polygons", "run_folder"), 3),
     **dict.fromkeys(("inference", "measure"), 4),
     **dict.fromkeys(("export", "reports", "dataset_tools"), 5),
     "config": 6,
@@ -57,7 +57,7 @@ ONLY_IN = {
     "filelock": {"claims.py"},
     "ray": {"tasks/ray_actors.py"},
     "pyarrow": {"inference/picture_lists.py"},
-    "fsspec": {"images/object_store.py"},
+    "fsspec": {"images/object_store.py", "images/store_writing.py"},
     "cityscapesscripts": {"dataset_tools/cityscapes_download.py"},
 }
 FILES = [path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"]

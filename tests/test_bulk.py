@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from segrnn.config.composition import compose
 from segrnn.config.schema import Predict
 from segrnn.errors import DataError, OutputError
 from segrnn.images import read_upright
-from segrnn.tasks.bulk import write_in_bulk
+from segrnn.outputs import LocalFolder
+from segrnn.tasks.bulk import Earlier, write_in_bulk
 from segrnn.tasks.manifest import Manifest
 
 
@@ -31,15 +33,15 @@ class Restarting:
     def __init__(self) -> None:
         self.starts = 0
 
-    def map(self, make: Callable[[], Callable[[Any], Any]], items: Sequence[Any], on_gpus: bool) -> Iterator[Any]:
+    def map(self, make: Callable[[], Callable[..., Any]], items: Sequence[Any], on_gpus: bool) -> Iterator[Any]:
         assert on_gpus  # device=auto
         work = None
         for item in items:
-            while True:
+            for deaths in count():
                 if work is None:
                     work, self.starts = make(), self.starts + 1
                 try:
-                    yield work(item)
+                    yield work(item, Earlier(deaths, deaths))
                     break
                 except DiedError:
                     work = None
@@ -104,7 +106,7 @@ def test_an_image_that_kills_its_process_is_tried_three_times_and_named(
         write_in_bulk(config, engine)
     assert (len(tries), engine.starts) == (3, 4)
     assert len(list(Path("masks").rglob("*.png"))) == 5
-    assert not Path("masks/.bulk").exists()
+    assert not Path("masks/.claim").exists()
     with pytest.raises(DataError, match="3 processes"):
         write_in_bulk(config, Restarting())  # another start tries it again
     assert len(tries) == 6
@@ -117,13 +119,13 @@ def test_a_start_that_was_cut_short_goes_on(config: Predict, capsys: pytest.Capt
     class Ended(Restarting):
         def map(self, make: Callable, items: Sequence[Any], on_gpus: bool) -> Iterator[Any]:
             yield from super().map(make, items[:2], on_gpus)
-            make()(items[2])  # which is not reported any more
+            make()(items[2], Earlier())  # which is not reported any more
             raise OutputError("the cluster is gone")
 
     with pytest.raises(OutputError, match="gone"):
         write_in_bulk(config, Ended())
     assert [line["mask"] for line in lines()] == ["a/1.png", "a/5.png"]
-    assert not Path("masks/.bulk").exists()
+    assert not Path("masks/.claim").exists()
     with Path("masks/manifest.jsonl").open("a") as file:
         file.write('{"image": "cut o')
     times = {path: path.stat().st_mtime_ns for path in Path("masks").rglob("*.png")}
@@ -142,9 +144,10 @@ def test_a_mask_that_a_dead_process_has_written_is_not_written_again(config: Pre
     class Twice(Restarting):
         def map(self, make: Callable, items: Sequence[Any], on_gpus: bool) -> Iterator[Any]:
             work = make()
-            work(items[0])
-            os.utime(items[0].mask, (0, 0))
-            yield from super().map(lambda: work, items, on_gpus)
+            work(items[0], Earlier())
+            os.utime(Path("masks", items[0].mask), (0, 0))
+            yield work(items[0], Earlier(starts=1))
+            yield from super().map(lambda: work, items[1:], on_gpus)
 
     assert len(write_in_bulk(config, Twice())) == 6
     assert Path("masks/a/1.png").stat().st_mtime == 0
@@ -155,7 +158,7 @@ def test_a_manifest_that_can_not_be_written(config: Predict) -> None:
     Path("masks/manifest.jsonl").mkdir(parents=True)
     with (
         pytest.raises(OutputError, match=r"masks/manifest.jsonl can't be written"),
-        Manifest(Path("masks"), [], []).growing(),
+        Manifest(LocalFolder(Path("masks")), [], []).growing(),
     ):
         pass
 

@@ -120,7 +120,7 @@ def test_two_thousand_images_and_a_killed_process(folder: Path) -> None:
     assert "Traceback" not in errors
     assert masks_in("masks") == expected
     assert {path: path.stat().st_mtime_ns for path in times} == times
-    assert not Path("masks/.bulk").exists()
+    assert not Path("masks/.claim").exists()
 
 
 @pytest.mark.thorough

@@ -42,6 +42,8 @@ def describe_views(config: Inference) -> dict[str, str]:
     views, windows = {}, config.windows
     if config.runtime != "torch":
         views["runtime"] = config.runtime
+    if config.precision != "32-true":
+        views["precision"] = config.precision
     if config.scales != [1.0]:
         views["scales"] = ", ".join(map(str, config.scales))
     if config.flip:

@@ -14,7 +14,8 @@ REQUIRED = "???"
 LOGGER = "where the results are shown, beside the files; the group logger chooses it"
 DEVICE = "the device to compute on: auto, cpu, cuda, mps, ..."
 CHECKPOINT = (
-    "the path of a run's checkpoint, or of a bundle's folder; or its address, hf://, https://...#sha256= or wandb://"
+    "the path of a run's checkpoint, or of a bundle's folder; or its address, hf://, s3://, gs://, "
+    "https://...#sha256= or wandb://"
 )
 COMPARE = (
     "for web: the path or address of a second network, whose masks the page shows beside those of the first; for "

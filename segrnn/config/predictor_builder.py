@@ -9,6 +9,7 @@ from segrnn.config.schema import Inference
 from segrnn.errors import ConfigError
 from segrnn.export import as_onnx, load_onnx
 from segrnn.inference import (
+    SINGLE,
     Ensemble,
     Member,
     ModelInfo,
@@ -59,20 +60,27 @@ def assemble_predictor(paths: Sequence[str], config: Inference, place: torch.dev
     windows = None
     if chosen.size:
         windows = call(Windows, "windows", chosen.size, chosen.stride, chosen.gaussian)
+    if config.precision == "16-mixed" and place.type == "cpu":
+        raise ConfigError("precision=16-mixed needs a GPU: choose precision=bf16-mixed, or 32-true")
     members = [Member(path, *_load(Path(path), config, place)) for path in paths]
-    return Ensemble(members, config.scales, config.flip, windows)
+    return Ensemble(members, config.scales, config.flip, windows, config.precision)
 
 
 def stays_on_cpu(paths: Sequence[str], config: Inference) -> bool:
     """Tell whether the networks run on the CPU on any machine.
 
     Raises:
-        ConfigError: another device is chosen, and ONNX Runtime computes a network.
+        ConfigError: another device or half precision is chosen, and ONNX Runtime computes a network.
     """
     device = config.device
     runs_onnx = config.runtime == "onnx" or any(_is_onnx(Path(path)) for path in paths)
     if runs_onnx and device not in ("auto", "cpu"):
         raise ConfigError(f"device={device}: ONNX Runtime runs on the CPU only: choose device=cpu, or runtime=torch")
+    if runs_onnx and config.precision != SINGLE:
+        raise ConfigError(
+            f"precision={config.precision}: ONNX Runtime computes in the precision of its file: choose {SINGLE}, or a "
+            "checkpoint with runtime=torch"
+        )
     return runs_onnx or device == "cpu"
 
 
@@ -87,6 +95,6 @@ def _load(path: Path, config: Inference, place: torch.device) -> tuple[Network, 
     segmenter, info = load_trained(path, config.allow)
     if config.runtime == "onnx":
         return as_onnx(segmenter, info.preprocessing, path, tell), info
-    if place.type != "cpu":
+    if place.type != "cpu" or config.precision != SINGLE:  # fused layers compute in single precision only
         return segmenter.to(place), info
     return prepare(segmenter, find_fusions(segmenter)), info  # only on the CPU: elsewhere it has not been measured

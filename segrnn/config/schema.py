@@ -167,7 +167,7 @@ class Train(Config):
     )
     weights: str | None = knob(
         "the checkpoint or bundle whose weights a new run starts from: its path, or its address, hf://, "
-        "https://...#sha256= or wandb://",
+        "s3://, gs://, https://...#sha256= or wandb://",
         None,
     )
     load_head: bool = knob("whether weights= loads the head too; use false if the weights are for other classes", True)
@@ -241,6 +241,12 @@ class Inference(Config):
     )
     flip: bool = knob("average the probabilities with those of the mirrored image, too", False)
     windows: Windows
+    precision: str = knob(
+        "the precision of convolutions: 32-true, bf16-mixed, or 16-mixed on a GPU; the command says how many pixels "
+        "of the first image half precision changes",
+        "32-true",
+        Limits(options=("32-true", "bf16-mixed", "16-mixed")),
+    )
     keep_memory: bool = knob(_KEEP, True)
     allow: list[str] = knob(ALLOW, [])
 

@@ -21,7 +21,10 @@ from segrnn.trouble import reason_of
 
 Result = TypeVar("Result")
 
-_PROTOCOLS = ("s3", "gs", "https", "http")
+WEB = ("https", "http")
+"""The protocols of web servers, which can only be read."""
+
+_PROTOCOLS = ("s3", "gs", *WEB)
 _PACKAGES = 'pip install "segrnn[cloud]"'
 
 _PAUSES = (0.2, 0.5, 1, 2, 4)
@@ -76,7 +79,7 @@ class Remote(Named):
 
         def read() -> bytes:
             if found.size < 0:  # the server does not tell
-                return _attempt(found.url, lambda system, path: system.cat_file(path))
+                return attempt(found.url, lambda system, path: system.cat_file(path))
             return found.open().read()
 
         return local_cache().get(f"{found.url}\0{found.version}", read)
@@ -88,7 +91,18 @@ class Remote(Named):
             DataError: the store can't be reached, or refuses to answer.
             FileNotFoundError: the file does not exist.
         """
-        return self._with(_attempt(self.url, lambda system, path: system.info(path)))
+        return self._with(attempt(self.url, lambda system, path: system.info(path)))
+
+    def names(self) -> set[str]:
+        """Return the paths of the files below this folder, from there. There are none if it does not exist.
+
+        Raises:
+            DataError: the store can't be reached, or refuses to answer.
+        """
+        try:
+            return set(attempt(self.url, _listing))
+        except FileNotFoundError:
+            return set()
 
     def find(self) -> Iterator[tuple[str, "Remote"]]:
         """Yield the files below this folder, by their paths from there.
@@ -96,7 +110,7 @@ class Remote(Named):
         Raises:
             DataError: the store can't be reached, or refuses to answer, or nothing is there.
         """
-        found: dict[str, Any] = _attempt(self.url, lambda system, path: _listing(system, path))
+        found: dict[str, Any] = attempt(self.url, _listing)
         if not found:
             raise DataError(f"{self.url} holds no files, or does not exist")
         for name in sorted(found):
@@ -171,7 +185,7 @@ class RangedFile(io.RawIOBase):
             DataError: the file can't be read, or has changed since it was found.
         """
         stop = min(max(stop, start + _LEAST), self.remote.size)
-        self._part = _attempt(self.remote.url, lambda system, path: self._request(system, path, start, stop))
+        self._part = attempt(self.remote.url, lambda system, path: self._request(system, path, start, stop))
         self._start = start
 
     def _request(self, system: fsspec.AbstractFileSystem, path: str, start: int, stop: int) -> bytes:
@@ -183,7 +197,8 @@ class RangedFile(io.RawIOBase):
             file = system.open(path, "rb", cache_type="none")
             if not file.seekable():
                 raise DataError(f"{self.remote}: {_WHOLE}")
-            found = self.remote._with(file.details).version or self.remote._with(system.info(path)).version
+            details = getattr(file, "details", {})  # files of some stores lack them
+            found = self.remote._with(details).version or self.remote._with(system.info(path)).version
             if self.remote.version not in ("", found):
                 raise DataError(_CHANGED.format(self.remote))
         file.seek(start)
@@ -256,8 +271,13 @@ def _listing(system: fsspec.AbstractFileSystem, path: str) -> dict[str, Any]:
     return {name.removeprefix(below): info for name, info in found.items() if name.startswith(below) and name != below}
 
 
-def _attempt(url: str, ask: Callable[[fsspec.AbstractFileSystem, str], Result]) -> Result:
+def attempt(url: str, ask: Callable[[fsspec.AbstractFileSystem, str], Result], done: str = "read") -> Result:
     """Ask a store, and ask again if the answer fails in a way that may pass.
+
+    Args:
+        url: the address.
+        ask: asks the store.
+        done: what is done with the address, for the message of a failure.
 
     Raises:
         DataError: the store refuses to answer, or fails again and again.
@@ -277,7 +297,9 @@ def _attempt(url: str, ask: Callable[[fsspec.AbstractFileSystem, str], Result]) 
             if explanation := _explain(url, cause):
                 raise DataError(explanation) from error
             if pause is None:
-                raise DataError(f"{url} can't be read, after {len(_PAUSES) + 1} attempts: {_reason(cause)}") from error
+                raise DataError(
+                    f"{url} can't be {done}, after {len(_PAUSES) + 1} attempts: {_reason(cause)}"
+                ) from error
         time.sleep(pause)
     raise AssertionError  # the last round returns or raises
 

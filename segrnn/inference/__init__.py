@@ -8,10 +8,10 @@ from segrnn.inference.geo_masks import MAPS
 from segrnn.inference.given_masks import GivenMasks
 from segrnn.inference.info import ModelInfo
 from segrnn.inference.jobs import Job, find_images, plan, plan_frames, take_up
-from segrnn.inference.large import LargeImages
 from segrnn.inference.masks import FORMATS, PICTURES, Format, write_png
+from segrnn.inference.notices import Notices
 from segrnn.inference.polygon_files import polygon_formats
-from segrnn.inference.predictor import MOST_WHOLE, Network, Predictor
+from segrnn.inference.predictor import MOST_WHOLE, SINGLE, Network, Predictor
 from segrnn.inference.prepared import Fusions, find_fusions, prepare
 from segrnn.inference.sources import locate
 from segrnn.inference.submission import rules_for, write_submission
@@ -25,16 +25,17 @@ __all__ = [
     "MAPS",
     "MOST_WHOLE",
     "PICTURES",
+    "SINGLE",
     "VIDEO_SUFFIXES",
     "Ensemble",
     "Format",
     "Fusions",
     "GivenMasks",
     "Job",
-    "LargeImages",
     "Member",
     "ModelInfo",
     "Network",
+    "Notices",
     "Predictor",
     "Video",
     "Windows",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from segrnn.inference.agreement import facts_of_use, require_agreement
 from segrnn.inference.info import ModelInfo
-from segrnn.inference.predictor import Network, Predictor
+from segrnn.inference.predictor import SINGLE, Network, Predictor
 from segrnn.inference.windows import Windows
 from segrnn.models import Segmenter
 
@@ -34,6 +34,7 @@ class Ensemble(Predictor):
         scales: as for a `Predictor`.
         flip: as for a `Predictor`.
         windows: as for a `Predictor`.
+        precision: as for a `Predictor`.
 
     Raises:
         CheckpointError: two networks have other classes or another preprocessing. The message says which.
@@ -56,6 +57,7 @@ class Ensemble(Predictor):
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
         windows: Windows | None = None,
+        precision: str = SINGLE,
     ) -> None:
         if not members:
             raise ValueError("an ensemble needs at least one network, got none")
@@ -64,7 +66,7 @@ class Ensemble(Predictor):
             [member.name for member in members],
             [facts_of_use(member.info) for member in members],
         )
-        super().__init__(members[0].network, members[0].info, scales, flip, windows)
+        super().__init__(members[0].network, members[0].info, scales, flip, windows, precision)
         self.members = tuple(members)
         self.networks = tuple(member.network for member in members)
 

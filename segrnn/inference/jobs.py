@@ -4,16 +4,16 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from segrnn.atomic import PARTIAL, draft_name, write_text
 from segrnn.errors import DataError, OutputError
 from segrnn.images.object_store import Remote
 from segrnn.images.passed_over import describe_passed_over
 from segrnn.images.reading import picture_suffixes
 from segrnn.images.storage import File, Tree
 from segrnn.inference.picture_lists import SUFFIX, read_list
+from segrnn.outputs import Output
 
 Say = Callable[[str], None]
 """A function that takes a line of text for people to read."""
@@ -24,10 +24,16 @@ def _say_nothing(line: str) -> None:
 
 
 class Job(NamedTuple):
-    """An image and the mask file that is to be written for it."""
+    """An image and the mask that is to be written for it."""
 
     image: File
-    mask: Path
+    """The image's file."""
+    mask: PurePosixPath
+    """The path of the mask's file in the output."""
+
+
+_RECORD = PurePosixPath("predict.json")
+"""The file in an output that has the settings of the masks beside it."""
 
 
 def find_images(source: Path | Remote, inside: str = "", say: Say = _say_nothing) -> dict[str, File]:
@@ -82,8 +88,8 @@ def _single(source: Path | Remote) -> File | None:
         raise DataError(f"input={source} does not exist") from None
 
 
-def plan(source: Path | Remote, output: Path, suffix: str, inside: str = "", say: Say = _say_nothing) -> list[Job]:
-    """Pair every image of a file, folder or archive with a file of the same stem, in the same subfolder of `output`.
+def plan(source: Path | Remote, output: Output, suffix: str, inside: str = "", say: Say = _say_nothing) -> list[Job]:
+    """Pair each image of a file, folder or archive with a mask of the same stem, in the same subfolder of the output.
 
     Args:
         source: an image, a folder that is searched with its subfolders, or a zip archive, on this machine or elsewhere.
@@ -98,29 +104,28 @@ def plan(source: Path | Remote, output: Path, suffix: str, inside: str = "", say
             or `output` lies inside `source`.
     """
     images = find_images(source, inside, say)
-    if isinstance(source, Path) and source.is_dir() and output.resolve().is_relative_to(source.resolve()):
+    if output.lies_in(source):
         raise OutputError(
             f"output={output} lies inside input={source}: the next run would read the masks as images. Choose a folder "
             "outside of it"
         )
-    jobs = [Job(image, (output / name).with_suffix(suffix)) for name, image in images.items()]
-    for folder in sorted({job.mask.parent for job in jobs}):
-        if not (place := folder.resolve()).is_relative_to(output.resolve()):
-            raise OutputError(
-                f"{folder} leads through a link to {place}, outside of output={output}: remove the link, or choose "
-                "another output"
-            )
-
-    owners: dict[Path, File] = {}
+    jobs = [Job(image, PurePosixPath(name).with_suffix(suffix)) for name, image in images.items()]
+    output.check_links([job.mask for job in jobs])
+    owners: dict[PurePosixPath, File] = {}
     for image, mask in jobs:
-        if isinstance(image, Path) and mask.resolve() == image.resolve():
+        place = output.at(mask)
+        if _resolved(place) == _resolved(image):
             raise OutputError(f"the mask of {image} would replace the image itself: choose another output")
         if (other := owners.setdefault(mask, image)) != image:
-            raise OutputError(f"{other} and {image} would both be written to {mask}: rename one of them")
+            raise OutputError(f"{other} and {image} would both be written to {place}: rename one of them")
     return jobs
 
 
-def plan_frames(video: Path, output: Path, suffix: str) -> list[Job]:
+def _resolved(file: File) -> File:
+    return file.resolve() if isinstance(file, Path) else file
+
+
+def plan_frames(video: Path, output: Output, suffix: str) -> list[Job]:
     """Return the frames of a video that have a mask already, the frame after each of them, and the first frame.
 
     The number of frames is only known at the end of the video. The first frame without a mask may have been begun.
@@ -130,15 +135,16 @@ def plan_frames(video: Path, output: Path, suffix: str) -> list[Job]:
         output: the folder for the masks. Their names are numbers of six digits or more.
         suffix: the suffix of the masks' files.
     """
-    numbers = {int(path.stem) for path in output.glob(f"*{suffix}") if re.fullmatch(r"[0-9]{6,18}", path.stem)}
+    numbers = {int(name.stem) for name in output.directly(suffix) if re.fullmatch(r"[0-9]{6,18}", name.stem)}
     frames = sorted({1} | numbers | {number + 1 for number in numbers})
-    return [Job(video, output / f"{number:06d}{suffix}") for number in frames]
+    return [Job(video, PurePosixPath(f"{number:06d}{suffix}")) for number in frames]
 
 
-def take_up(jobs: list[Job], output: Path, settings: Mapping[str, Any], overwrite: bool) -> list[Job]:
+def take_up(jobs: list[Job], output: Output, settings: Mapping[str, Any], overwrite: bool) -> list[Job]:
     """Return the jobs that an earlier run with the same settings has not done.
 
-    ``predict.json`` in the output folder records the settings of the masks beside it.
+    ``predict.json`` in the output records the settings of the masks beside it. It is there before the first mask, so
+    that a command with other settings which starts meanwhile is refused, too.
 
     Args:
         jobs: all jobs, as `plan` makes them.
@@ -147,31 +153,32 @@ def take_up(jobs: list[Job], output: Path, settings: Mapping[str, Any], overwrit
         overwrite: whether to start again from the beginning and replace the masks that exist.
 
     Raises:
-        OutputError: masks exist that were made with other settings, and `overwrite` is false.
+        OutputError: a command with other settings has written there, and `overwrite` is false; or the output can't be
+            written.
     """
-    record = output / "predict.json"
-    existing = {job.mask for job in jobs if job.mask.exists()}
+    names = [job.mask for job in jobs]
+    existing, former = output.existing(names), _read(output)
     if overwrite:
-        for mask in existing:  # before the first new mask: an interrupted run must not leave old masks among new ones
-            mask.unlink()
+        output.remove(existing)  # before the first new mask: an interrupted run must not leave old masks among new ones
         existing = set()
-    elif existing and _read(record) != settings:
+    elif existing and former != settings:
         raise OutputError(
             f"{len(existing)} of {len(jobs)} masks exist already and were made with other settings, e.g. "
-            f"{min(existing)}: choose another output, or replace them with overwrite=true"
+            f"{output.at(min(existing))}: choose another output, or replace them with overwrite=true"
         )
-    drafts = {(job.mask.parent, draft_name(job.mask)) for job in jobs}
-    for folder in {folder for folder, _ in drafts}:
-        for left_over in folder.glob(f".*-*{PARTIAL}"):
-            if (folder, left_over.name[1:].rpartition("-")[0]) in drafts:  # `write_atomically` names drafts like this
-                left_over.unlink()
-    write_text(record, json.dumps(settings, indent=2) + "\n")
+    elif former not in (None, settings):
+        raise OutputError(
+            f"{output.at(_RECORD)} has the settings of another command, which may be running: choose another output, "
+            "or write there with overwrite=true"
+        )
+    output.remove_drafts(names)
+    output.write_text(_RECORD, json.dumps(settings, indent=2) + "\n")
     return [job for job in jobs if job.mask not in existing]
 
 
-def _read(record: Path) -> Any:
-    """Return the settings in a record, or None if the record is missing or damaged."""
+def _read(output: Output) -> Any:
+    """Return the settings in the record of an output, or None if it is missing or damaged."""
     try:
-        return json.loads(record.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return json.loads(output.read_text(_RECORD) or "")
+    except ValueError:
         return None

@@ -1,7 +1,8 @@
 """Prediction: a trained network makes a mask from an image of any size."""
 
+import copy
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Protocol, Self, overload
@@ -22,10 +23,16 @@ from segrnn.inference.windows import Windows, blend
 from segrnn.labels.space import ByteArray
 from segrnn.models import Segmenter
 from segrnn.models.modes import evaluating
+from segrnn.ops.precision import single
 
 MOST_WHOLE = 2**24
 """The number of pixels up to which an image is processed as a whole by default: usual networks take 150 to 300 bytes
 for each pixel."""
+
+SINGLE = "32-true"
+PRECISIONS = {SINGLE: None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+"""The types that convolutions and products of matrices compute in, by Lightning's names of precisions. None stands for
+the type of the weights."""
 
 _WINDOW = 1024
 _STRIDE = 768
@@ -61,9 +68,11 @@ class Predictor:
         flip: whether the network also sees the mirrored image, at each scale.
         windows: the windows in which the network sees an image. With None it sees the whole image, or windows that
             `windows_for` chooses if the image is too large.
+        precision: one of `PRECISIONS`. Recurrences, resizing and probabilities are in single precision with all of
+            them.
 
     Raises:
-        ValueError: there is no scale, or a scale is not above 0.
+        ValueError: there is no scale, or a scale is not above 0, or the precision does not exist.
 
     Example:
         >>> from segrnn.images import Preprocessing
@@ -82,10 +91,14 @@ class Predictor:
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
         windows: Windows | None = None,
+        precision: str = SINGLE,
     ) -> None:
         if not scales or min(scales) <= 0:
             raise ValueError(f"scales must be numbers above 0, got {list(scales)}")
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision}")
         self.network, self.info, self.windows = network, info, windows
+        self.precision = precision
         self.networks: Sequence[Network] = (network,)
         self.views = [(scale, flipped) for scale in scales for flipped in ((False, True) if flip else (False,))]
         self.preprocessing = info.preprocessing
@@ -168,6 +181,12 @@ class Predictor:
         if isinstance(image, list):
             return [self(each) for each in image]
         return self.mask(as_array(image, self.preprocessing.bands)).cpu().numpy()
+
+    def in_precision(self, precision: str) -> Self:
+        """Return a predictor with the same networks that computes in another precision, one of `PRECISIONS`."""
+        other = copy.copy(self)
+        other.precision = precision
+        return other
 
     @torch.inference_mode()
     def mask(self, image: ImageArray) -> Tensor:
@@ -261,10 +280,14 @@ class Predictor:
     def _see(self, network: Network, image: ImageArray, factor: float, flipped: bool) -> View:
         pixels = self.preprocessing.resize(image, factor)[None].to(self._place)
         mode = evaluating(network) if isinstance(network, nn.Module) else nullcontext()
-        # in full precision even inside a mixed-precision training loop, so that a checkpoint's score can be reproduced
-        with mode, torch.autocast(self.device.type, enabled=False):
-            coarse = network.coarse_logits(pixels.flip(-1) if flipped else pixels).contiguous()
+        with mode, self._autocast():
+            coarse = single(network.coarse_logits(pixels.flip(-1) if flipped else pixels)).contiguous()
         return View(network.upsample, coarse, pixels.shape[-2:], image.shape[:2], flipped)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        # in full precision even inside a mixed-precision training loop, so that a checkpoint's score can be reproduced
+        dtype = PRECISIONS[self.precision]
+        return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
 
     @property
     def _classes(self) -> int:

@@ -1,17 +1,24 @@
 """Where trained networks come from: a path on this machine, or an address that says where to download from."""
 
+import hashlib
 import re
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urldefrag, urlsplit
 
 import torch
 
-from segrnn.errors import CheckpointError
-from segrnn.inference.bundle import download_bundle
+from segrnn.atomic import write_atomically
+from segrnn.errors import CheckpointError, DataError
+from segrnn.images.object_store import Remote, remote
+from segrnn.inference.bundle import CONFIG, download_bundle
+from segrnn.inference.checkpoint import WEIGHTS
 from segrnn.text import tell
 
-PREFIXES = ("hf://", "https://", "http://", "wandb://")
+_STORES = ("s3://", "gs://")
+PREFIXES = ("hf://", "https://", "http://", "wandb://", *_STORES)
 """The beginnings of addresses. Nothing is downloaded for any other text."""
 
 
@@ -20,8 +27,9 @@ def locate(source: str) -> str:
 
     Args:
         source: a path, or one of these addresses: ``hf://owner/name`` for a bundle on the Hugging Face hub,
-            ``https://host/file#sha256=<64 digits>`` for a checkpoint or an ONNX file on a web server, and
-            ``wandb://entity/project/artifact:alias`` for a checkpoint that a run has logged to W&B.
+            ``https://host/file#sha256=<64 digits>`` for a checkpoint or an ONNX file on a web server,
+            ``wandb://entity/project/artifact:alias`` for a checkpoint that a run has logged to W&B, and
+            ``s3://bucket/best.ckpt`` or ``gs://bucket/best.ckpt`` for a file or the folder of a bundle in a store.
 
     Raises:
         CheckpointError: the address is incomplete, nothing can be downloaded there, or the file is another one.
@@ -36,6 +44,8 @@ def locate(source: str) -> str:
     if not source.startswith(PREFIXES):
         return source
     name = source.partition("://")[2]
+    if source.startswith(_STORES):
+        return str(_from_store(source))
     if source.startswith("hf://"):
         return str(download_bundle(name))
     return str(_from_wandb(name) if source.startswith("wandb://") else _from_web(source))
@@ -60,6 +70,34 @@ def _from_web(source: str) -> Path:
         except (URLError, OSError) as error:
             raise CheckpointError(f"{address} can't be downloaded: {error}") from error
     return path
+
+
+def _from_store(source: str) -> Path:
+    """Return a file, or the folder of a bundle. Another state of it in the store gets another folder in the cache."""
+    try:
+        place = remote(source)
+        is_bundle = CONFIG in place.names()
+        files = [file.look_up() for file in ([place / CONFIG, place / WEIGHTS] if is_bundle else [place])]
+        folder = _cache_for(files)
+        for file in files:
+            path = folder / file.name
+            if not path.exists():
+                tell(f"downloading {file}")
+                write_atomically(path, partial(_download, file))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{source} does not exist, or is a folder without a bundle") from error
+    except DataError as error:
+        raise CheckpointError(str(error)) from error
+    return folder if is_bundle else folder / place.name
+
+
+def _download(file: Remote, path: Path) -> None:
+    path.write_bytes(file.open().read())
+
+
+def _cache_for(files: Sequence[Remote]) -> Path:
+    state = "\0".join(f"{file}\0{file.version}" for file in files)
+    return Path(torch.hub.get_dir(), "segrnn", hashlib.sha256(state.encode()).hexdigest())
 
 
 def _from_wandb(name: str) -> Path:

@@ -18,7 +18,7 @@ from segrnn.config.schema import Evaluate
 from segrnn.datasets import Sample, SegmentationDataset, sample_loader
 from segrnn.errors import CheckpointError, ConfigError
 from segrnn.images.storage import source_of
-from segrnn.inference import GivenMasks, LargeImages, locate
+from segrnn.inference import GivenMasks, Notices, locate
 from segrnn.instantiate import call, instantiate
 from segrnn.metrics import MergeableMetric, Metric, Scores
 from segrnn.process_group import ProcessGroup, process_group
@@ -159,10 +159,10 @@ def _enter_networks(config: Evaluate, paths: Sequence[str], group: ProcessGroup)
             f"  {paths[0]}: {', '.join(info.labels.class_names)}\n"
             f"  {data.name}: {', '.join(dataset.labels.class_names)}"
         )
-    large = LargeImages(predictor, tell)
+    notices = Notices(predictor, tell)
 
     def predict(sample: Sample) -> Prediction:
-        large.note(sample.image, sample.name)
+        notices.note(sample.image, sample.name)
         predicted, confidence = predictor.mask_with_confidence(sample.image)
         mask = predicted.cpu().numpy()
         return Prediction(mask, dataset.labels.decode(mask), confidence.cpu().numpy())

@@ -3,19 +3,18 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
-from segrnn.atomic import write_text
-from segrnn.errors import OutputError
 from segrnn.inference import Job
+from segrnn.outputs import Output
 
-NAME = "manifest.jsonl"
+NAME = PurePosixPath("manifest.jsonl")
 """The name of the file. Each line is an object of JSON."""
 
 
 class Manifest:
-    """What has become of each image, in a file that grows by a line whenever an image is done.
+    """What has become of each image, in a file that grows while images are labelled.
 
     A line has ``image``, ``mask`` (its path in the output, or null), ``seconds`` (or null, if they are not known) and
     ``fault`` (the reason why there is no mask, or null).
@@ -26,10 +25,10 @@ class Manifest:
         kept: the images that have masks from an earlier start. Their lines are taken over.
     """
 
-    def __init__(self, output: Path, jobs: Sequence[Job], kept: Sequence[Job]) -> None:
+    def __init__(self, output: Output, jobs: Sequence[Job], kept: Sequence[Job]) -> None:
         self._output, self._jobs = output, jobs
-        former = _read(output / NAME)
-        self._lines: dict[Path, dict[str, Any]] = {}
+        former = _read(output)
+        self._lines: dict[PurePosixPath, dict[str, Any]] = {}
         for job in kept:
             line = self._line(job)
             self._lines[job.mask] = former.get(line["mask"], line)
@@ -41,14 +40,9 @@ class Manifest:
         Raises:
             OutputError: the file can't be written.
         """
-        path = self._output / NAME
-        self._write(path)
-        try:
-            with path.open("a", encoding="utf-8") as self._file:
-                yield
-        except OSError as error:
-            raise OutputError(f"{path} can't be written: {error}") from error
-        self._write(path)
+        with self._output.growing(NAME, self._text()) as self._append:
+            yield
+        self._output.write_text(NAME, self._text())
 
     def add(self, job: Job, seconds: float | None, fault: str) -> None:
         """Add what has become of an image.
@@ -60,26 +54,21 @@ class Manifest:
         """
         line = self._line(job, seconds, fault)
         self._lines[job.mask] = line
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        self._append(json.dumps(line) + "\n")
 
     def _line(self, job: Job, seconds: float | None = None, fault: str = "") -> dict[str, Any]:
-        mask = None if fault else job.mask.relative_to(self._output).as_posix()
+        mask = None if fault else job.mask.as_posix()
         return {"image": str(job.image), "mask": mask, "seconds": seconds, "fault": fault or None}
 
-    def _write(self, path: Path) -> None:
+    def _text(self) -> str:
         lines = [self._lines[job.mask] for job in self._jobs if job.mask in self._lines]
-        write_text(path, "".join(json.dumps(line) + "\n" for line in lines))
+        return "".join(json.dumps(line) + "\n" for line in lines)
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+def _read(output: Output) -> dict[str, dict[str, Any]]:
     """Return the lines of images that have masks, by the masks. The last line of a killed process may be cut off."""
     found = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError):
-        return {}
-    for text in lines:
+    for text in (output.read_text(NAME) or "").splitlines():
         try:
             line = json.loads(text)
             found[line["mask"]] = line

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 from segrnn.config.parsing import plain
@@ -10,7 +10,8 @@ from segrnn.config.schema import Predict
 from segrnn.errors import DataError
 from segrnn.images import read_upright
 from segrnn.images.storage import source_of
-from segrnn.inference import FORMATS, MAPS, Ensemble, Format, Job, LargeImages, digest_weights, is_file, polygon_formats
+from segrnn.inference import FORMATS, MAPS, Ensemble, Format, Job, Notices, digest_weights, is_file, polygon_formats
+from segrnn.outputs import Output
 from segrnn.polygons import Outliner
 from segrnn.tasks.showcase import Showcase
 from segrnn.text import counted, tell
@@ -30,6 +31,7 @@ class MaskWriter:
     Args:
         predictor: labels the image.
         format: the form of the mask's file.
+        output: the folder of the masks.
         max_pixels: an image that claims to have more is refused.
         say: gets a message if an image is too large for the network.
         showcase: gets the images that have masks.
@@ -39,12 +41,14 @@ class MaskWriter:
         self,
         predictor: Ensemble,
         format: Format,
+        output: Output,
         max_pixels: int,
         say: Callable[[str], None],
         showcase: Showcase | None = None,
     ) -> None:
-        self._predictor, self._format, self._max_pixels, self._showcase = predictor, format, max_pixels, showcase
-        self._large = LargeImages(predictor, say)
+        self._predictor, self._format, self._output = predictor, format, output
+        self._max_pixels, self._showcase = max_pixels, showcase
+        self._notices = Notices(predictor, say)
 
     def __call__(self, job: Job) -> Done:
         """Write the mask.
@@ -55,8 +59,8 @@ class MaskWriter:
         predictor = self._predictor
         try:
             image, is_turned = read_upright(job.image, predictor.preprocessing.bands, self._max_pixels)
-            self._large.note(image, job.image)
-            self._format.write(job.mask, predictor, image, job.image)
+            self._notices.note(image, job.image)
+            self._output.write(job.mask, lambda path: self._format.write(path, predictor, image, job.image))
         except DataError as error:
             return Done(job, str(error))
         if self._showcase is not None:
@@ -79,7 +83,9 @@ def settings_of(config: Predict) -> dict[str, Any]:
 
     Networks are identified by their weights, because a checkpoint may have been moved.
     """
-    kept = {key: plain(config)[key] for key in ("inside", "format", "polygons", "scales", "flip", "windows")}
+    kept = {
+        key: plain(config)[key] for key in ("inside", "format", "polygons", "scales", "flip", "windows", "precision")
+    }
     weights = [digest_weights(path) for path in config.ckpt]
     return {"weights": weights, "input": _name_input(config.input), **kept}
 
@@ -106,8 +112,8 @@ def say_written(count: int, config: Predict, remarks: Counter[str]) -> None:
         tell(f"{remark}: {number}")
 
 
-def sum_up(done: Sequence[Done], count: int, config: Predict, remarks: Counter[str]) -> list[Path]:
-    """Say what was written, and return the files.
+def sum_up(done: Sequence[Done], count: int, config: Predict, remarks: Counter[str]) -> list[PurePath]:
+    """Say what was written, and return the paths of the masks in the output.
 
     Args:
         done: what has become of the images of this start.

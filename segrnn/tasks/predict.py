@@ -5,11 +5,11 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePath, PurePosixPath
 
 from rich.progress import track
 
-from segrnn.atomic import write_text
 from segrnn.config.parsing import plain
 from segrnn.config.predictor_builder import build_predictor
 from segrnn.config.schema import Predict
@@ -21,7 +21,8 @@ from segrnn.inference import (
     PICTURES,
     VIDEO_SUFFIXES,
     Format,
-    LargeImages,
+    Notices,
+    Predictor,
     Video,
     find_images,
     is_file,
@@ -37,6 +38,7 @@ from segrnn.inference import (
 from segrnn.instantiate import instantiate
 from segrnn.labels import Label
 from segrnn.labels.space import ByteArray
+from segrnn.outputs import Output, file_at, output_at
 from segrnn.polygons import CocoWriter
 from segrnn.polygons.rle import Size
 from segrnn.polygons.shapes import Bitmap
@@ -52,7 +54,7 @@ from segrnn.text import nearest, tell
 SUBMISSION, COCO, PSEUDO = "submission", "coco", "pseudo"
 
 
-def predict(config: Predict, run_dir: Path) -> list[Path]:
+def predict(config: Predict, run_dir: Path) -> list[PurePath]:
     """Write masks or polygons: a file for each image or frame of a video, a video, or one file for all images.
 
     Images that can't be read are left out, and an error names them at the end. In an archive, no image may be missing.
@@ -68,7 +70,7 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
         run_dir: the run's folder. Nothing is written there.
 
     Returns:
-        The files that were written, in the first process.
+        The paths in the output of the files that were written, in the first process.
 
     Raises:
         SegrnnError: the checkpoint, the configuration, the output or an image is at fault.
@@ -78,10 +80,16 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
     name = config.format
     if name not in formats:
         raise ConfigError(f"format={name} must be one of {', '.join(formats)}{nearest(name, formats)}")
+    if name == PSEUDO and "://" in config.output:
+        raise ConfigError(
+            f"format=pseudo makes a folder of this machine to train on, and output={config.output} is an address: give "
+            "a path, and copy the folder afterwards"
+        )
+    output_at(config.output)  # refuses an address where nothing can be written
     if config.engine["_target_"] is not None:
         _check_bulk(config, name in per_image)
         engine = instantiate(config.engine, "engine", ("segrnn.tasks.ray_actors.",))
-        return write_in_bulk(replace(config, ckpt=[locate(source) for source in config.ckpt]), engine)
+        return write_in_bulk(config, engine)
     with process_group() as group:
         group.first(lambda: [locate(source) for source in config.ckpt])  # one process downloads for all
         config = replace(config, ckpt=[locate(source) for source in config.ckpt])
@@ -97,7 +105,9 @@ def predict(config: Predict, run_dir: Path) -> list[Path]:
         return written
 
 
-def _write(config: Predict, per_image: dict[str, Format], group: ProcessGroup, showcase: Showcase | None) -> list[Path]:
+def _write(
+    config: Predict, per_image: dict[str, Format], group: ProcessGroup, showcase: Showcase | None
+) -> list[PurePath]:
     name = config.format
     if name == SUBMISSION:
         return _write_submission(config, group)
@@ -114,15 +124,15 @@ def _write(config: Predict, per_image: dict[str, Format], group: ProcessGroup, s
     return _write_video(config) if group.is_first else []
 
 
-def _write_files(config: Predict, format: Format, group: ProcessGroup, showcase: Showcase | None) -> list[Path]:
-    output = Path(config.output)
+def _write_files(config: Predict, format: Format, group: ProcessGroup, showcase: Showcase | None) -> list[PurePath]:
+    output = output_at(config.output)
     jobs = plan(source_of(config.input), output, format.suffix, config.inside, tell) if group.is_first else []
     predictor = build_predictor(config.ckpt, config, group)
     format.check(predictor.info.labels)
     left = group.first(lambda: take_up(jobs, output, settings_of(config), config.overwrite))
     if group.is_first:
         say_kept(len(jobs) - len(left), len(jobs), config)
-    write = MaskWriter(predictor, format, config.max_pixels, tell, showcase)
+    write = MaskWriter(predictor, format, output, config.max_pixels, tell, showcase)
     done = list(_tracked(group, write, left))
     remarks = group.gather(format.remarks())
     return sum_up(done, len(jobs), config, sum(remarks, Counter())) if group.is_first else []
@@ -134,14 +144,14 @@ def _tracked(group: ProcessGroup, work: Callable[[Item], Result], items: Sequenc
     return iter(track(results, description="predict", total=len(items), disable=not group.is_first))
 
 
-def _write_frames(config: Predict, format: Format, group: ProcessGroup) -> list[Path]:
+def _write_frames(config: Predict, format: Format, group: ProcessGroup) -> list[PurePath]:
     """Write a file for each frame of a video, numbered from 1. Each process decodes all frames and labels some."""
-    output = Path(config.output)
+    output = output_at(config.output)
     video = Video(config.input, config.max_pixels)
     predictor = build_predictor(config.ckpt, config, group)
     format.check(predictor.info.labels)
 
-    def take() -> set[Path]:
+    def take() -> set[PurePosixPath]:
         jobs = plan_frames(video.path, output, format.suffix)
         left = take_up(jobs, output, settings_of(config), config.overwrite)
         return {job.mask for job in jobs} - {job.mask for job in left}
@@ -149,12 +159,13 @@ def _write_frames(config: Predict, format: Format, group: ProcessGroup) -> list[
     kept = group.first(take)
     if group.is_first:
         say_kept(len(kept), video.promised, config)
-    written, number = [], 0
+    written: list[PurePosixPath] = []
+    number = 0
     frames = track(video, description="predict", total=video.promised, disable=not group.is_first)
     for number, frame in enumerate(frames, start=1):
-        mask = output / f"{number:06d}{format.suffix}"
+        mask = PurePosixPath(f"{number:06d}{format.suffix}")
         if group.owns(number - 1) and mask not in kept:
-            format.write(mask, predictor, frame, video.path)
+            output.write(mask, partial(_write_frame, format, predictor, frame, video))
             written.append(mask)
     files, remarks = group.gather(written), group.gather(format.remarks())
     if not group.is_first:
@@ -162,21 +173,25 @@ def _write_frames(config: Predict, format: Format, group: ProcessGroup) -> list[
     _say_decoded(number, video)
     every = sorted(file for some in files for file in some)
     say_written(len(every), config, sum(remarks, Counter()))
-    return every
+    return [*every]
 
 
-def _write_video(config: Predict) -> list[Path]:
-    output, name = Path(config.output), config.format
+def _write_frame(format: Format, predictor: Predictor, frame: ByteArray, video: Video, path: Path) -> None:
+    format.write(path, predictor, frame, video.path)
+
+
+def _write_video(config: Predict) -> list[PurePath]:
+    name = config.format
     if name not in ("color", "overlay"):
         raise ConfigError(
             f"format={name}: a video's compression would change ids: choose format=overlay, or a folder as output"
         )
-    _check_free(config)
+    output, file = _free_file(config)
     video = Video(config.input, config.max_pixels)
     if not video.has_end:
         raise ConfigError(
-            f"output={output}: a camera has no end, and a video needs one: choose a folder as output, which gets a "
-            "file for each frame until Ctrl-C"
+            f"output={config.output}: a camera has no end, and a video needs one: choose a folder as output, which "
+            "gets a file for each frame until Ctrl-C"
         )
     predictor = build_predictor(config.ckpt, config, ProcessGroup())
     count = 0
@@ -187,10 +202,10 @@ def _write_video(config: Predict) -> list[Path]:
             count += 1
             yield PICTURES[name](predictor, frame)
 
-    write_video(output, video.rate, paint())
+    output.write(file, lambda path: write_video(path, video.rate, paint()))
     _say_decoded(count, video)
-    tell(f"{count} frames ({name}) in {output}")
-    return [output]
+    tell(f"{count} frames ({name}) in {config.output}")
+    return [file]
 
 
 def _say_decoded(count: int, video: Video) -> None:
@@ -200,15 +215,14 @@ def _say_decoded(count: int, video: Video) -> None:
         tell(f"{count} of the {video.promised} frames that {video.path} promises could be decoded")
 
 
-def _write_submission(config: Predict, group: ProcessGroup) -> list[Path]:
-    output = Path(config.output)
-    if output.suffix != ".zip":
-        raise OutputError(f"output={output}: a submission is one zip archive: set output=<name>.zip")
-    _check_free(config)
+def _write_submission(config: Predict, group: ProcessGroup) -> list[PurePath]:
+    if PurePosixPath(config.output).suffix != ".zip":
+        raise OutputError(f"output={config.output}: a submission is one zip archive: set output=<name>.zip")
+    output, file = _free_file(config)
     images = find_images(source_of(config.input), config.inside, group.tell)
     predictor = build_predictor(config.ckpt, config, group)
     labels = predictor.info.labels
-    rules, large = rules_for(labels), LargeImages(predictor, tell)
+    rules, notices = rules_for(labels), Notices(predictor, tell)
 
     def label(entry: tuple[str, File]) -> tuple[str, ByteArray]:
         name, file = entry
@@ -218,31 +232,36 @@ def _write_submission(config: Predict, group: ProcessGroup) -> list[Path]:
             raise DataError(
                 f"{file} is {image.shape[1]} x {image.shape[0]}; {labels.name} needs masks of {width} x {height}"
             )
-        large.note(image, file)
+        notices.note(image, file)
         return name, predictor.mask(image).cpu().numpy()
 
     masks = _tracked(group, label, list(images.items()))
     if not group.is_first:
         deque(masks, maxlen=0)
         return []
-    count = write_submission(output, rules, masks)
-    tell(f"{output}: {count} masks, whose names, sizes, modes and ids keep the rules of {labels.name}")
+    count = 0
+
+    def write(path: Path) -> None:
+        nonlocal count
+        count = write_submission(path, rules, masks)
+
+    output.write(file, write)
+    tell(f"{config.output}: {count} masks, whose names, sizes, modes and ids keep the rules of {labels.name}")
     if rules.splits and count not in rules.splits.values():
         wanted = ", ".join(f"{images} of {split}" for split, images in rules.splits.items())
         tell(f"note that the benchmark expects all images of a split: {wanted}")
-    return [output]
+    return [file]
 
 
-def _write_coco(config: Predict, group: ProcessGroup) -> list[Path]:
-    output = Path(config.output)
-    if output.suffix.lower() != ".json":
-        raise OutputError(f"output={output}: COCO's format is one file for all images: set output=<name>.json")
-    _check_free(config)
+def _write_coco(config: Predict, group: ProcessGroup) -> list[PurePath]:
+    if PurePosixPath(config.output).suffix.lower() != ".json":
+        raise OutputError(f"output={config.output}: COCO's format is one file for all images: set output=<name>.json")
+    output, file = _free_file(config)
     images = find_images(source_of(config.input), config.inside, group.tell)
     predictor = build_predictor(config.ckpt, config, group)
     labels, outliner = predictor.info.labels, outliner_of(config)
     outliner.check(labels)
-    large = LargeImages(predictor, tell)
+    notices = Notices(predictor, tell)
 
     def outline(entry: tuple[str, File]) -> tuple[str, Size, list[tuple[Label, Bitmap]]] | str:
         """Return the areas of an image, or the reason why it has none."""
@@ -251,7 +270,7 @@ def _write_coco(config: Predict, group: ProcessGroup) -> list[Path]:
             image = read_upright(file, predictor.preprocessing.bands, config.max_pixels)[0]
         except DataError as error:
             return str(error)
-        large.note(image, file)
+        notices.note(image, file)
         mask = predictor.mask(image).cpu().numpy()
         return name, mask.shape, list(outliner.areas(labels, mask))
 
@@ -263,11 +282,11 @@ def _write_coco(config: Predict, group: ProcessGroup) -> list[Path]:
             writer.add(*result)
     if not group.is_first:
         return []
-    write_text(output, json.dumps(writer.content()))
-    tell(f"{output}: the polygons of {len(images) - len(broken)} images")
+    output.write_text(file, json.dumps(writer.content()))
+    tell(f"{config.output}: the polygons of {len(images) - len(broken)} images")
     if broken:
         raise DataError(f"{len(broken)} of {len(images)} images have no polygons:\n" + "\n".join(broken))
-    return [output]
+    return [file]
 
 
 def _check_bulk(config: Predict, is_per_image: bool) -> None:
@@ -287,7 +306,13 @@ def _check_bulk(config: Predict, is_per_image: bool) -> None:
         )
 
 
-def _check_free(config: Predict) -> None:
-    output = config.output
-    if Path(output).exists() and not config.overwrite:
-        raise OutputError(f"{output} exists already: choose another output, or replace it with overwrite=true")
+def _free_file(config: Predict) -> tuple[Output, PurePosixPath]:
+    """Return where the one file of a format lies.
+
+    Raises:
+        OutputError: it exists, and may not be replaced.
+    """
+    output, file = file_at(config.output)
+    if not config.overwrite and output.holds(file):
+        raise OutputError(f"{config.output} exists already: choose another output, or replace it with overwrite=true")
+    return output, file

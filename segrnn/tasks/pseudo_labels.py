@@ -1,6 +1,6 @@
 """Pseudo labels: masks of a trained network, on which another network is trained where the first one is sure."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath
 
 from rich.progress import track
 
@@ -11,8 +11,9 @@ from segrnn.datasets.mask_folder import MaskFolder
 from segrnn.errors import ConfigError, DataError
 from segrnn.images import as_photo, read_upright
 from segrnn.images.storage import source_of
-from segrnn.inference import VIDEO_SUFFIXES, Job, LargeImages, Predictor, plan
+from segrnn.inference import VIDEO_SUFFIXES, Job, Notices, Predictor, plan
 from segrnn.labels import IGNORE_INDEX, LabelSpace
+from segrnn.outputs import LocalFolder
 from segrnn.process_group import ProcessGroup
 from segrnn.text import counted, tell
 
@@ -20,7 +21,7 @@ _VAL = 0.2
 """The share of the pictures for validation. ``classes.yaml`` has it, where people can change it."""
 
 
-def write_pseudo_labels(config: Predict) -> list[Path]:
+def write_pseudo_labels(config: Predict) -> list[PurePath]:
     """Write a folder of pictures and masks for ``data=folder``. Pixels of which the network is not sure are void.
 
     Pictures that can't be read are left out, and an error names them at the end.
@@ -38,14 +39,14 @@ def write_pseudo_labels(config: Predict) -> list[Path]:
     if source.suffix.lower() in VIDEO_SUFFIXES:
         raise ConfigError(f"format=pseudo: input={source} is a video, and it needs pictures: write its frames to files")
     with new_folder(output) as draft:
-        jobs = plan(source, output, ".png", config.inside, tell)
+        jobs = plan(source, LocalFolder(output), ".png", config.inside, tell)
         if len(jobs) < 2:
             raise DataError(f"input={source} has 1 image: a training needs two or more, one of them for validation")
         predictor = build_predictor(config.ckpt, config, ProcessGroup())
         writer, broken = _Writer(draft, predictor, config), []
         for job in track(jobs, description="predict"):
             try:
-                writer.write(job, PurePosixPath(job.mask.relative_to(output)))
+                writer.write(job)
             except DataError as error:
                 broken.append(str(error))
         faults = "\n".join([f"{len(broken)} of {len(jobs)} images have no mask:", *broken])
@@ -64,27 +65,23 @@ class _Writer:
     def __init__(self, root: Path, predictor: Predictor, config: Predict) -> None:
         self._folder, self._predictor, self._config = MaskFolder(root), predictor, config
         self._labels: LabelSpace = predictor.info.labels.with_void()
-        self._large = LargeImages(predictor, tell)
+        self._notices = Notices(predictor, tell)
         self.pictures = self.turned = self.empty = self.pixels = self.void = 0
 
-    def write(self, job: Job, path: PurePosixPath) -> None:
+    def write(self, job: Job) -> None:
         """Write the picture and the mask of a job.
-
-        Args:
-            job: the job.
-            path: the path of its mask in the folder of all masks.
 
         Raises:
             DataError: the picture can't be read.
         """
         image, is_turned = read_upright(job.image, self._predictor.preprocessing.bands, self._config.max_pixels)
-        self._large.note(image, job.image)
+        self._notices.note(image, job.image)
         mask, confidence = (each.cpu().numpy() for each in self._predictor.mask_with_confidence(image))
         unsure = confidence < self._config.confidence
         mask[unsure] = IGNORE_INDEX
         # a training reads pixels as they are stored, so a turned picture is stored as people see it
         picture = as_photo(image) if is_turned else job.image
-        self._folder.write(path.with_suffix(job.image.suffix), picture, self._labels.decode(mask))
+        self._folder.write(job.mask.with_suffix(job.image.suffix), picture, self._labels.decode(mask))
         self.pictures += 1
         self.turned += is_turned
         self.empty += bool(unsure.all())

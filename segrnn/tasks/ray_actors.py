@@ -5,12 +5,14 @@ import os
 import pickle
 import signal
 import socket
+from array import array
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from segrnn.errors import ConfigError, SegrnnError
 from segrnn.processes import cores
+from segrnn.tasks.bulk import Earlier
 from segrnn.text import counted, tell
 
 try:
@@ -51,13 +53,13 @@ class RayActors:
         self._actors = actors
 
     def map(
-        self, make: Callable[[], Callable[[Item], Result]], items: Sequence[Item], on_gpus: bool
+        self, make: Callable[[], Callable[[Item, Earlier], Result]], items: Sequence[Item], on_gpus: bool
     ) -> Generator[Result, None, None]:
         """Do the work for each item, and yield the results as they come. If a process dies, its items are done again.
 
         Args:
             make: makes what does the work. Each process calls it once. It is sent to other machines by pickle, as are
-                items and results.
+                items and results. The work also gets what has happened to the item before.
             items: the items.
             on_gpus: whether each process gets a GPU of its own, if the cluster has some.
 
@@ -73,10 +75,10 @@ class RayActors:
             context = DataContext.get_current()
             context.enable_progress_bars = False  # the command has its own
             context.print_on_execution_start = False
-            rows = [{"item": pickle.dumps(item)} for item in items]
+            rows = [{"item": pickle.dumps(item), "number": number} for number, item in enumerate(items)]
             work = ray.data.from_items(rows, override_num_blocks=-(-len(rows) // _PER_BLOCK)).map(
                 cast(Any, _Actor),  # Ray's annotation forgets classes
-                fn_constructor_args=(make,),
+                fn_constructor_args=(make, cast(Any, _Ledger).remote(len(items))),
                 compute=ActorPoolStrategy(size=size),
                 num_cpus=1,
                 num_gpus=gpus,
@@ -109,23 +111,50 @@ class _Actor:
 
     Args:
         make: makes what does the work.
+        ledger: counts who has begun and ended an item.
     """
 
-    def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
+    def __init__(self, make: Callable[[], Callable[[Any, Earlier], Any]], ledger: Any) -> None:
+        self._ledger = ledger
         self._fault: SegrnnError | None = None
         try:
             self._work = make()
         except SegrnnError as error:
             self._fault = error
 
-    def __call__(self, row: dict[str, bytes]) -> dict[str, bytes]:
-        return {"result": pickle.dumps(self._fault or self._try(pickle.loads(row["item"])))}
+    def __call__(self, row: dict[str, Any]) -> dict[str, bytes]:
+        return {"result": pickle.dumps(self._fault or self._try(pickle.loads(row["item"]), int(row["number"])))}
 
-    def _try(self, item: Any) -> Any:
+    def _try(self, item: Any, number: int) -> Any:
+        earlier = ray.get(self._ledger.begin.remote(number))
         try:
-            return self._work(item)
+            return self._work(item, earlier)
         except SegrnnError as error:
             return error
+        finally:
+            self._ledger.end.remote(number)
+
+
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+class _Ledger:
+    """Counts for each item how many processes have begun and ended it. It is a process of its own.
+
+    Args:
+        count: the number of items.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._begun, self._ended = array("I", bytes(4 * count)), array("I", bytes(4 * count))
+
+    def begin(self, number: int) -> Earlier:
+        """Return what has happened to an item before, and note that a process begins it."""
+        starts = self._begun[number]
+        self._begun[number] += 1
+        return Earlier(starts, starts - self._ended[number])
+
+    def end(self, number: int) -> None:
+        """Note that a process has the result of an item."""
+        self._ended[number] += 1
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from PIL import Image
 from segrnn.atomic import write_atomically
 from segrnn.errors import DataError, OutputError
 from segrnn.inference import find_images, plan, take_up, write_png
+from segrnn.outputs import LocalFolder
 
 
 @pytest.fixture
@@ -20,26 +21,24 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_masks_mirror_the_folder(photos: Path, tmp_path: Path) -> None:
-    jobs = plan(photos, tmp_path / "masks", ".png")
-    assert [job.mask.relative_to(tmp_path).as_posix() for job in jobs] == [
-        *("masks/a.png", "masks/sub/a.png", "masks/sub/b.png")
-    ]
-    assert plan(photos / "a.jpg", tmp_path, ".png")[0].mask == tmp_path / "a.png"
+    jobs = plan(photos, LocalFolder(tmp_path / "masks"), ".png")
+    assert [job.mask.as_posix() for job in jobs] == ["a.png", "sub/a.png", "sub/b.png"]
+    assert plan(photos / "a.jpg", LocalFolder(tmp_path), ".png")[0].mask == PurePosixPath("a.png")
 
 
 def test_what_cannot_work_is_refused_before_anything_is_written(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="input=.*nowhere does not exist"):
-        plan(tmp_path / "nowhere", tmp_path / "masks", ".png")
+        plan(tmp_path / "nowhere", LocalFolder(tmp_path / "masks"), ".png")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="holds no image"):
-        plan(tmp_path / "empty", tmp_path / "masks", ".png")
+        plan(tmp_path / "empty", LocalFolder(tmp_path / "masks"), ".png")
     with pytest.raises(OutputError, match="lies inside"):
-        plan(photos, photos / "masks", ".png")
+        plan(photos, LocalFolder(photos / "masks"), ".png")
     with pytest.raises(OutputError, match="would replace the image itself"):
-        plan(photos / "sub" / "a.png", photos / "sub", ".png")
+        plan(photos / "sub" / "a.png", LocalFolder(photos / "sub"), ".png")
     (photos / "a.png").write_bytes(b"")
     with pytest.raises(OutputError, match=r"a\.jpg and .*a\.png would both be written"):
-        plan(photos, tmp_path / "masks", ".png")
+        plan(photos, LocalFolder(tmp_path / "masks"), ".png")
 
 
 NAMES = ["a.avif", "b.JP2", "c.gif", "d.ppm", "e.jfif", "f.TGA", "g.qoi", "notes.txt", "scan.pdf", "README", "x.svg"]
@@ -89,8 +88,8 @@ def test_masks_of_an_archive_stay_in_the_output(name: str, mask: str, tmp_path: 
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
         archive.writestr(member, b"")
     said: list[str] = []
-    [job] = plan(tmp_path / "photos.zip", tmp_path / "masks", ".png", say=said.append)
-    assert str(job.mask) == f"{tmp_path}/{mask.format(elsewhere=elsewhere)}"
+    [job] = plan(tmp_path / "photos.zip", LocalFolder(tmp_path / "masks"), ".png", say=said.append)
+    assert f"masks/{job.mask}" == f"{mask.format(elsewhere=elsewhere)}"
     assert repr(member.filename) in said[0]
     assert "is read in a form that stays inside" in said[0]
 
@@ -102,35 +101,36 @@ def test_a_link_in_the_output_must_not_lead_out_of_it(photos: Path, tmp_path: Pa
     with pytest.raises(
         OutputError, match=r"masks/sub leads through a link to .*/elsewhere, outside of output=.*masks: remove the link"
     ):
-        plan(photos, tmp_path / "masks", ".png")
+        plan(photos, LocalFolder(tmp_path / "masks"), ".png")
     (tmp_path / "linked").symlink_to(tmp_path / "elsewhere")  # the output itself may be a link
-    assert len(plan(photos, tmp_path / "linked", ".png")) == 3
+    assert len(plan(photos, LocalFolder(tmp_path / "linked"), ".png")) == 3
 
 
 def test_existing_masks_are_kept_unless_told(photos: Path, tmp_path: Path) -> None:
     mask = tmp_path / "masks" / "sub" / "b.png"
     mask.parent.mkdir(parents=True)
     mask.write_bytes(b"precious")
-    jobs = plan(photos, tmp_path / "masks", ".png")
+    jobs = plan(photos, LocalFolder(tmp_path / "masks"), ".png")
     with pytest.raises(OutputError, match=r"1 of 3 masks exist already .*, e\.g\. .*b\.png.*overwrite=true"):
-        take_up(jobs, tmp_path / "masks", {"format": "color"}, overwrite=False)
+        take_up(jobs, LocalFolder(tmp_path / "masks"), {"format": "color"}, overwrite=False)
     assert mask.read_bytes() == b"precious"
-    assert take_up(jobs, tmp_path / "masks", {"format": "color"}, overwrite=True) == jobs
+    assert take_up(jobs, LocalFolder(tmp_path / "masks"), {"format": "color"}, overwrite=True) == jobs
     assert not mask.exists()
 
 
 def test_a_later_start_does_what_is_left(photos: Path, tmp_path: Path) -> None:
-    output = tmp_path / "masks"
+    folder = tmp_path / "masks"
+    output = LocalFolder(folder)
     jobs = plan(photos, output, ".png")
     assert take_up(jobs, output, {"format": "color"}, overwrite=False) == jobs
-    write_png(jobs[1].mask, np.zeros((2, 3), np.uint8))
-    (jobs[1].mask.parent / ".b-abc.part").write_bytes(b"half")
-    (jobs[1].mask.parent / ".mine.part").write_bytes(b"of somebody else")
+    write_png(folder / "sub/a.png", np.zeros((2, 3), np.uint8))
+    (folder / "sub" / ".b-abc.part").write_bytes(b"half")
+    (folder / "sub" / ".mine.part").write_bytes(b"of somebody else")
     assert take_up(jobs, output, {"format": "color"}, overwrite=False) == [jobs[0], jobs[2]]
-    assert sorted(path.name for path in jobs[1].mask.parent.iterdir()) == [".mine.part", "a.png"]
+    assert sorted(path.name for path in (folder / "sub").iterdir()) == [".mine.part", "a.png"]
     with pytest.raises(OutputError, match="made with other settings"):
         take_up(jobs, output, {"format": "overlay"}, overwrite=False)
-    (output / "predict.json").write_bytes(b"{")
+    (folder / "predict.json").write_bytes(b"{")
     with pytest.raises(OutputError, match="made with other settings"):
         take_up(jobs, output, {"format": "color"}, overwrite=False)
 

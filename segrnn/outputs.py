@@ -360,6 +360,7 @@ def file_at(text: str) -> tuple[Output, PurePosixPath]:
     Raises:
         ConfigError: nothing can be written there.
         DataError: the address has a key in it.
+        OutputError: the address has no name of a file.
 
     Example:
         >>> output, name = file_at("s3://bucket/street.zip")
@@ -367,7 +368,9 @@ def file_at(text: str) -> tuple[Output, PurePosixPath]:
         s3://bucket street.zip
     """
     if "://" in text:
-        folder, _, name = text.rstrip("/").rpartition("/")
-        return output_at(folder), PurePosixPath(name)
+        place = writable(text)
+        if not place.name:
+            raise OutputError(f"output={place} is a bucket: add the name of the file")
+        return StoreFolder(Remote(place.url.rpartition("/")[0])), PurePosixPath(place.name)
     path = Path(text)
     return LocalFolder(path.parent), PurePosixPath(path.name)

@@ -10,6 +10,7 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
+import torch
 from conftest import Run
 from gcp_storage_emulator.server import create_server
 from object_server import BUCKET, KEY, SECRET, Store, forget, s3_store
@@ -21,8 +22,9 @@ from test_bulk import Restarting
 import segrnn.outputs
 from segrnn.config.composition import compose
 from segrnn.config.schema import Predict
-from segrnn.errors import OutputError
+from segrnn.errors import CheckpointError, OutputError
 from segrnn.images import object_store
+from segrnn.inference import locate
 from segrnn.outputs import Output, StoreFolder, output_at
 from segrnn.tasks.bulk import Earlier, write_in_bulk
 
@@ -108,6 +110,29 @@ def test_an_engine_writes_to_a_store(store: Store, run: Run, monkeypatch: pytest
     assert sum(line["seconds"] is None for line in lines) == 1
 
 
+def test_a_network_in_a_store_is_downloaded_once_for_each_state(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys
+) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    Path("a.ckpt").write_bytes(b"first")
+    address = store.put(Path("a.ckpt"), "runs/a.ckpt")
+    first = Path(locate(address))
+    assert (first.name, first.read_bytes()) == ("a.ckpt", b"first")
+    assert capsys.readouterr().out == f"downloading {address}\n"
+    assert Path(locate(address)) == first
+    Path("a.ckpt").write_bytes(b"second")
+    store.put(Path("a.ckpt"), "runs/a.ckpt")
+    assert Path(locate(address)).read_bytes() == b"second"
+    assert first.read_bytes() == b"first"
+    assert capsys.readouterr().out == f"downloading {address}\n"
+    for missing in (f"s3://{BUCKET}/b.ckpt", f"s3://{BUCKET}/runs", "s3://no-such-bucket/a.ckpt"):
+        with pytest.raises(CheckpointError, match=f"{missing} does not exist, or is a folder without a bundle"):
+            locate(missing)
+    with pytest.raises(CheckpointError, match="is given with a user, a password or a query") as refused:
+        locate(f"s3://me:{SECRET}@bucket/a.ckpt")
+    assert SECRET not in str(refused.value)
+
+
 @pytest.mark.slow
 def test_failing_slow_and_cut_requests_change_nothing(store: Store, run: Run, tmp_path: Path) -> None:
     assert run("predict", "ckpt=bundle", "input=photos", "output=here") == 0
@@ -144,6 +169,8 @@ def test_where_nothing_can_be_written(store: Store, run: Run, monkeypatch: pytes
         ("output=s3://no-such-bucket/masks",): "s3://no-such-bucket/masks/predict.json can't be written, because its",
         ("output=https://host/masks",): "https://host/masks can't be written, because a web server takes no files",
         ("output=nosuch://host/masks",): "can't be written, because nosuch:// is unknown: choose s3:// or gs://",
+        ("output=s3://",): "s3:// names no bucket: write s3://bucket/folder",
+        ("output=s3://a.json", "format=coco"): "output=s3://a.json is a bucket: add the name of the file",
         ("output=file:///masks",): "file:///masks is on this machine: give its path, without file://",
         (f"output=s3://me:{SECRET}@masks",): "s3://... is given with a user, a password or a query",
         (f"output={MASKS}", "format=pseudo"): "format=pseudo makes a folder of this machine to train on, and output=",

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from socket import socket
 from tempfile import mkdtemp
@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 from conftest import Run
+from object_server import BUCKET, Store, s3_store
 from PIL import Image
 from small_bundle import save_small_bundle
 
@@ -60,7 +61,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def begin(*words: str) -> subprocess.Popen[str]:
-    ask = [sys.executable, "-m", "segrnn.predict", "ckpt=bundle", "input=photos", *words]
+    network = [] if any(word.startswith("ckpt=") for word in words) else ["ckpt=bundle"]
+    ask = [sys.executable, "-m", "segrnn.predict", "input=photos", *network, *words]
     return subprocess.Popen(ask, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -68,9 +70,13 @@ def masks_in(folder: str) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in Path(folder).glob("*.png")}
 
 
-def kill_one(process: subprocess.Popen[str], after: int) -> None:
+def count_masks() -> int:
+    return len(os.listdir("masks")) if Path("masks").exists() else 0
+
+
+def kill_one(process: subprocess.Popen[str], after: int, count: Callable[[], int] = count_masks) -> None:
     """Kill a process that labels images, after some masks."""
-    while len(os.listdir("masks") if Path("masks").exists() else []) < after:
+    while count() < after:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
     children = psutil.Process(process.pid).children(recursive=True)
@@ -138,6 +144,41 @@ def test_clusters_and_numbers_that_do_not_exist(
         "error: RAY_ADDRESS=127.0.0.1:1: no cluster of Ray can be used there: [Errno 111] Connection refused"
         in capsys.readouterr().err
     )
+
+
+@pytest.mark.thorough
+def test_masks_and_a_network_in_a_store(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    Path("photos").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        Image.fromarray(rng.integers(0, 256, (32, 32, 3), np.uint8)).save(f"photos/{number:02d}.png")
+    plain = begin("output=plain")
+    _, errors = plain.communicate()
+    assert plain.returncode == 0, errors
+    with s3_store(monkeypatch, tmp_path) as store:
+        network = store.put(Path("bundle"), "bundle")
+        words = [f"ckpt={network}", f"output=s3://{BUCKET}/masks", "engine=ray", "engine.actors=2"]
+        process = begin(*words)
+        kill_one(process, after=20, count=lambda: len(puts(store)))
+        told, errors = process.communicate()
+        assert process.returncode == 0, errors
+        written = store.contents("masks")
+        lines = [json.loads(line) for line in written.pop("manifest.jsonl").splitlines()]
+        assert [line["mask"] for line in lines] == sorted(masks_in("plain"))
+        assert {name: written[name] for name in masks_in("plain")} == masks_in("plain")
+        assert len(written) == 61
+        assert len(puts(store)) <= 62  # at most two were written again, by those who had no answer from the killed one
+        store.client.delete_object(Bucket=BUCKET, Key="masks/07.png")
+        store.proxy.requests.clear()
+        process = begin(*words)
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+        assert puts(store) == [f"/{BUCKET}/masks/07.png"]
+        assert store.contents("masks")["07.png"] == masks_in("plain")["07.png"]
+
+
+def puts(store: Store) -> list[str]:
+    return [path for method, path, _ in store.proxy.requests if method == "PUT" and path.endswith(".png")]
 
 
 @pytest.mark.thorough

@@ -310,8 +310,8 @@ class Predict(Inference):
     )
     inside: str = knob("the folder inside the input that is searched; an empty text searches all of it", "")
     output: str = knob(
-        "the folder for the masks, with the same subfolders as the input; for a submission, the zip archive to write; "
-        "for coco, the JSON file; for pseudo, a new folder",
+        "the folder for the masks, with the same subfolders as the input, or its address in a store, s3:// or gs://; "
+        "for a submission, the zip archive to write; for coco, the JSON file; for pseudo, a new folder",
         REQUIRED,
     )
     format: str = knob(

@@ -21,7 +21,9 @@ def writable(address: str) -> Remote:
         >>> str(writable("s3://bucket/masks/"))
         's3://bucket/masks'
     """
-    place, protocol = remote(address), address.partition("://")[0]
+    place, (protocol, _, rest) = remote(address), address.partition("://")
+    if not rest.strip("/"):
+        raise ConfigError(f"{address} names no bucket: write {protocol}://bucket/folder")
     if protocol in WEB:
         raise ConfigError(
             f"{place} can't be written, because a web server takes no files: choose a folder of this machine, or an "

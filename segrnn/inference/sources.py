@@ -76,8 +76,9 @@ def _from_store(source: str) -> Path:
     """Return a file, or the folder of a bundle. Another state of it in the store gets another folder in the cache."""
     try:
         place = remote(source)
-        is_bundle = CONFIG in place.names()
-        files = [file.look_up() for file in ([place / CONFIG, place / WEIGHTS] if is_bundle else [place])]
+        below = place.names()
+        parts = [place / CONFIG, place / WEIGHTS] if below else [place]
+        files = [file.look_up() for file in parts]
         folder = _cache_for(files)
         for file in files:
             path = folder / file.name
@@ -88,7 +89,7 @@ def _from_store(source: str) -> Path:
         raise CheckpointError(f"{source} does not exist, or is a folder without a bundle") from error
     except DataError as error:
         raise CheckpointError(str(error)) from error
-    return folder if is_bundle else folder / place.name
+    return folder if below else folder / place.name
 
 
 def _download(file: Remote, path: Path) -> None:

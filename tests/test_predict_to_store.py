@@ -24,7 +24,7 @@ from segrnn.config.composition import compose
 from segrnn.config.schema import Predict
 from segrnn.errors import CheckpointError, OutputError
 from segrnn.images import object_store
-from segrnn.inference import locate
+from segrnn.inference import Video, locate, write_video
 from segrnn.outputs import Output, StoreFolder, output_at
 from segrnn.tasks.bulk import Earlier, write_in_bulk
 
@@ -134,6 +134,31 @@ def test_a_network_in_a_store_is_downloaded_once_for_each_state(
 
 
 @pytest.mark.slow
+def test_one_file_for_all_images_and_frames_of_a_video(store: Store, run: Run, capsys) -> None:
+    ask = ("predict", "ckpt=bundle", "input=photos", "format=coco")
+    assert run(*ask, "output=here.json") == 0
+    assert run(*ask, f"output=s3://{BUCKET}/coco.json") == 0
+    content = store.client.get_object(Bucket=BUCKET, Key="coco.json")["Body"].read()
+    assert content == Path("here.json").read_bytes()
+    capsys.readouterr()
+    assert run(*ask, f"output=s3://{BUCKET}/coco.json") == 2
+    assert f"s3://{BUCKET}/coco.json exists already: choose another output" in capsys.readouterr().err
+
+    write_video(Path("drive.mp4"), 10, iter(np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), np.uint8)))
+    ask = ("predict", "ckpt=bundle", "input=drive.mp4", "format=overlay")
+    assert run(*ask, "output=here") == 0
+    assert run(*ask, f"output={MASKS}") == 0
+    assert store.contents("masks") == on_disk("here")
+    store.client.delete_object(Bucket=BUCKET, Key="masks/000002.png")
+    store.proxy.requests.clear()
+    assert run(*ask, f"output={MASKS}") == 0
+    assert puts(store) == ["masks/000002.png", "masks/predict.json"]
+    assert run(*ask, f"output={MASKS}/painted.mp4") == 0
+    Path("painted.mp4").write_bytes(store.contents("masks")["painted.mp4"])
+    assert len(list(Video("painted.mp4"))) == 3
+
+
+@pytest.mark.slow
 def test_failing_slow_and_cut_requests_change_nothing(store: Store, run: Run, tmp_path: Path) -> None:
     assert run("predict", "ckpt=bundle", "input=photos", "output=here") == 0
     store.proxy.share = 0.3
@@ -162,6 +187,7 @@ def test_processes_of_torchrun_share_a_store(store: Store, run: Run, monkeypatch
     assert len(puts(store)) == 6
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_written(store: Store, run: Run, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(object_store, "_PAUSES", (0.01,))
     ask = ("predict", "ckpt=bundle", "input=photos")

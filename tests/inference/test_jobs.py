@@ -135,6 +135,16 @@ def test_a_later_start_does_what_is_left(photos: Path, tmp_path: Path) -> None:
         take_up(jobs, output, {"format": "color"}, overwrite=False)
 
 
+def test_the_settings_of_a_command_that_runs_are_protected_before_its_first_mask(photos: Path, tmp_path: Path) -> None:
+    output = LocalFolder(tmp_path / "masks")
+    jobs = plan(photos, output, ".png")
+    assert take_up(jobs, output, {"format": "color"}, overwrite=False) == jobs
+    with pytest.raises(OutputError, match=r"masks/predict.json has the settings of another command, which may be runn"):
+        take_up(jobs, output, {"format": "overlay"}, overwrite=False)
+    assert take_up(jobs, output, {"format": "overlay"}, overwrite=True) == jobs
+    assert take_up(jobs, output, {"format": "overlay"}, overwrite=False) == jobs
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
     path.write_bytes(b"old")

@@ -8,6 +8,7 @@ import pytest
 from segrnn.errors import DataError
 from segrnn.images.object_store import Remote
 from segrnn.inference import find_images, plan
+from segrnn.outputs import LocalFolder
 
 pa = pytest.importorskip("pyarrow", reason='pip install "segrnn[ray]"')
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -27,7 +28,7 @@ def test_addresses_and_paths(tmp_path: Path) -> None:
         "photos/c.png": tmp_path / "photos/c.png",
         "data/d.tif": Path("/data/d.tif"),
     }
-    masks = [job.mask.relative_to("masks").as_posix() for job in plan(tmp_path / "list.parquet", Path("masks"), ".png")]
+    masks = [job.mask.as_posix() for job in plan(tmp_path / "list.parquet", LocalFolder(Path("masks")), ".png")]
     assert masks == ["bucket/street/a.png", "host_8000/b.png", "photos/c.png", "data/d.png"]
 
 

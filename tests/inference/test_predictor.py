@@ -14,7 +14,7 @@ from segrnn.compat import smp
 from segrnn.context import ReNet
 from segrnn.errors import DataError
 from segrnn.images import Preprocessing, as_array
-from segrnn.inference import PICTURES, LargeImages, ModelInfo, Predictor, Windows
+from segrnn.inference import PICTURES, ModelInfo, Notices, Predictor, Windows
 from segrnn.inference import predictor as predictor_module
 from segrnn.inference import views as views_module
 from segrnn.inference.views import Part, View, winner
@@ -306,7 +306,7 @@ def test_images_too_large_for_a_whole_get_windows_by_themselves(monkeypatch: pyt
     said: list[str] = []
     own = Windows((64, 64))
     for predictor in (model, seeing(model, windows=own)):
-        large = LargeImages(predictor, said.append)
+        large = Notices(predictor, said.append)
         for name in ("small", "first", "second"):
             large.note(picture(*((8, 8) if name == "small" else (41, 60))), name)
     assert len(said) == 1

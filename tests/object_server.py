@@ -36,10 +36,16 @@ class Proxy(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.requests.append((self.command, self.path, self.headers.get("Range", "")))
-        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
         with self.lock:
             fails = self.chance.random() < self.share
             way = self.chance.choice(["error", "slow", "cut"]) if fails else ""
+        if way == "cut" and length and len(self.failed) % 2:  # a connection that breaks while a file is sent
+            self.failed.append("cut request")
+            self.rfile.read(length // 2)
+            self.close_connection = True
+            return
+        sent = self.rfile.read(length)
         if way:
             self.failed.append(way)
         if way == "error":
@@ -58,8 +64,8 @@ class Proxy(BaseHTTPRequestHandler):
         for name, value in answer.getheaders():
             if name.lower() not in ("date", "server", "connection", "transfer-encoding", "content-length"):
                 self.send_header(name, value)
-        length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(body))
-        self.send_header("Content-Length", length or "0")
+        told = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(body))
+        self.send_header("Content-Length", told or "0")
         self.end_headers()
         self.wfile.write(body[: len(body) // 2] if way == "cut" else body)
         if way == "cut":

@@ -160,7 +160,7 @@ def test_masks_and_a_network_in_a_store(folder: Path, monkeypatch: pytest.Monkey
         words = [f"ckpt={network}", f"output=s3://{BUCKET}/masks", "engine=ray", "engine.actors=2"]
         process = begin(*words)
         kill_one(process, after=20, count=lambda: len(puts(store)))
-        told, errors = process.communicate()
+        _, errors = process.communicate()
         assert process.returncode == 0, errors
         written = store.contents("masks")
         lines = [json.loads(line) for line in written.pop("manifest.jsonl").splitlines()]

@@ -1,6 +1,7 @@
 """Files that are written to object stores, through fsspec. An object is there whole or not at all."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from glob import has_magic
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def upload(file: Path, place: Remote) -> None:
 
 
 def remove(folder: Remote, names: Iterable[str]) -> None:
-    """Remove files from a folder of a store.
+    """Remove files from a folder of a store. It is not an error if one of them is gone.
 
     Args:
         folder: the folder.
@@ -60,10 +61,12 @@ def remove(folder: Remote, names: Iterable[str]) -> None:
 
     def change(system: fsspec.AbstractFileSystem, path: str) -> None:
         if together:
-            system.rm([f"{path}/{name}" for name in together])
+            with suppress(FileNotFoundError):  # an earlier attempt has removed them, and its answer was lost
+                system.rm([f"{path}/{name}" for name in together])
         for name in files:
             if has_magic(name):  # `rm` would take it for a pattern
-                system.rm_file(f"{path}/{name}")
+                with suppress(FileNotFoundError):
+                    system.rm_file(f"{path}/{name}")
 
     _change(folder, change)
 

@@ -19,7 +19,7 @@ from processes_together import run_together
 from small_bundle import save_small_bundle
 from test_bulk import Restarting
 
-import segrnn.outputs
+import segrnn.outputs.places
 from segrnn.config.composition import compose
 from segrnn.config.schema import Predict
 from segrnn.errors import CheckpointError, OutputError
@@ -88,7 +88,7 @@ def test_masks_are_those_on_disk_and_a_second_start_writes_what_is_missing(store
 def test_an_engine_writes_to_a_store(store: Store, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The manifest lies there, too, and grows while images are labelled."""
     assert run("predict", "ckpt=bundle", "input=photos", "output=here") == 0
-    monkeypatch.setattr(segrnn.outputs, "_INTERVAL", -1)
+    monkeypatch.setattr(segrnn.outputs.places, "_INTERVAL", -1)
     config = compose(Predict, ["ckpt=bundle", "input=photos", f"output={MASKS}"])
 
     class Killed(Restarting):

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from pathlib import Path
 from socket import socket
 from tempfile import mkdtemp
@@ -174,6 +176,16 @@ def test_masks_and_a_network_in_a_store(folder: Path, monkeypatch: pytest.Monkey
         _, errors = process.communicate()
         assert process.returncode == 0, errors
         assert puts(store) == [f"/{BUCKET}/masks/07.png"]
+
+        process = begin(
+            f"ckpt={network}", f"output=s3://{BUCKET}/few", "engine=ray", "engine.actors=2", "archive_size=7"
+        )
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+        written = store.contents("few")
+        found = [zipfile.ZipFile(BytesIO(written[name])) for name in sorted(written) if name.endswith(".zip")]
+        assert [len(archive.namelist()) for archive in found] == [*8 * [7], 4]
+        assert {name: archive.read(name) for archive in found for name in archive.namelist()} == masks_in("plain")
         assert store.contents("masks")["07.png"] == masks_in("plain")["07.png"]
 
 

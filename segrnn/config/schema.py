@@ -323,6 +323,11 @@ class Predict(Inference):
         "for pseudo: pixels become void if the probability of their class is lower", 0.9, Limits(above=0, share=True)
     )
     polygons: Polygons
+    archive_size: int = knob(
+        "the number of masks in each zip archive of the output; 0 writes each mask as a file of its own",
+        0,
+        Limits(at_least=0),
+    )
     overwrite: bool = knob("replace masks that exist already", False)
     logger: dict[str, Any] = knob(LOGGER)
     engine: dict[str, Any] = knob("what shares out the images to processes; the group engine chooses it")

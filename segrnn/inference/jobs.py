@@ -13,7 +13,7 @@ from segrnn.images.passed_over import describe_passed_over
 from segrnn.images.reading import picture_suffixes
 from segrnn.images.storage import File, Tree
 from segrnn.inference.picture_lists import SUFFIX, read_list
-from segrnn.outputs import Output
+from segrnn.outputs import Archives, Output
 
 Say = Callable[[str], None]
 """A function that takes a line of text for people to read."""
@@ -140,7 +140,9 @@ def plan_frames(video: Path, output: Output, suffix: str) -> list[Job]:
     return [Job(video, PurePosixPath(f"{number:06d}{suffix}")) for number in frames]
 
 
-def take_up(jobs: list[Job], output: Output, settings: Mapping[str, Any], overwrite: bool) -> list[Job]:
+def take_up(
+    jobs: list[Job], output: Output, settings: Mapping[str, Any], overwrite: bool, archives: Archives | None = None
+) -> list[Job]:
     """Return the jobs that an earlier run with the same settings has not done.
 
     ``predict.json`` in the output records the settings of the masks beside it. It is there before the first mask, so
@@ -151,15 +153,17 @@ def take_up(jobs: list[Job], output: Output, settings: Mapping[str, Any], overwr
         output: the folder for the masks.
         settings: everything that the masks depend on, as primitives.
         overwrite: whether to start again from the beginning and replace the masks that exist.
+        archives: the archives in the output that hold the masks. By default, each mask is a file of its own.
 
     Raises:
         OutputError: a command with other settings has written there, and `overwrite` is false; or the output can't be
             written.
     """
     names = [job.mask for job in jobs]
-    existing, former = output.existing(names), _read(output)
+    masks = archives or output
+    existing, former = masks.existing(names), _read(output)
     if overwrite:
-        output.remove(existing)  # before the first new mask: an interrupted run must not leave old masks among new ones
+        masks.remove(existing)  # before the first new mask: an interrupted run must not leave old masks among new ones
         existing = set()
     elif existing and former != settings:
         raise OutputError(

@@ -21,7 +21,17 @@ from segrnn.memory import keep_freed_memory
 from segrnn.outputs import LocalFolder, Output, output_at
 from segrnn.process_group import Item, ProcessGroup, Result
 from segrnn.tasks.manifest import Manifest
-from segrnn.tasks.mask_files import Done, MaskWriter, formats_of, say_kept, settings_of, sum_up
+from segrnn.tasks.mask_files import (
+    Done,
+    MaskWriter,
+    archives_of,
+    filling,
+    formats_of,
+    put_away,
+    say_kept,
+    settings_of,
+    sum_up,
+)
 from segrnn.text import tell
 
 _TRIES = 3
@@ -74,12 +84,14 @@ def write_in_bulk(config: Predict, engine: Engine) -> list[PurePath]:
         str(Path(path).absolute()) if path == source else source
         for source, path in zip(config.ckpt, located.ckpt, strict=True)
     ]
-    make = partial(_Labeller, replace(config, ckpt=sources), output, weights)
+    archives = archives_of(config, output)
+    make = partial(_Labeller, replace(config, ckpt=sources), None if archives else output, weights)
     with output.claimed():
-        left = take_up(jobs, output, settings_of(located), config.overwrite)
+        left = take_up(jobs, output, settings_of(located), config.overwrite, archives)
         say_kept(len(jobs) - len(left), len(jobs), config)
-        with closing(engine.map(make, left, on_gpus)) as reports:
-            done, remarks = _collect(reports, jobs, left, output)
+        with filling(archives), closing(engine.map(make, left, on_gpus)) as reports:
+            kept = (replace(report, done=put_away(report.done, archives)) for report in reports)
+            done, remarks = _collect(kept, jobs, left, output)
     return sum_up(done, len(jobs), config, remarks)
 
 
@@ -124,14 +136,14 @@ class _Labeller:
 
     Args:
         config: the configuration.
-        output: the folder of the masks.
+        output: the folder of the masks, or None if this process sends them back.
         weights: the digests of the networks' weights.
 
     Raises:
         CheckpointError: this process has got another network.
     """
 
-    def __init__(self, config: Predict, output: Output, weights: Sequence[str]) -> None:
+    def __init__(self, config: Predict, output: Output | None, weights: Sequence[str]) -> None:
         if config.keep_memory:
             keep_freed_memory()
         self._format, self._output = formats_of(config)[config.format], output
@@ -145,8 +157,8 @@ class _Labeller:
 
     def __call__(self, job: Job, earlier: Earlier) -> _Report:
         """Write the mask of an image, unless processes have died of it."""
-        if earlier.starts and self._output.holds(job.mask):  # by a process that has died before its report
-            return _Report(Done(job))
+        if earlier.starts and self._output and self._output.holds(job.mask):
+            return _Report(Done(job))  # a process has written it and died before its report
         if earlier.deaths >= _TRIES:
             reason = f"{job.image} has no mask: {earlier.deaths} processes have died while they labelled it"
             return _Report(Done(job, f"{reason}. It may be damaged, or need more memory than there is"))

@@ -1,7 +1,9 @@
 """One file for each image: what has become of an image, and what is said at the end."""
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
@@ -11,7 +13,7 @@ from segrnn.errors import DataError
 from segrnn.images import read_upright
 from segrnn.images.storage import source_of
 from segrnn.inference import FORMATS, MAPS, Ensemble, Format, Job, Notices, digest_weights, is_file, polygon_formats
-from segrnn.outputs import Output
+from segrnn.outputs import Archives, Output
 from segrnn.polygons import Outliner
 from segrnn.tasks.showcase import Showcase
 from segrnn.text import counted, tell
@@ -23,6 +25,8 @@ class Done(NamedTuple):
     job: Job
     fault: str = ""
     is_turned: bool = False
+    content: bytes = b""
+    """What the mask's file holds, if it goes into an archive."""
 
 
 class MaskWriter:
@@ -31,7 +35,7 @@ class MaskWriter:
     Args:
         predictor: labels the image.
         format: the form of the mask's file.
-        output: the folder of the masks.
+        output: the folder of the masks. With None, the result has the content of the mask's file.
         max_pixels: an image that claims to have more is refused.
         say: gets a message if an image is too large for the network.
         showcase: gets the images that have masks.
@@ -41,7 +45,7 @@ class MaskWriter:
         self,
         predictor: Ensemble,
         format: Format,
-        output: Output,
+        output: Output | None,
         max_pixels: int,
         say: Callable[[str], None],
         showcase: Showcase | None = None,
@@ -60,17 +64,47 @@ class MaskWriter:
         try:
             image, is_turned = read_upright(job.image, predictor.preprocessing.bands, self._max_pixels)
             self._notices.note(image, job.image)
-            self._output.write(job.mask, lambda path: self._format.write(path, predictor, image, job.image))
+            content = self._write(job, lambda path: self._format.write(path, predictor, image, job.image))
         except DataError as error:
             return Done(job, str(error))
         if self._showcase is not None:
             self._showcase.add(predictor, image, job.mask.stem)
-        return Done(job, "", is_turned)
+        return Done(job, "", is_turned, content)
+
+    def _write(self, job: Job, write: Callable[[Path], object]) -> bytes:
+        if self._output is not None:
+            self._output.write(job.mask, write)
+            return b""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, job.mask.name)
+            write(path)
+            return path.read_bytes()
 
 
 def formats_of(config: Predict) -> dict[str, Format]:
     """Return the formats with a file for each image, by their names."""
     return {**FORMATS, **MAPS, **polygon_formats(outliner_of(config))}
+
+
+def archives_of(config: Predict, output: Output) -> Archives | None:
+    """Return the archives that get the masks, or None if each mask is a file of its own."""
+    return Archives(output, config.archive_size) if config.archive_size else None
+
+
+def filling(archives: Archives | None) -> AbstractContextManager[None]:
+    """Fill archives meanwhile, if there are some."""
+    return archives.filling() if archives else nullcontext()
+
+
+def put_away(done: Done, archives: Archives | None) -> Done:
+    """Put a mask that has no file of its own into an archive, and return what has become of the image without it.
+
+    Raises:
+        OutputError: an archive is full and can't be written.
+    """
+    if archives and not done.fault:
+        archives.add(done.job.mask, done.content)
+    return done._replace(content=b"")
 
 
 def outliner_of(config: Predict) -> Outliner:
@@ -87,7 +121,8 @@ def settings_of(config: Predict) -> dict[str, Any]:
         key: plain(config)[key] for key in ("inside", "format", "polygons", "scales", "flip", "windows", "precision")
     }
     weights = [digest_weights(path) for path in config.ckpt]
-    return {"weights": weights, "input": _name_input(config.input), **kept}
+    archives = config.archive_size > 0
+    return {"weights": weights, "input": _name_input(config.input), "archives": archives, **kept}
 
 
 def _name_input(text: str) -> str:

@@ -46,7 +46,18 @@ from segrnn.process_group import Item, ProcessGroup, Result, process_group
 from segrnn.processes import world_size
 from segrnn.tasks.bulk import write_in_bulk
 from segrnn.tasks.dashboards import on_dashboard
-from segrnn.tasks.mask_files import MaskWriter, formats_of, outliner_of, say_kept, say_written, settings_of, sum_up
+from segrnn.tasks.mask_files import (
+    MaskWriter,
+    archives_of,
+    filling,
+    formats_of,
+    outliner_of,
+    put_away,
+    say_kept,
+    say_written,
+    settings_of,
+    sum_up,
+)
 from segrnn.tasks.pseudo_labels import write_pseudo_labels
 from segrnn.tasks.showcase import Showcase
 from segrnn.text import nearest, tell
@@ -84,6 +95,10 @@ def predict(config: Predict, run_dir: Path) -> list[PurePath]:
         raise ConfigError(
             f"format=pseudo makes a folder of this machine to train on, and output={config.output} is an address: give "
             "a path, and copy the folder afterwards"
+        )
+    if config.archive_size and (name not in per_image or is_video(config.input)):
+        raise ConfigError(
+            f"archive_size={config.archive_size} is for formats with a file for each image of a folder: leave it out"
         )
     output_at(config.output)  # refuses an address where nothing can be written
     if config.engine["_target_"] is not None:
@@ -129,11 +144,13 @@ def _write_files(config: Predict, format: Format, group: ProcessGroup, showcase:
     jobs = plan(source_of(config.input), output, format.suffix, config.inside, tell) if group.is_first else []
     predictor = build_predictor(config.ckpt, config, group)
     format.check(predictor.info.labels)
-    left = group.first(lambda: take_up(jobs, output, settings_of(config), config.overwrite))
+    archives = archives_of(config, output)
+    left = group.first(lambda: take_up(jobs, output, settings_of(config), config.overwrite, archives))
     if group.is_first:
         say_kept(len(jobs) - len(left), len(jobs), config)
-    write = MaskWriter(predictor, format, output, config.max_pixels, tell, showcase)
-    done = list(_tracked(group, write, left))
+    write = MaskWriter(predictor, format, None if archives else output, config.max_pixels, tell, showcase)
+    with filling(archives if group.is_first else None):
+        done = [put_away(each, archives) for each in _tracked(group, write, left)]
     remarks = group.gather(format.remarks())
     return sum_up(done, len(jobs), config, sum(remarks, Counter())) if group.is_first else []
 

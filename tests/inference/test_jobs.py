@@ -139,7 +139,7 @@ def test_the_settings_of_a_command_that_runs_are_protected_before_its_first_mask
     output = LocalFolder(tmp_path / "masks")
     jobs = plan(photos, output, ".png")
     assert take_up(jobs, output, {"format": "color"}, overwrite=False) == jobs
-    with pytest.raises(OutputError, match=r"masks/predict.json has the settings of another command, which may be runn"):
+    with pytest.raises(OutputError, match=r"masks/predict.json has the settings of another command, which may "):
         take_up(jobs, output, {"format": "overlay"}, overwrite=False)
     assert take_up(jobs, output, {"format": "overlay"}, overwrite=True) == jobs
     assert take_up(jobs, output, {"format": "overlay"}, overwrite=False) == jobs

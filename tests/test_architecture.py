@@ -54,7 +54,7 @@ ONLY_IN = {
     "shapely": {"polygons/outlines.py"},
     "xml": {"polygons"},
     "requests": {"dataset_tools/download.py", "dataset_tools/cityscapes_download.py"},
-    "filelock": {"claims.py"},
+    "filelock": {"claims.py", "images/file_cache.py"},
     "ray": {"tasks/ray_actors.py"},
     "pyarrow": {"inference/picture_lists.py"},
     "fsspec": {"images/object_store.py", "images/store_writing.py"},

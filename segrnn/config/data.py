@@ -13,12 +13,15 @@ from omegaconf import OmegaConf
 from segrnn.config.data_knobs import Data
 from segrnn.config.schema import Scored
 from segrnn.datasets import SegmentationDataset
+from segrnn.datasets.sharded import Sharded
 from segrnn.datasets.statistics import read_statistics_of
 from segrnn.errors import ConfigError, DataError
 from segrnn.images import Bands
 from segrnn.images.object_store import is_address
+from segrnn.images.reading import MAX_PIXELS
 from segrnn.inference import ModelInfo
 from segrnn.instantiate import call, check_plain, find, instantiate, matches
+from segrnn.text import shorten
 
 _DATASETS = ("segrnn.datasets.",)
 """The import prefixes of the classes of datasets."""
@@ -41,6 +44,8 @@ def lay_over(chosen: Mapping[str, Any], info: ModelInfo) -> Data:
     recipe = config.get("data") if isinstance(config, Mapping) else None
     trained_on = recipe if isinstance(recipe, Mapping) else {}  # a bundle that was made by hand has no configuration
     told = {key: value for key, value in chosen.items() if value is not None}
+    if "root" in told:
+        trained_on = {**trained_on, "stream": None}
     if not {"dataset"} & (trained_on.keys() | told.keys()):
         raise ConfigError(
             "the network's file does not say which data it was trained on: choose data=<dataset> and data.root=<folder>"
@@ -97,15 +102,16 @@ def build_scored(
             and pages are not drawn into a folder that only the network's file names.
     """
     data = lay_over(chosen, info)
-    if chosen.get("root") is None and is_address(data.root):  # the file may be a stranger's
+    key, chose = "stream" if data.stream else "root", any(chosen.get(key) is not None for key in ("root", "stream"))
+    if not chose and is_address(data.source):  # the file may be a stranger's
         raise DataError(
-            f"the data was at {data.root} during training, and a network's file can't send this machine to an address: "
-            f"say that you want this with data.root={data.root}, or give a folder"
+            f"the data was at {data.source} during training, and a network's file can't send this machine to an "
+            f"address: say that you want this with data.{key}={data.source}, or give a folder with data.root=<folder>"
         )
-    if chosen.get("root") is None and not Path(data.root).exists():
+    if not chose and not Path(data.source).exists():
         raise DataError(
-            f"the data was in {data.root} during training, and this folder does not exist here: say where the data is "
-            "with data.root=<folder>. The scenes or pages of a demo are drawn into that folder if it is missing"
+            f"the data was in {data.source} during training, and this folder does not exist here: say where the data "
+            f"is with data.{key}=<folder>. The scenes or pages of a demo are drawn into data.root if it is missing"
         )
     return build_dataset(data, data.split, allow), data
 
@@ -150,14 +156,45 @@ def build_dataset(data: Data, split: str, allow: Sequence[str] = (), strict: boo
         if not (isinstance(target, type) and issubclass(target, SegmentationDataset)):
             raise ConfigError(f"{path}._target_={component['_target_']!r} is not a dataset")
         check_plain({key: value for key, value in component.items() if key != "_target_"}, path)
-    make = instantiate({**component, "_partial_": True}, path, (*_DATASETS, *allow))
     names = split.split("+")
     if twice := [name for name in names if names.count(name) > 1]:
         raise ConfigError(f"the split {split} names {twice[0]} twice: name each split once")
-    parts: list[SegmentationDataset] = [call(make, path, root=data.root, split=name, strict=strict) for name in names]
+    parts: list[SegmentationDataset]
+    if data.stream:
+        parts = [_open_stream(data, data.stream, name) for name in names]
+    else:
+        make = instantiate({**component, "_partial_": True}, path, (*_DATASETS, *allow))
+        parts = [call(make, path, root=data.root, split=name, strict=strict) for name in names]
     dataset = reduce(lambda joined, part: joined.join(part), parts)
     dataset.bands = Bands(data.channels, data.white)
     return dataset
+
+
+def settings_of(data: Data) -> dict[str, Any]:
+    """Return the class that reads a dataset, as ``_target_``, and the arguments that have a value."""
+    return {key: value for key, value in data.dataset.items() if key != "_partial_" and value is not None}
+
+
+def _open_stream(data: Data, stream: str, split: str) -> Sharded:
+    """Open a split of a stream, and check that it was packed from the data that the configuration names.
+
+    An argument that is null takes the value with which the data was packed.
+    """
+    chosen = settings_of(data)
+    dataset = Sharded(stream, split, data.mixed_shards, int(chosen.pop("max_pixels", MAX_PIXELS)))
+    for key, value in chosen.items():
+        if dataset.settings.get(key) != value:
+            names = ", ".join(shorten(name, 40) for name in dataset.labels.class_names[:_NAMED])
+            raise ConfigError(
+                f"data.stream={stream} was packed from {dataset.name} with the classes {names}, ... and with "
+                f"{key}={dataset.settings.get(key)}, but data.dataset.{key}={value}: choose data={dataset.name} with "
+                "the same arguments, or another stream"
+            )
+    return dataset
+
+
+_NAMED = 3
+"""The most classes that a message names."""
 
 
 def read_repeats(data: Data, train_set: SegmentationDataset) -> npt.NDArray[np.float64] | None:

@@ -17,6 +17,12 @@ class Data:
     root: str = knob(
         "the folder or the zip archive that holds the dataset, or the address of one: s3://, gs:// or https://"
     )
+    stream: str | None = knob(
+        "in place of root, the folder of shards that prepare pack format=webdataset wrote, or its address", None
+    )
+    mixed_shards: int = knob(
+        "the number of shards of a stream whose images are mixed; the cache holds two more of them at a time", 8, _COUNT
+    )
     train_split: str = knob("the split for training, or several of them, such as train+val", "train")
     split: str = knob("the split for validation and evaluation; it can be several, too", "val")
     batch_size: int | str = knob(
@@ -80,3 +86,8 @@ class Data:
         _SHARE,
     )
     dataset: dict[str, Any] = knob("the class that reads the dataset, and its arguments")
+
+    @property
+    def source(self) -> str:
+        """Return where the images come from: the stream or, without one, the root."""
+        return self.stream or self.root

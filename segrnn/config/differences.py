@@ -14,6 +14,7 @@ _OF_A_START = (
     "log_level",
     "allow",
     "data.root",
+    "data.stream",
     "data.workers",
     "data.eval_batch_size",
 )

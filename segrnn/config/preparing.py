@@ -56,6 +56,12 @@ class PreparePack(Config):
     """The configuration `conf/prepare_pack.yaml`."""
 
     data: Data
+    format: str = knob(
+        "arrays, which need no decoding, for data=folder; or webdataset, shards for data.stream=",
+        "arrays",
+        Limits(options=("arrays", "webdataset")),
+    )
+    shard_mb: float = knob("for webdataset: the megabytes from which on a shard is full", 64.0, Limits(above=0))
     output: str = knob("the folder to write to; it must be new or empty", REQUIRED)
     splits: list[str] = knob("the splits to copy", ["train", "val"], _SPLITS)
     workers: int | None = knob(_WORKERS, None, Limits(at_least=0))

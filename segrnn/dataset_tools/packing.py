@@ -10,7 +10,7 @@ import numpy as np
 from segrnn.atomic import new_folder
 from segrnn.dataset_tools.extract import require_space
 from segrnn.datasets.class_file import CLASS_FILE, write_class_file
-from segrnn.datasets.files import SegmentationDataset
+from segrnn.datasets.files import FilePair, SegmentationDataset
 from segrnn.errors import DataError, OutputError
 from segrnn.images import ImageArray
 from segrnn.paths import safe_path
@@ -35,16 +35,26 @@ class Pack:
         """
         pair = dataset.pairs[index]
         path = PurePosixPath(f"{pair.name}.npy")
-        if safe_path(str(path)) != path:
-            raise DataError(
-                f"{pair.image}: its name in the copy would be {pair.name!r}, which not every system allows: rename the "
-                "image"
-            )
+        require_portable(pair)
         ids = dataset.read_ids(pair.label)
         image = dataset.sample(pair, dataset.read_pixels(pair.image), ids).image  # an error if it can't be trained on
         for kind, array in (("images", image), ("masks", ids)):
             _write(self.root / kind / dataset.split / path, array)
         return image.nbytes + ids.nbytes
+
+
+def require_portable(pair: FilePair) -> None:
+    """Check that a sample's name can be part of a path on every system, and does not lead elsewhere.
+
+    Raises:
+        DataError: the name is not portable.
+    """
+    path = PurePosixPath(f"{pair.name}.npy")
+    if safe_path(str(path)) != path:
+        raise DataError(
+            f"{pair.image}: its name in the copy would be {pair.name!r}, which not every system allows: rename the "
+            "image"
+        )
 
 
 def _write(path: Path, array: ImageArray) -> None:

@@ -16,9 +16,10 @@ def digest(*datasets: SegmentationDataset) -> str:
     total = hashlib.sha256()
     for dataset in datasets:
         for pair in dataset.pairs:
-            total.update(f"{dataset.split}\0{pair.name}\0{_size(pair.image)}\0{_size(pair.label)}\n".encode())
+            total.update(f"{dataset.split}\0{pair.name}\0{size_of(pair.image)}\0{size_of(pair.label)}\n".encode())
     return total.hexdigest()[:16]
 
 
-def _size(file: File) -> int:
+def size_of(file: File) -> int:
+    """Return the number of bytes of a file."""
     return file.stat().st_size if isinstance(file, Path) else file.size

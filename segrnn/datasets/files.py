@@ -127,6 +127,15 @@ class SegmentationDataset(Dataset[Sample]):
         pair = self.pairs[index]
         return self.sample(pair, self.read_pixels(pair.image), self.read_ids(pair.label))
 
+    def shuffle(self, rng: np.random.Generator, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the indices of a pass in a random order for training.
+
+        Args:
+            rng: the source of all chance.
+            indices: the indices, ``(N,)``. Some may occur several times.
+        """
+        return rng.permutation(indices)
+
     def first(self, count: int | None) -> Self:
         """Return a dataset of the first `count` samples of this one, or of all samples if `count` is None."""
         shorter = copy(self)

@@ -3,7 +3,7 @@
 import itertools
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from threading import Thread
 
@@ -15,6 +15,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from segrnn.datasets.augmentation import Augmentation
 from segrnn.datasets.files import Sample, SegmentationDataset
+
+Indices = npt.NDArray[np.int64]
+
+Shuffle = Callable[[np.random.Generator, Indices], Indices]
+"""A function that puts the indices of a pass in a random order, such as the method `SegmentationDataset.shuffle`."""
 
 
 class EndlessSampler(Sampler[tuple[int, int]]):
@@ -30,6 +35,7 @@ class EndlessSampler(Sampler[tuple[int, int]]):
         world_size: the number of processes that train together.
         repeats: how often each sample is shown in a pass, ``(length,)``, on average; once by default.
         start: the number of samples that the run has drawn already, over all processes.
+        shuffle: puts the indices of each pass in a random order. By default, all orders are equally likely.
 
     Example:
         >>> import itertools
@@ -48,9 +54,10 @@ class EndlessSampler(Sampler[tuple[int, int]]):
         world_size: int = 1,
         repeats: npt.NDArray[np.float64] | None = None,
         start: int = 0,
+        shuffle: Shuffle = np.random.Generator.permutation,
     ) -> None:
         self.length, self.seed, self.rank, self.world_size, self.repeats = length, seed, rank, world_size, repeats
-        self.start = start
+        self.start, self.shuffle = start, shuffle
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return itertools.islice(enumerate(self._indices()), self.start + self.rank, None, self.world_size)
@@ -61,7 +68,7 @@ class EndlessSampler(Sampler[tuple[int, int]]):
             indices = np.arange(self.length)
             if self.repeats is not None:  # 1.3 means: once, and once more in three of ten passes
                 indices = indices.repeat(np.floor(self.repeats + rng.random(self.length)).astype(np.int64))
-            yield from rng.permutation(indices).tolist()
+            yield from self.shuffle(rng, indices).tolist()
 
 
 class Augmented(Dataset[tuple[Tensor, Tensor]]):

@@ -10,6 +10,9 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
+
+from filelock import FileLock
 
 from segrnn.text import tell
 
@@ -52,8 +55,7 @@ class FileCache:
         """
         if not self.limit:
             return read()
-        name = hashlib.sha256(key.encode()).hexdigest()
-        path = self.folder / name[:2] / name
+        path = self._path(key)
         try:
             content = path.read_bytes()
             os.utime(path)  # the time of its last use
@@ -63,6 +65,56 @@ class FileCache:
                 self._keep(path, content)
         return content
 
+    def open(self, key: str, size: int, read: Callable[[], bytes]) -> IO[bytes] | None:
+        """Open the file that keeps a content, so that parts of it can be read.
+
+        If several processes ask for a content that the folder does not have, one of them reads it. The others wait.
+
+        Args:
+            key: a text that names the content and its version.
+            size: the number of bytes of the content.
+            read: reads the content.
+
+        Returns:
+            The file. It is None if the folder can't be written, or if the content is larger than the limit.
+
+        Example:
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     with FileCache(Path(folder), limit=1000).open("a", 4, lambda: b"read") as file:
+            ...         file.seek(2), file.read()
+            (2, b'ad')
+        """
+        if size > self.limit:
+            return None
+        path = self._path(key)
+        file = _open_kept(path)
+        if file is not None or self._is_broken:
+            return file
+        try:
+            locks = self.folder / "locks"
+            locks.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(locks / path.parent.name)
+            lock.acquire()
+        except OSError as error:
+            self._give_up(error)
+            return None
+        try:
+            file = _open_kept(path)  # another process may have read it meanwhile
+            if file is None:
+                self._keep(path, read())
+                file = _open_kept(path)
+            return file
+        finally:
+            lock.release()
+
+    def remove(self, key: str) -> None:
+        """Remove the content of a key, if the folder has it."""
+        self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: str) -> Path:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        return self.folder / name[:2] / name
+
     def _keep(self, path: Path, content: bytes) -> None:
         self._unseen += len(content)
         if self._unseen >= self.limit // _SHARE:
@@ -71,13 +123,16 @@ class FileCache:
         try:
             self._write(path, content)
         except OSError as error:
-            self._is_broken = True
-            tell(
-                f"the cache of data from elsewhere can't be written, so all is read from there: {self.folder}: "
-                f"{error.strerror}. Free space on that disk, lower SEGRNN_CACHE_GB, or choose another folder by "
-                "SEGRNN_CACHE",
-                error=True,
-            )
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._is_broken = True
+        tell(
+            f"the cache of data from elsewhere can't be written, so all is read from there: {self.folder}: "
+            f"{error.strerror}. Free space on that disk, lower SEGRNN_CACHE_GB, or choose another folder by "
+            "SEGRNN_CACHE",
+            error=True,
+        )
 
     def _write(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,3 +160,12 @@ class FileCache:
             total -= size
             if total <= _LEFT * self.limit:
                 return
+
+
+def _open_kept(path: Path) -> IO[bytes] | None:
+    """Open a file and note the time of its use, or return None if it can't be read."""
+    try:
+        os.utime(path)
+        return path.open("rb")
+    except OSError:  # it is not there, or another process has removed it
+        return None

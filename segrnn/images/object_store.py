@@ -76,13 +76,23 @@ class Remote(Named):
             FileNotFoundError: the file does not exist.
         """
         found = self if self.version else self.look_up()
-
-        def read() -> bytes:
-            if found.size < 0:  # the server does not tell
-                return attempt(found.url, lambda system, path: system.cat_file(path))
-            return found.open().read()
-
+        read = found.download if found.size < 0 else found.open().read
         return local_cache().get(f"{found.url}\0{found.version}", read)
+
+    def download(self) -> bytes:
+        """Read the whole file from where it is, by one request. Its version is not checked.
+
+        Raises:
+            DataError: the file can't be read.
+            FileNotFoundError: the file does not exist.
+        """
+        return attempt(self.url, self._read_whole)
+
+    def _read_whole(self, system: fsspec.AbstractFileSystem, path: str) -> bytes:
+        content: bytes = system.cat_file(path)
+        if self.size not in (-1, len(content)):
+            raise OSError(f"{len(content)} of {self.size} bytes came")
+        return content
 
     def look_up(self) -> "Remote":
         """Return the file with its size and version.

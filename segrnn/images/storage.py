@@ -12,6 +12,7 @@ from typing import IO, cast
 from segrnn.errors import DataError
 from segrnn.images.named import Named
 from segrnn.images.object_store import RangedFile, Remote, is_address, local_cache, remote
+from segrnn.images.shards import Part
 from segrnn.paths import safe_path
 
 _LARGEST_MEMBER = 2**30
@@ -70,7 +71,7 @@ class Member(Named):
         return f"{self.archive}:{self.inner}"
 
 
-File = Path | Member | Remote
+File = Path | Member | Remote | Part
 """A file that datasets read. It has ``name``, ``stem``, ``suffix`` and ``read_bytes()``, and prints as its path."""
 
 

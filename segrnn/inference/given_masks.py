@@ -11,6 +11,7 @@ from segrnn.errors import DataError
 from segrnn.images.label_files import ids_of, open_label
 from segrnn.images.object_store import Remote
 from segrnn.images.reading import picture_suffixes
+from segrnn.images.shards import Part
 from segrnn.images.storage import File, Member, Tree
 from segrnn.inference.submission import Rules, rules_for
 from segrnn.labels.space import ByteArray
@@ -115,7 +116,7 @@ def _match(
 
 def _shared_folders(mask: PurePosixPath, image: File) -> int:
     """Return the number of folders that two paths have in common, counted from the files upwards."""
-    of_image = PurePosixPath(image.inner if isinstance(image, Member) else image.as_posix()).parts[-2::-1]
+    of_image = PurePosixPath(image.inner if isinstance(image, Member | Part) else image.as_posix()).parts[-2::-1]
     count = 0
     for own, other in zip(mask.parts[-2::-1], of_image, strict=False):
         if own != other:

@@ -122,7 +122,7 @@ def _evaluate(
     write_panels(gallery.chosen, dataset.labels, run_dir / "panels.png")
     write_examples(gallery.chosen, dataset.labels, run_dir)
     versions = ", ".join(f"{name} {version}" for name, version in list_versions().items())
-    facts = {**facts, "data": data.root, "versions": versions}
+    facts = {**facts, "data": data.source, "versions": versions}
     write_report(Report(title, figures, facts, scores, dataset.labels, gallery), run_dir / "report.html")
     tell(f"scores and pictures: {run_dir}, all on one page: {run_dir / 'report.html'}")
     return scores, figures

@@ -1,5 +1,6 @@
 """Get datasets and weights ready: ``python -m segrnn.prepare``, with the name of a function."""
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from rich.progress import track
 
 from segrnn.atomic import is_taken, new_folder
 from segrnn.config.augment import build_augmentation
-from segrnn.config.data import build_dataset, read_repeats
+from segrnn.config.data import build_dataset, read_repeats, settings_of
 from segrnn.config.preparing import (
     PrepareCheck,
     PrepareDownload,
@@ -30,6 +31,7 @@ from segrnn.dataset_tools import (
     new_pack,
     read_kraken,
 )
+from segrnn.dataset_tools.extract import require_space
 from segrnn.dataset_tools.polygon_import import (
     FolderWriter,
     Reading,
@@ -38,10 +40,13 @@ from segrnn.dataset_tools.polygon_import import (
     make_labels,
     open_pictures,
 )
-from segrnn.datasets import Augmented, EndlessSampler, Sample
+from segrnn.dataset_tools.sharding import encode, mix, write_shards
+from segrnn.datasets import Augmented, EndlessSampler, Sample, SegmentationDataset
 from segrnn.datasets.channel_statistics import normalisation, sum_channels
+from segrnn.datasets.digest import size_of
+from segrnn.datasets.sharded import FORMAT, write_index
 from segrnn.datasets.statistics import ClassStatistics, count_classes
-from segrnn.errors import DataError, OutputError
+from segrnn.errors import ConfigError, DataError, OutputError
 from segrnn.instantiate import call, instantiate
 from segrnn.labels import IGNORE_INDEX
 from segrnn.polygons import Notes, Painter
@@ -137,7 +142,7 @@ def look(config: PrepareLook, run_dir: Path) -> Path:
     dataset = build_dataset(data, data.train_split, config.allow)
     augmentation = build_augmentation(data, dataset.labels.num_classes, config.seed, config.allow)
     augmented = Augmented(dataset, augmentation)
-    order = EndlessSampler(len(dataset), config.seed, repeats=read_repeats(data, dataset))
+    order = EndlessSampler(len(dataset), config.seed, repeats=read_repeats(data, dataset), shuffle=dataset.shuffle)
     samples = []
     for counter, index in track(islice(order, config.count), "draw", total=config.count):
         image, mask = augmented[counter, index]
@@ -181,26 +186,51 @@ def stats(config: PrepareStats, run_dir: Path) -> Path:
 
 
 def pack(config: PreparePack, run_dir: Path) -> Path:
-    """Copy a dataset to arrays that need no decoding, in a folder that ``data=folder`` reads.
+    """Copy a dataset to arrays that need no decoding, for ``data=folder``, or to shards, for ``data.stream=``.
 
     Args:
         config: the configuration of ``conf/prepare_pack.yaml``.
         run_dir: the run's folder. Nothing is written there.
 
     Returns:
-        The folder of the arrays.
+        The folder of the arrays or the shards.
 
     Raises:
         SegrnnError: a file can't be read, the folder is not empty, or the disk is too small.
     """
     output = Path(config.output)
     datasets = [build_dataset(config.data, split, config.allow) for split in config.splits]
+    if config.format == FORMAT:
+        return _pack_shards(config, datasets, output)
     size = 0
     with new_pack(datasets, output) as draft:
         for dataset in datasets:
             written = for_each(dataset, Pack(draft), config.workers)
             size += sum(track(written, f"pack {dataset.split}", total=len(dataset)))
     tell(f"{size / 1e9:.2f} GB in {output}: train on it with data=folder data.root={output} and the crops of your data")
+    return output
+
+
+def _pack_shards(config: PreparePack, datasets: Sequence[SegmentationDataset], output: Path) -> Path:
+    if joined := next((dataset.split for dataset in datasets if "+" in dataset.split), None):
+        raise ConfigError(
+            f"splits has {joined}, but each split has shards of its own: write splits=[{joined.replace('+', ',')}]. "
+            f"data.train_split={joined} then trains on them together"
+        )
+    packed = {}
+    with new_folder(output) as draft:
+        require_space(draft, sum(size_of(file) for dataset in datasets for pair in dataset.pairs for file in pair[:2]))
+        for dataset in datasets:
+            stored = mix(dataset) if dataset.split in config.data.train_split.split("+") else dataset
+            samples = track(for_each(stored, encode, config.workers), f"pack {dataset.split}", total=len(dataset))
+            packed[dataset.split] = list(write_shards(draft, dataset.split, samples, int(1e6 * config.shard_mb)))
+        write_index(draft, config.data.name, settings_of(config.data), datasets[0].labels, packed)
+    shards = [shard for each in packed.values() for shard, _ in each]
+    size = sum(shard.size for shard in shards)
+    tell(
+        f"{counted(len(shards), 'shard')} with {size / 1e9:.2f} GB in {output}: train on them with "
+        f"data={config.data.name} data.stream={output}, or copy the folder to a store and give its address"
+    )
     return output
 
 

@@ -93,7 +93,8 @@ class DataModule(pl.LightningDataModule):
         )
 
     def _order(self, rank: int, world_size: int, start: int) -> EndlessSampler:
-        return EndlessSampler(len(self.train.dataset), self.seed, rank, world_size, self.repeats, start)
+        images = self.train.dataset
+        return EndlessSampler(len(images), self.seed, rank, world_size, self.repeats, start, images.shuffle)
 
     def next_names(self) -> list[str]:
         """Return the names of the images in the next step's batch, over all processes."""

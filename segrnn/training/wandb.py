@@ -174,7 +174,8 @@ class WandbDashboard(Dashboard):
         name = re.sub(r"[^\w.-]+", "-", data.name, flags=re.ASCII)[:100]  # W&B allows no other characters
         artifact = wandb.Artifact(f"data-{name}", "dataset", metadata=asdict(data))
         with redirect_stderr(io.StringIO()):  # W&B warns that it does not look into a folder, which would take long
-            address = data.root if is_address(data.root) else f"folder://{Path(data.root).resolve()}"
+            place = data.source
+            address = place if is_address(place) else f"folder://{Path(place).resolve()}"
             artifact.add_reference(address, self.info.metadata["data_digest"], checksum=False)
         run.log_artifact(artifact)
 

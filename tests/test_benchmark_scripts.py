@@ -206,3 +206,18 @@ def test_labelling_is_measured_with_and_without_ray(tmp_path: Path) -> None:
         "Ray, 1 actors of one thread",
     ]
     assert all(float(row[1]) > 0 and float(row[2]) > 0 for row in rows)
+
+
+@pytest.mark.thorough
+def test_shards_are_measured_beside_files(tmp_path: Path) -> None:
+    script = documented("streaming.py", "--images", "6", "--workers", "1", "--shard-mb", "0.1")
+    subprocess.run([*script, "--results", "."], check=True, cwd=tmp_path)
+    rows = [line.strip("| ").split(" | ") for line in (tmp_path / "streaming.md").read_text().splitlines()[7:]]
+    assert [row[0] for row in rows] == [
+        "files on the disk",
+        "shards on the disk",
+        "files in the store",
+        "shards in the store",
+        "shards in the store, second pass",
+    ]
+    assert all(float(row[1]) > 0 for row in rows)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
+from multiprocessing import get_context
 from pathlib import Path
 
 import fsspec
@@ -174,6 +175,36 @@ def test_a_wrong_endpoint(store: Store, monkeypatch: pytest.MonkeyPatch) -> None
     forget()
     with pytest.raises(DataError, match=r"the store can't be reached.* Check the network, AWS_ENDPOINT_URL"):
         CamVid(f"s3://{BUCKET}/camvid", "train")
+
+
+def open_whole(cache: FileCache, log: Path) -> bytes:
+    def read() -> bytes:
+        with log.open("a") as file:
+            file.write("read\n")
+        time.sleep(0.2)
+        return b"whole"
+
+    with cache.open("key", 5, read) as file:
+        return file.read()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_one_of_several_processes_reads_what_all_open(tmp_path: Path) -> None:
+    cache = FileCache(tmp_path / "cache", limit=10_000)
+    with get_context("fork").Pool(4) as pool:
+        assert pool.starmap(open_whole, [(cache, tmp_path / "log")] * 4, chunksize=1) == [b"whole"] * 4
+    assert (tmp_path / "log").read_text() == "read\n"
+    cache.remove("key")
+    assert open_whole(cache, tmp_path / "log") == b"whole"
+    assert (tmp_path / "log").read_text() == "read\nread\n"
+
+
+def test_a_cache_that_can_not_keep_a_file_opens_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert FileCache(tmp_path / "cache", limit=4).open("a", 5, bytes) is None
+    (tmp_path / "file").write_text("mine")
+    cache = FileCache(tmp_path / "file" / "cache", limit=100)
+    assert [cache.open(key, 5, bytes) for key in "ab"] == [None, None]
+    assert capsys.readouterr().err.count("can't be written, so all is read from there") == 1
 
 
 def test_the_cache_stays_below_its_limit(tmp_path: Path) -> None:

@@ -14,31 +14,10 @@ import psutil
 import pytest
 import torch
 from conftest import SMALL
+from recorded_steps import RECORDED
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "recorded.py"]
 LIGHTNING = [sys.executable, "recorded.py"]
-
-RECORDED = """
-import json
-from pathlib import Path
-
-from segrnn.train import main
-from segrnn.training import SegmentationModule
-
-original = SegmentationModule.training_step
-
-def recorded(module, batch):
-    step, names = module.trainer.global_step, module.trainer.datamodule.next_names()
-    loss = original(module, batch)["loss"]
-    line = json.dumps([step, names, float(loss)])
-    with Path(module.trainer.default_root_dir, f"steps_{module.trainer.global_rank}.jsonl").open("a") as file:
-        file.write(line + "\\n")
-    return {"loss": loss}
-
-SegmentationModule.training_step = recorded
-if __name__ == "__main__":
-    main()
-"""
 
 RECIPE = [*(argument for argument in SMALL if not argument.startswith("trainer.accelerator")), "data=camvid"]
 

@@ -182,6 +182,7 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(packed: Path) -> N
 
 
 @pytest.mark.thorough
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
 def test_loading_processes_change_nothing(packed: Path, run: Run, losses: dict[str, list[tuple]]) -> None:
     for workers in (0, 1, 2, 4):
         assert run("train", *STREAMED, "trainer.max_steps=6", f"data.workers={workers}", f"run_id=w{workers}") == 0

@@ -50,7 +50,7 @@ NOT_RUN = {
     "format=pseudo": "a network of two steps is not sure of any pixel",
     "data.root=pseudo": "pseudo labels are not here",
     "segrnn.demo": "serves until it is stopped; tests/export/test_demo_page.py runs it",
-    "format=web": "needs the package of onnxruntime-web; tests/export/test_site.py makes a site",
+    "format=web ": "needs the package of onnxruntime-web; tests/export/test_site.py makes a site",
     "format=space": "tests/export/test_space_folder.py makes a Space",
     "http.server": "serves until it is stopped",
     "pip install": "installs; .ci/run does so",

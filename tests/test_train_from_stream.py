@@ -74,12 +74,13 @@ def test_a_training_from_shards_in_a_store_is_the_training_from_files(
     assert "train on them with data=camvid data.stream=shards, or copy the folder to a store" in capsys.readouterr().out
     mixed = f"data.mixed_shards={count}"  # all shards, so that the order is that of files
     address = store.put(Path("shards"), "shards of camvid")
-    store.proxy.share = 0.05
+    store.proxy.share = 0.3
     assert run("train", *RECIPE, f"data.root={camvid}", "run_id=files") == 0
     assert run("train", *RECIPE, "data.root=nowhere", "data.stream=shards", mixed, "run_id=disk") == 0
     assert "train: 6 images in 3 shards" in capsys.readouterr().out
     assert run("train", *RECIPE, f"data.stream={address}", mixed, "data.workers=2", "run_id=store") == 0
     require_same_runs(losses, "files", "disk", "store")
+    assert store.proxy.failed
 
     for path in tmp_path.rglob("*"):
         if path.is_file() and "camvid" not in path.parts:

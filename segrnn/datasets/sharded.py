@@ -1,6 +1,7 @@
 """A dataset that was packed into the shards of a stream, and the order in which a training takes its images."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,12 +141,12 @@ class Sharded(SegmentationDataset):
             form = f"a part of it is missing or has another form ({error!r})"
             reason = error if type(error) is ValueError else form
             raise DataError(f"{self._index} is damaged: {reason}. Copy it again, or write it by {_PACK}") from error
-        if not shards:
+        pairs = [_pair(shard, entry) for shard, entries in shards for entry in entries]
+        if not pairs:
             raise DataError(
                 f"{self._index} has no split {split!r}{nearest(split, packed)}; it has {', '.join(packed)}. Pack it, "
                 f"too: {_PACK} data={self.name} splits=[{','.join([*packed, split])}]"
             )
-        pairs = [_pair(shard, entry) for shard, entries in shards for entry in entries]
         self.pairs = sorted(pairs, key=lambda pair: pair.name)
         size = sum(shard.size for shard, _ in shards)
         told = f"{counted(len(pairs), 'image')} in {counted(len(shards), 'shard')}, {size / 1e6:.1f} MB"
@@ -186,13 +187,13 @@ class Sharded(SegmentationDataset):
 
     def _require_room(self, shards: Sequence[Shard], count: int) -> None:
         limit, largest = local_cache().limit, max(shard.size for shard in shards)
-        least = min(self.mixed + _SPARE, count) * largest
-        if isinstance(self._index, Remote) and 0 < limit < least:
+        needed = min(self.mixed + _SPARE, count)
+        if isinstance(self._index, Remote) and 0 < limit < needed * largest:
             raise DataError(
                 f"the cache of this machine holds {limit / 1e9:g} GB, but {self._index} names shards of up to "
-                f"{largest / 1e6:.1f} MB, of which {min(self.mixed + _SPARE, count)} are needed at a time: set "
-                f"SEGRNN_CACHE_GB={least / 1e9:.3g} or more, lower data.mixed_shards={self.mixed}, or pack smaller "
-                "shards by shard_mb="
+                f"{largest / 1e6:.1f} MB, of which {needed} are needed at a time: set "
+                f"SEGRNN_CACHE_GB={math.ceil(needed * largest / 1e6) / 1e3:g} or more, lower "
+                f"data.mixed_shards={self.mixed}, or pack smaller shards by shard_mb="
             )
 
 

@@ -21,6 +21,7 @@ from segrnn.config.schema import Train
 from segrnn.datasets.demo_scenes import write_demo
 from segrnn.errors import ConfigError, DataError
 from segrnn.images.object_store import local_cache
+from segrnn.tasks import train
 from segrnn.training import SegmentationModule
 
 RECIPE = [*SMALL, "data=camvid", "trainer.max_steps=6", "trainer.validate_every_n_steps=3"]
@@ -117,13 +118,20 @@ def test_a_set_larger_than_the_cache_is_downloaded_about_once_in_a_pass(
         largest = max(largest, kept + coming)
 
     monkeypatch.setattr(type(local_cache()), "_evict", measured)
-    store.proxy.requests.clear()
+    remarks = train._remarks
+
+    def look_first(*arguments: object) -> list[str]:
+        found = remarks(*arguments)
+        store.proxy.requests.clear()  # for up to two seconds, it has looked at labels all over the split
+        return found
+
+    monkeypatch.setattr(train, "_remarks", look_first)
     recipe = [*SMALL, *demo, f"data.stream={address}", "data.mixed_shards=3", "data.batch_size=4"]
     steps = 3 * 60 // 4
     assert run("train", *recipe, f"trainer.max_steps={steps}", f"trainer.validate_every_n_steps={steps}") == 0
     taken = [name for name in downloads(store) if name.startswith("train")]
     print(f"{len(taken)} downloads of {count} shards in 3 passes; at most {largest} bytes of {limit}")
-    assert 3 * count - 10 <= len(taken) <= 3.2 * count + 3
+    assert 3 * count - 10 <= len(taken) <= 3.2 * count
     assert 3 * size < largest <= limit
 
 

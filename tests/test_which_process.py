@@ -71,7 +71,7 @@ print(rank(), world_size())
 """
     environment = {**os.environ, **SRUN}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "0 1\n"
+    assert done.stdout.splitlines()[-1] == "0 1"  # older versions of torch say before that gloo is connected
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from segrnn.config.contexts import find_contexts
 SMALL = ["hydra.run.dir=out", "sizes=[[6,8],[8,12]]", "field_size=[9,15]", "channels=8", "hidden=4", "repeats=1"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_contexts(run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("benchmark", "contexts", *SMALL, "device=cpu") == 0
     assert "renet_mingru" in capsys.readouterr().out

@@ -26,7 +26,7 @@ def numbers(page: Page) -> dict[str, float]:
     return {key: value for item in page.history for key, value in item.items() if isinstance(value, float)}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_an_evaluation_is_on_a_page_that_names_its_training(run: Run, camvid: Path) -> None:
     small = [*SMALL, "data=camvid", f"data.root={camvid}", "logger=wandb", "run_id=first"]
     assert run("train", *small) == 0
@@ -94,7 +94,7 @@ def test_a_logger_that_shows_no_results_is_refused_at_once(
     assert not Path("costs/costs.csv").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_prediction_shows_its_first_images(run: Run, camvid: Path) -> None:
     small = [*SMALL, "data=camvid", f"data.root={camvid}", "run_id=first", "trainer.max_steps=1", "logger=csv"]
     assert run("train", *small) == 0

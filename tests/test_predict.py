@@ -145,7 +145,7 @@ def test_probabilities_add_up(bundle: Path, run: Run, camvid: Path) -> None:
             assert (chosen >= values.max(axis=0) - 1e-3).all()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_bundle_is_scored_as_its_checkpoint(run: Run, camvid: Path) -> None:
     assert run("train", *SMALL, "data=camvid", f"data.root={camvid}", "hydra.run.dir=trained") == 0
     segrnn.load("trained/checkpoints/last.ckpt").save("bundle")

@@ -150,7 +150,7 @@ def test_trials_that_fall_behind_or_fail_are_ended(
     assert (FOLDER / "search.png").is_file()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_no_trial_comes_to_its_end(
     run: Run, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

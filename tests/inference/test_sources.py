@@ -95,7 +95,7 @@ def test_nothing_else_is_asked_for(source: str, monkeypatch: pytest.MonkeyPatch)
         segrnn.load(source)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_commands_take_addresses(run: Run, camvid: Path, web: Web, capsys: pytest.CaptureFixture[str]) -> None:
     small = [*SMALL, "data=camvid", f"data.root={camvid}"]
     assert run("train", *small, "run_id=first") == 0

@@ -64,7 +64,7 @@ def files(client: MlflowClient, run: MlflowRun, folder: str = "") -> set[str]:
     return {file.path for file in client.list_artifacts(run.info.run_id, folder)}
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_server_receives_everything(run: Run, recipe: list[str], server: str, tmp_path: Path) -> None:
     send = [f"logger.tracking_uri={server}", "logger.experiment=streets", "logger.register=street_net"]
     assert run("train", *recipe, *send, "run_id=first") == 0

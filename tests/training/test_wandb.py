@@ -243,7 +243,7 @@ def test_a_service_that_dies_does_not_take_the_run_with_it(
 
 
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # W&B's own, to its service that was ended
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_service_that_hangs_delays_the_end_for_a_limited_time(
     run: Run, recipe: list[str], monkeypatch: pytest.MonkeyPatch, capfd
 ) -> None:

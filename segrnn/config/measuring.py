@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from segrnn.config.encoder_knobs import Encoder
 from segrnn.config.knobs import ALLOW, DEVICE, LOGGER, Limits, knob
 from segrnn.config.parsing import Config
-from segrnn.config.schema import Encoder
 
 _COUNT, _SEED, _SIDES = Limits(at_least=1), Limits(at_least=0), Limits(above=0, length=2)
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.data_knobs import Data
+from segrnn.config.encoder_knobs import Encoder, TrainedEncoder
 from segrnn.config.measuring import BenchmarkInference
 from segrnn.config.parsing import plain
-from segrnn.config.schema import Encoder, Train, TrainedEncoder
+from segrnn.config.schema import Train
 from segrnn.errors import ConfigError
 from segrnn.images import Preprocessing
 from segrnn.inference import ModelInfo

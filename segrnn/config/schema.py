@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segrnn.config.data_knobs import Data
+from segrnn.config.encoder_knobs import TrainedEncoder
 from segrnn.config.knobs import (
     ALLOW,
     CHECKPOINT,
@@ -22,7 +23,7 @@ from segrnn.config.study import Study
 from segrnn.errors import ConfigError
 
 _COUNT, _SHARE, _SEED = Limits(at_least=1), Limits(share=True), Limits(at_least=0)
-_SIDES, _CHANNELS = Limits(above=0, length=2), Limits(filled="channel")
+_SIDES = Limits(above=0, length=2)
 
 _TRAINED = f"{CHECKPOINT}, or an ONNX file of export; a list of them averages the probabilities of all networks"
 _NETWORKS = Limits(filled="checkpoint", or_one=True)
@@ -107,30 +108,6 @@ class Checkpoint:
 
     every_n_steps: int = knob(
         "the number of steps after which checkpoints/last.ckpt is written again between validations", 100, _COUNT
-    )
-
-
-@dataclass(kw_only=True)
-class Encoder:
-    """The choice of an encoder, and the normalisation of its images."""
-
-    name: str = knob("an encoder of segmentation_models_pytorch, or tu-<name> for one of timm")
-    mean: list[float] = knob("the mean of each channel, for values from 0 to 1", limits=_CHANNELS)
-    std: list[float] = knob("the standard deviation of each channel", limits=Limits(above=0, filled="channel"))
-    weights: dict[str, Any] | None = knob("the function that loads trained weights; null trains from scratch")
-
-
-@dataclass(kw_only=True)
-class TrainedEncoder(Encoder):
-    """The choice of an encoder, and how much of it is trained."""
-
-    freeze: str = knob(
-        "true trains none of the encoder; a number of stages, such as 3, trains nothing that the map at stride 8 "
-        "depends on; batch norms keep their statistics, too",
-        "false",
-    )
-    thaw_at: int | None = knob(
-        "the step from which on the frozen part is trained as well, in runs of one process", None, _COUNT
     )
 
 

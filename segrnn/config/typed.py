@@ -26,8 +26,8 @@ from omegaconf.errors import OmegaConfBaseException
 from segrnn.config.allow_list import ALLOW_LIST
 from segrnn.config.data_knobs import Data
 from segrnn.config.defaults import store_defaults
+from segrnn.config.encoder_knobs import Encoder
 from segrnn.config.knobs import limits_of
-from segrnn.config.schema import Encoder
 from segrnn.config.schemas import schema_of
 from segrnn.config.shortcuts import shortcuts
 from segrnn.errors import ConfigError

@@ -220,7 +220,7 @@ def draw(arms: dict[str, Arm], path: Path) -> None:
                 axes.scatter(*place, color="tab:red" if name in RECURRENT else "tab:blue")
                 axes.annotate(name, place, fontsize=8, xytext=(-6, -3), textcoords="offset points", ha="right")
             axes.set(xlabel=label)
-            axes.set_xlim(left=0)
+            axes.set_xlim(0, 1.05 * max(getattr(arm, cost) / unit for arm in arms.values()))
             axes.grid(alpha=0.3)
         figure.axes[0].set_ylabel("val mIoU (red: recurrent context)")
 

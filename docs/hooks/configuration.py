@@ -30,7 +30,6 @@ COMMANDS = {
     "prepare_stats": "segrnn.prepare stats",
     "prepare_extract": "segrnn.prepare extract",
     "prepare_pack": "segrnn.prepare pack",
-    "prepare_paste_zones": "segrnn.prepare paste_zones",
     "prepare_import_kraken": "segrnn.prepare import_kraken",
     "prepare_import_polygons": "segrnn.prepare import_polygons",
 }

@@ -69,30 +69,6 @@ class PreparePack(Config):
 
 
 @dataclass(kw_only=True)
-class PreparePasteZones(Config):
-    """The configuration `conf/prepare_paste_zones.yaml`."""
-
-    data: Data
-    output: str = knob(
-        "the folder for pictures (as hard links), variants, masks and classes.yaml; it must be new or empty", REQUIRED
-    )
-    body: str = knob("the class of the text block, relative to which zones have their places", REQUIRED)
-    classes: list[str] = knob("the classes whose zones are pasted", REQUIRED, Limits(filled="class"))
-    background: str = knob("the class of bare paper, on which zones are pasted", "background")
-    variants: int = knob("the number of variants of each training page", 2, Limits(at_least=1))
-    chance: float = knob(
-        "the probability with which a class that a page lacks is pasted", 0.7, Limits(above=0, share=True)
-    )
-    own_print: float = knob(
-        "the probability with which a pasted line is a piece of the page's own text", 0.6, Limits(share=True)
-    )
-    seed: int = knob("the seed of all chance", 0, Limits(at_least=0))
-    splits: list[str] = knob("the splits to copy; the training split gets the variants", ["train", "val"], _SPLITS)
-    workers: int | None = knob(_WORKERS, None, Limits(at_least=0))
-    allow: list[str] = knob(ALLOW, [])
-
-
-@dataclass(kw_only=True)
 class PrepareExtract(Config):
     """The configuration `conf/prepare_extract.yaml`."""
 

@@ -215,12 +215,12 @@ def draw(arms: dict[str, Arm], path: Path) -> None:
             (("milliseconds", "ms per image", 1), ("parameters", "thousand parameters", 1000)),
             strict=True,
         ):
-            for name, arm in arms.items():
-                place = getattr(arm, cost) / unit, arm.miou
-                axes.scatter(*place, color="tab:red" if name in RECURRENT else "tab:blue")
-                axes.annotate(name, place, fontsize=8, xytext=(-6, -3), textcoords="offset points", ha="right")
+            points = {name: (getattr(arm, cost) / unit, arm.miou) for name, arm in arms.items()}
+            for name, point in points.items():
+                axes.scatter(*point, color="tab:red" if name in RECURRENT else "tab:blue")
+                axes.annotate(name, point, fontsize=8, xytext=(-6, -3), textcoords="offset points", ha="right")
             axes.set(xlabel=label)
-            axes.set_xlim(0, 1.05 * max(getattr(arm, cost) / unit for arm in arms.values()))
+            axes.set_xlim(0, 1.05 * max(x for x, _ in points.values()))
             axes.grid(alpha=0.3)
         figure.axes[0].set_ylabel("val mIoU (red: recurrent context)")
 

@@ -29,6 +29,8 @@ class Comparison:
     steps: int = 160
     front: Sequence[str] = ()
     """Arms that should lie on the front of score against time and against parameters."""
+    whole: str = ""
+    """The arm of an ablation that has every part: the others are compared with it, and there is no verdict."""
 
 
 def _contexts(hidden: dict[str, int]) -> dict[str, Sequence[str]]:
@@ -70,7 +72,7 @@ COMPARISONS = {
         (360, 480),
         {
             "recipe": [],
-            "default_augmentation": ["augment=default"],
+            "strong_augmentation": ["augment=strong"],
             "classifier_at_stride_8": ["model.detail=null"],
             "cross_entropy": ["loss=cross_entropy"],
             "last_weights": ["trainer.ema_decay=0"],
@@ -79,6 +81,7 @@ COMPARISONS = {
             "renet_gru": ["context=renet_gru", "context.hidden=64"],
         },
         steps=500,
+        whole="recipe",
     ),
     # All contexts have as many parameters as renet_gru, within 5 %.
     "pages": Comparison(

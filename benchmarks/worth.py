@@ -1,9 +1,10 @@
 """Ask whether recurrent context is worth it: ``python benchmarks/worth.py --help``.
 
 A question is a recipe and its arms (``benchmarks/comparisons.py``). Each arm is trained with each seed. The script
-writes a table, a picture of score against cost, and a verdict by the rules in ``benchmarks/verdict.py``. Each finished
-run leaves a record in the folder of results, and is not trained again: stop the script when you like, and start it
-again with the same arguments, also on another machine.
+writes a table, a picture of score against cost, and a verdict by the rules in ``benchmarks/verdict.py``; for an
+ablation, only the table, with the difference of each arm from the whole recipe. Each finished run leaves a record in
+the folder of results, and is not trained again: stop the script when you like, and start it again with the same
+arguments, also on another machine.
 """
 
 import argparse
@@ -92,7 +93,8 @@ def main() -> None:
         run.result()
     found = read_arms(arguments.question, recipe, records)
     report(arguments.question, recipe, found, arguments.results)
-    draw(found, arguments.results / f"{arguments.question}.png")
+    if not comparison.whole:
+        draw(found, arguments.results / f"{arguments.question}.png")
 
 
 def train(arm: str, seed: int, overrides: list[str], root: Path, runs: Path, records: Path) -> None:
@@ -151,6 +153,7 @@ def report(question: str, recipe: list[str], arms: dict[str, Arm], results: Path
             "parameters in the context": f"{arm.of_context:,}",
             "parameters": f"{arm.parameters:,}",
             "val mIoU": f"{arm.miou:.2f}",
+            **difference(arm, arms.get(comparison.whole)),
             "of each seed": ", ".join(f"{miou:.2f}" for miou in arm.mious.values()),
             "pixel accuracy": f"{100 * statistics.mean(own.scores['pixel_accuracy'] for own in arm.records):.2f}",
             "ms per image": f"{arm.milliseconds:.0f}",
@@ -178,14 +181,22 @@ def report(question: str, recipe: list[str], arms: dict[str, Arm], results: Path
         "IoU of each class:",
         "",
         *table(of_classes),
-        "",
-        *verdicts(comparison.front, arms),
+        *([] if comparison.whole else ["", *verdicts(comparison.front, arms)]),
     ]
     publish(question, lines, results)
     with (results / f"{question}.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def difference(arm: Arm, whole: Arm | None) -> dict[str, str]:
+    """In an ablation, the cell of the difference from the whole recipe, over the seeds that both have."""
+    if not whole:
+        return {}
+    shared = arm.mious.keys() & whole.mious.keys()
+    gain = f"{statistics.mean(arm.mious[seed] - whole.mious[seed] for seed in shared):+.2f}" if shared else ""
+    return {"difference": "" if arm is whole else gain}
 
 
 def verdicts(front: Sequence[str], arms: dict[str, Arm]) -> list[str]:

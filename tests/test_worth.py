@@ -1,7 +1,14 @@
-"""The verdict on recurrent context, by rules that were fixed before the runs."""
+"""The verdict on recurrent context, by rules that were fixed before the runs, and the table and the picture of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import worth
 from comparisons import COMPARISONS, RECURRENT
+from matplotlib.figure import Figure
+from records import Record
 from verdict import dominators, judge
 
 
@@ -47,3 +54,37 @@ def test_every_question_can_be_answered() -> None:
         assert set(comparison.arms) - RECURRENT, name
         assert set(comparison.arms) & RECURRENT, name
         assert set(comparison.front) <= set(comparison.arms), name
+        assert comparison.whole in {"", *comparison.arms}, name
+
+
+def arm(name: str, *mious: float, parameters: int = 1000) -> worth.Arm:
+    """An arm with a run of each seed, on one class."""
+    scores = [{"miou": miou / 100, "pixel_accuracy": 0.9, "per_class": {"sky": {"iou": miou / 100}}} for miou in mious]
+    records = [Record(name, seed, [], 1, own) for seed, own in enumerate(scores)]
+    return worth.Arm(records, parameters, 0, 10.0, 20.0)
+
+
+def test_an_ablation_has_differences_and_no_verdict(tmp_path: Path) -> None:
+    arms = {"recipe": arm("recipe", 60, 62), "renet_gru": arm("renet_gru", 63)}
+    worth.report("camvid_recipe", ["experiment=camvid"], arms, tmp_path)
+    page = (tmp_path / "camvid_recipe.md").read_text()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| r")]
+    assert [row[3:6] for row in rows[:2]] == [["61.00", "", "60.00, 62.00"], ["63.00", "+3.00", "63.00"]]
+    assert "Verdict" not in page
+
+
+def test_every_arm_is_inside_the_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    drawn = []
+
+    @contextmanager
+    def kept(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
+        drawn.append(Figure(size))
+        yield drawn[-1]
+
+    monkeypatch.setattr(worth, "picture", kept)
+    worth.draw({"none": arm("none", 60), "renet_gru": arm("renet_gru", 63, parameters=9_000_000)}, tmp_path / "a.png")
+    for axes in drawn[0].axes:
+        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+        points = [tuple(marks.get_offsets()[0]) for marks in axes.collections]
+        assert len(points) == 2
+        assert all(left < x < right and low < y < high for x, y in points)

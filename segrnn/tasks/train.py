@@ -204,10 +204,11 @@ def _remarks(train_set: SegmentationDataset, val_set: SegmentationDataset, data:
 
 def _check_folder(config: Train, run_dir: Path) -> None:
     """Refuse to overwrite a run."""
-    if config.ckpt and config.weights:
+    if config.weights and config.ckpt not in (None, "auto"):
         raise ConfigError(
             "ckpt continues a run, and weights starts a new run from the weights of another: choose one of "
-            f"ckpt={config.ckpt} and weights={config.weights}"
+            f"ckpt={config.ckpt} and weights={config.weights}. With ckpt=auto, the first start takes the weights, and "
+            "the next ones continue"
         )
     checkpoints = run_dir / "checkpoints"
     goes_on = config.ckpt and (config.ckpt == "auto" or Path(config.ckpt).resolve().parent == checkpoints.resolve())

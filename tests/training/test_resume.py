@@ -313,6 +313,24 @@ def test_a_new_run_can_start_from_weights(
     assert run("train", *other, "run_id=other", "load_head=false") == 0
 
 
+@pytest.mark.slow
+def test_a_run_from_weights_goes_on_by_the_same_command(
+    run: Run, arguments: list[str], whole: list, steps: list, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = [*arguments, f"weights={checkpoint_of('whole')}", "ckpt=auto"]
+    assert run("train", *recipe, "run_id=tuned") == 0
+    tuned = steps.copy()
+    assert tuned != whole  # it began with other weights
+    steps.clear()
+    with monkeypatch.context() as patch:
+        before("training_step", 7, die, patch)
+        with pytest.raises(Killed):
+            run("train", *recipe, "run_id=parts")
+    assert run("train", *recipe, "run_id=parts") == 0
+    assert steps == [*tuned[:7], *tuned[4:]]
+    assert_same(contents(checkpoint_of("tuned")), contents(checkpoint_of("parts")))
+
+
 class Code:
     def __reduce__(self) -> tuple:
         return (print, ("this was run",))
@@ -331,7 +349,7 @@ def test_what_a_run_can_not_go_on_from(
         (["ckpt=text.ckpt"], "text.ckpt (13 bytes) can't be loaded"),
         (["ckpt=code.ckpt"], "holds more than tensors and primitives"),
         (["weights=code.ckpt"], "holds more than tensors and primitives"),
-        (["ckpt=foreign.ckpt"], "it is not a checkpoint of segrnn, because it lacks segrnn"),
+        (["ckpt=foreign.ckpt"], "it is not a checkpoint of segrnn, but a file without tensors"),
         ([f"ckpt={good}", "context=renet_lstm"], "belongs to another model", "context: "),
         ([f"ckpt={good}", "model.width=8"], "neck: ", "(16, ", "(8, "),
         ([f"weights={good}", "encoder=resnet18", "encoder.weights=null"], "encoder: "),

@@ -192,11 +192,12 @@ def report(question: str, recipe: list[str], arms: dict[str, Arm], results: Path
 
 def difference(arm: Arm, whole: Arm | None) -> dict[str, str]:
     """In an ablation, the cell of the difference from the whole recipe, over the seeds that both have."""
-    if not whole:
+    if whole is None:
         return {}
     shared = arm.mious.keys() & whole.mious.keys()
-    gain = f"{statistics.mean(arm.mious[seed] - whole.mious[seed] for seed in shared):+.2f}" if shared else ""
-    return {"difference": "" if arm is whole else gain}
+    if arm is whole or not shared:
+        return {"difference": ""}
+    return {"difference": f"{statistics.mean(arm.mious[seed] - whole.mious[seed] for seed in shared):+.2f}"}
 
 
 def verdicts(front: Sequence[str], arms: dict[str, Arm]) -> list[str]:

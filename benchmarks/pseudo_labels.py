@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from publish import publish, table
-from records import Record, place, read
+from records import Record, compose_settings, is_recorded, place, read
 from worth import train
 
 from segrnn.labels import CAMVID
@@ -51,16 +51,23 @@ def main() -> None:
     frames = sorted(path.name for path in (root / "train").iterdir())
     labelled = write_tree(runs / "labelled_third", root, frames[::EVERY])
     for seed in arguments.seeds:
-        train("labelled", seed, RECIPE, labelled, runs, records)
+        train_once("labelled", seed, labelled, runs, records)
         if "pseudo" in arguments.arms and not place(records, "pseudo", seed).exists():
             teacher = runs / f"labelled-seed{seed}" / "checkpoints" / "last.ckpt"
             if not teacher.exists():
                 raise SystemExit(f"error: {teacher} is not there: delete {place(records, 'labelled', seed)}")
             both = label_rest(runs / f"third_and_pseudo{seed}", root, frames, teacher, arguments.confidence)
-            train("pseudo", seed, RECIPE, both, runs, records)
+            train_once("pseudo", seed, both, runs, records)
         if "all" in arguments.arms:
-            train("all", seed, RECIPE, root, runs, records)
+            train_once("all", seed, root, runs, records)
     report(records, arguments.seeds, arguments.confidence, len(frames), arguments.results)
+
+
+def train_once(arm: str, seed: int, root: Path, runs: Path, records: Path) -> None:
+    """Train, unless the record of the run is there."""
+    settings = compose_settings(RECIPE, seed)
+    if not is_recorded(place(records, arm, seed), settings):
+        train(arm, RECIPE, settings, root, runs, records)
 
 
 def write_tree(folder: Path, root: Path, frames: list[str]) -> Path:

@@ -20,14 +20,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from comparisons import COMPARISONS, RECURRENT
+from omegaconf import OmegaConf
 from publish import publish, table
-from records import Record, place, read
+from records import Record, compose_settings, is_recorded, place, read
 from verdict import dominators, judge
 
-from segrnn.config.composition import compose
+from segrnn.config.differences import differences
 from segrnn.config.model import build_untrained
 from segrnn.config.schema import Train
 from segrnn.measure import count_parameters, peak_memory, run_forward
@@ -83,12 +85,15 @@ def main() -> None:
 
     recipe = [*comparison.recipe, f"trainer.max_steps={steps}", f"trainer.validate_every_n_steps={steps}"]
     recipe += arguments.overrides
+    missing = []
+    for seed in arguments.seeds:
+        for name in arms:
+            overrides = [*recipe, *comparison.arms[name]]
+            settings = compose_settings(overrides, seed)
+            if not is_recorded(place(records, name, seed), settings):
+                missing.append((name, overrides, settings))
     with ThreadPoolExecutor(arguments.parallel) as pool:
-        trained = [
-            pool.submit(train, name, seed, [*recipe, *comparison.arms[name]], arguments.root, runs, records)
-            for seed in arguments.seeds
-            for name in arms
-        ]
+        trained = [pool.submit(train, *run, arguments.root, runs, records) for run in missing]
     for run in trained:
         run.result()
     found = read_arms(arguments.question, recipe, records)
@@ -97,20 +102,15 @@ def main() -> None:
         draw(found, arguments.results / f"{arguments.question}.png")
 
 
-def train(arm: str, seed: int, overrides: list[str], root: Path, runs: Path, records: Path) -> None:
-    """One run in a process of its own, unless its record is there."""
-    recorded, run = place(records, arm, seed), runs / f"{arm}-seed{seed}"
-    if recorded.exists():
-        if read(recorded).overrides != overrides:
-            raise SystemExit(f"error: {recorded} is of a run with other settings: choose another --results")
-        print(f"{recorded} is there")
-        return
+def train(arm: str, overrides: list[str], settings: dict[str, Any], root: Path, runs: Path, records: Path) -> None:
+    """One run in a process of its own, and its record."""
+    run = runs / f"{arm}-seed{settings['seed']}"
     shutil.rmtree(run, ignore_errors=True)  # a run that was cut off
-    own = [f"seed={seed}", f"data.root={root.resolve()}", f"hydra.run.dir={run}"]
+    own = [f"seed={settings['seed']}", f"data.root={root.resolve()}", f"hydra.run.dir={run}"]
     start = time.time()
     subprocess.run([sys.executable, "-m", "segrnn.train", *overrides, *own], check=True)
     seconds = round(time.time() - start)
-    Record(arm, seed, overrides, seconds, json.loads((run / "metrics.json").read_text())).write(records)
+    Record(arm, settings, seconds, json.loads((run / "metrics.json").read_text())).write(records)
     print(f"{run}: {seconds} s")
 
 
@@ -120,7 +120,7 @@ def read_arms(question: str, recipe: list[str], records: Path) -> dict[str, Arm]
     finished: dict[str, list[Record]] = {}
     for name, changes in comparison.arms.items():
         own = [record for path in records.glob(f"{name}-seed*.json") if (record := read(path)).arm == name]
-        own = [record for record in own if record.overrides == [*recipe, *changes]]
+        own = [run for run in own if not differences(run.settings, compose_settings([*recipe, *changes], run.seed))]
         if own:
             finished[name] = sorted(own, key=lambda record: record.seed)
     models = {name: build(own[0]) for name, own in finished.items()}
@@ -140,7 +140,7 @@ def read_arms(question: str, recipe: list[str], records: Path) -> dict[str, Arm]
 
 def build(record: Record) -> Segmenter:
     """The network of a run, without its weights."""
-    config = compose(Train, [*record.overrides, "data.root=."])
+    config = Train.parse(OmegaConf.create(record.settings))
     return build_untrained(config, len(record.scores["per_class"]))[0].eval()
 
 

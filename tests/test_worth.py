@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import worth
 from comparisons import COMPARISONS, RECURRENT
 from matplotlib.figure import Figure
-from records import Record
+from records import Record, compose_settings, is_recorded, place
 from verdict import dominators, judge
 
 
@@ -60,7 +61,7 @@ def test_every_question_can_be_answered() -> None:
 def arm(name: str, *mious: float, parameters: int = 1000) -> worth.Arm:
     """An arm with a run of each seed, on one class."""
     scores = [{"miou": miou / 100, "pixel_accuracy": 0.9, "per_class": {"sky": {"iou": miou / 100}}} for miou in mious]
-    records = [Record(name, seed, [], 1, own) for seed, own in enumerate(scores)]
+    records = [Record(name, {"seed": seed}, 1, own) for seed, own in enumerate(scores)]
     return worth.Arm(records, parameters, 0, 10.0, 20.0)
 
 
@@ -88,3 +89,46 @@ def test_every_arm_is_inside_the_picture(monkeypatch: pytest.MonkeyPatch, tmp_pa
         points = [tuple(marks.get_offsets()[0]) for marks in axes.collections]
         assert len(points) == 2
         assert all(left < x < right and low < y < high for x, y in points)
+
+
+def test_a_record_is_known_by_its_whole_configuration(tmp_path: Path) -> None:
+    settings = compose_settings(["experiment=camvid"], 1)
+    assert not is_recorded(place(tmp_path, "recipe", 1), settings)
+    Record("recipe", settings, 1, {}).write(tmp_path)
+    assert is_recorded(place(tmp_path, "recipe", 1), settings)
+
+    same = deepcopy(settings)
+    same["data"]["workers"] = 3  # as on another machine
+    assert is_recorded(place(tmp_path, "recipe", 1), same)
+
+    for group, key, value in [("loss", "losses", {}), ("optimizer", "lr", 0.5), ("data", "color", 0.9)]:
+        other = deepcopy(settings)
+        other[group][key] = value  # as when a file in conf/ has changed: the overrides would be the same
+        with pytest.raises(SystemExit, match=rf"recipe-seed1\.json is of a run with other settings \({group}\.{key}"):
+            is_recorded(place(tmp_path, "recipe", 1), other)
+
+
+def test_an_option_that_is_newer_than_a_record_has_its_default(tmp_path: Path) -> None:
+    settings = compose_settings(["experiment=camvid"], 0)
+    older = deepcopy(settings)
+    del older["trainer"]["compile"]
+    Record("recipe", older, 1, {}).write(tmp_path)
+    assert is_recorded(place(tmp_path, "recipe", 0), settings)
+    settings["trainer"]["compile"] = True
+    with pytest.raises(SystemExit, match=r"\(trainer\.compile: False -> True\): choose another --results"):
+        is_recorded(place(tmp_path, "recipe", 0), settings)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '{"arm": "none", "settings": {"nonsense": 1}, "seconds": 1, "scores": {}}']
+)
+def test_a_broken_record_is_refused(content: str, tmp_path: Path) -> None:
+    path = place(tmp_path, "none", 0)
+    path.write_text(content)
+    with pytest.raises(SystemExit, match=r"none-seed0\.json is not the record of a run .*delete it to train the run"):
+        is_recorded(path, {})
+
+
+def test_an_override_that_is_not_possible_is_told() -> None:
+    with pytest.raises(SystemExit, match=r"^error: .*widht"):
+        compose_settings(["experiment=camvid", "model.widht=3"], 0)

@@ -22,16 +22,22 @@ DRIVER = shutil.which("chromedriver")
 SHOW = """
 const [source, time, done] = arguments;
 const video = document.createElement('video');
-video.muted = true;
-video.onerror = () => done({error: video.error.message});
-video.onloadeddata = () => { video.currentTime = time; };
-video.onseeked = () => {
+// A video is drawn only when its picture is there: on a busy machine, the event `seeked` may come before it.
+const draw = (now, frame) => {
+  if (Math.abs(frame.mediaTime - time) > 0.1) {
+    video.requestVideoFrameCallback(draw);
+    return;
+  }
   const canvas = document.createElement('canvas');
   canvas.width = video.videoWidth;
   canvas.height = video.videoHeight;
   canvas.getContext('2d').drawImage(video, 0, 0);
   done({picture: canvas.toDataURL('image/png'), duration: video.duration});
 };
+video.muted = true;
+video.onerror = () => done({error: video.error.message});
+video.onloadeddata = () => { video.currentTime = time; };
+video.requestVideoFrameCallback(draw);
 video.src = source;
 """
 

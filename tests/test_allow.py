@@ -41,7 +41,7 @@ def trained(run: Callable[..., int], camvid: Path, tmp_path: Path, monkeypatch: 
     return Path("runs/train/own/checkpoints/best.ckpt")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_every_command_takes_the_callers_word(
     trained: Path, run: Callable[..., int], camvid: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -158,7 +158,7 @@ def test_mistakes_end_in_one_message(arguments: str, message: str, run: Run, cap
     assert sorted(Path().rglob("*")) == before
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_file_that_gives_no_probabilities_is_refused(run: Run, capsys) -> None:
     write("bundle")
     draw("photos")

@@ -94,7 +94,7 @@ def test_real_networks_compute_the_same_at_any_size(network: str, context: str, 
         assert torch.equal(labels[clear], logits.argmax(dim=1)[clear])
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_blla_computes_the_same_at_any_size(tmp_path: Path) -> None:
     exported, path = Exported(make_blla(), Preprocessing((0.0,) * 3, (1.0,) * 3), argmax=False), tmp_path / "model.onnx"
     assert export_onnx(exported, path, None, {}) < 1e-4

@@ -118,7 +118,7 @@ def test_a_run_with_a_frozen_encoder(run: Run, camvid: Path, capsys: pytest.Capt
     assert all(torch.equal(long[name], short[name]) for name in long if name.startswith("encoder"))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_run_that_thaws_goes_on_to_the_bit(run: Run, camvid: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = [*SMALL, "data=camvid", f"data.root={camvid}", *LONGER, "encoder.freeze=3", "trainer.ema_decay=0.5"]
     assert run("train", *small, "encoder.thaw_at=3", "hydra.run.dir=whole") == 0

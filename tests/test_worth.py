@@ -130,5 +130,5 @@ def test_a_broken_record_is_refused(content: str, tmp_path: Path) -> None:
 
 
 def test_an_override_that_is_not_possible_is_told() -> None:
-    with pytest.raises(SystemExit, match=r"^error: .*widht"):
-        compose_settings(["experiment=camvid", "model.widht=3"], 0)
+    with pytest.raises(SystemExit, match=r"^error: .*breadth"):
+        compose_settings(["experiment=camvid", "model.breadth=3"], 0)

@@ -34,6 +34,9 @@ _BEAT, _GRACE = 10, 60
 _RETRIES = 2
 """How often another trial takes the values of a trial whose process was killed. They may be what has killed it."""
 
+_TRIES = 10
+"""How often a database is opened, two seconds apart, while another process makes its tables."""
+
 _UNCLAIMED = timedelta(minutes=3)
 """How long a trial may be without a claim on its folder. A training claims it soon after the trial has begun."""
 
@@ -77,11 +80,15 @@ def open_shared(address: str) -> BaseStorage:
             "(PGPASSWORD, ~/.pgpass, ~/.my.cnf)"
         )
     try:
-        try:
-            return _open_database(address)
-        except sqlalchemy.exc.DBAPIError:  # another process may have made its tables at the same moment
-            time.sleep(2)
-            return _open_database(address)
+        for _ in range(_TRIES - 1):
+            try:
+                return _open_database(address)
+            except sqlalchemy.exc.DBAPIError as error:  # another process may be making its tables at the same moment
+                known = isinstance(error, sqlalchemy.exc.IntegrityError)
+                if not known and not any(word in str(error) for word in ("already exists", "is locked")):
+                    raise
+                time.sleep(2)
+        return _open_database(address)
     except (ImportError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError) as error:
         raise OutputError(f"storage={address} can't be opened: {str(error).splitlines()[0]}") from error
 

@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -51,22 +52,22 @@ def main() -> None:
     frames = sorted(path.name for path in (root / "train").iterdir())
     labelled = write_tree(runs / "labelled_third", root, frames[::EVERY])
     for seed in arguments.seeds:
-        train_once("labelled", seed, labelled, runs, records)
-        if "pseudo" in arguments.arms and not place(records, "pseudo", seed).exists():
+        settings = compose_settings(RECIPE, seed)
+        train_once("labelled", settings, labelled, runs, records)
+        if "pseudo" in arguments.arms and not is_recorded(place(records, "pseudo", seed), settings):
             teacher = runs / f"labelled-seed{seed}" / "checkpoints" / "last.ckpt"
             if not teacher.exists():
                 raise SystemExit(f"error: {teacher} is not there: delete {place(records, 'labelled', seed)}")
             both = label_rest(runs / f"third_and_pseudo{seed}", root, frames, teacher, arguments.confidence)
-            train_once("pseudo", seed, both, runs, records)
+            train("pseudo", RECIPE, settings, both, runs, records)
         if "all" in arguments.arms:
-            train_once("all", seed, root, runs, records)
+            train_once("all", settings, root, runs, records)
     report(records, arguments.seeds, arguments.confidence, len(frames), arguments.results)
 
 
-def train_once(arm: str, seed: int, root: Path, runs: Path, records: Path) -> None:
+def train_once(arm: str, settings: dict[str, Any], root: Path, runs: Path, records: Path) -> None:
     """Train, unless the record of the run is there."""
-    settings = compose_settings(RECIPE, seed)
-    if not is_recorded(place(records, arm, seed), settings):
+    if not is_recorded(place(records, arm, settings["seed"]), settings):
         train(arm, RECIPE, settings, root, runs, records)
 
 

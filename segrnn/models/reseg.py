@@ -60,12 +60,14 @@ class ReSeg(nn.Module):
         in_channels: int = 3,
     ) -> None:
         super().__init__()
+        axes = AXES[choose("order", order, AXES)]  # mistakes first: an encoder takes seconds to make
+        for name, number in {"hidden": hidden, "filters": filters, "classes": classes}.items():
+            positive(name, number)
         self.encoder = make_encoder(encoder_name, depth=2, in_channels=in_channels)  # vgg16 then ends with conv3_3
         self.encoder.requires_grad_(False)
-        axes = AXES[choose("order", order, AXES)]
-        self.neck = _ReNetLayers(self.encoder.out_channels[-1], positive("hidden", hidden), axes)
-        self.decoder = _Upsampling(2 * hidden, positive("filters", filters))
-        self.segmentation_head = nn.Conv2d(filters, positive("classes", classes), kernel_size=1)
+        self.neck = _ReNetLayers(self.encoder.out_channels[-1], hidden, axes)
+        self.decoder = _Upsampling(2 * hidden, filters)
+        self.segmentation_head = nn.Conv2d(filters, classes, kernel_size=1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Segment ``(B, C, H, W)`` into logits ``(B, K, H, W)``."""

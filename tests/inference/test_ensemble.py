@@ -84,7 +84,7 @@ def test_views_of_all_networks_are_averaged() -> None:
 def test_one_network_and_the_same_network_again_change_nothing(way: str) -> None:
     model, how = network(0), WAYS[way]
     alone = Predictor(model, INFO, **how)  # type: ignore[arg-type]
-    for count in (1, 3):
+    for count in (1, 2, 3):
         found = ensemble(*[model] * count, **how)
         assert torch.equal(whole(found), whole(alone))
         assert torch.equal(found.mask(IMAGE), alone.mask(IMAGE))

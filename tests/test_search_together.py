@@ -3,6 +3,7 @@
 import csv
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,6 +20,7 @@ from optuna.trial import TrialState
 from processes_together import run_together
 
 import segrnn.tasks.search
+from segrnn.errors import OutputError
 from segrnn.tasks import study_storage
 
 SPACE = "study.space={optimizer.lr: {low: 1e-4, high: 1e-1, log: true}}"
@@ -116,3 +118,27 @@ def test_storages_that_cannot_be_are_explained(storage: str, message: str, run: 
     assert message in err
     assert "Traceback" not in err
     assert "secret" not in err
+
+
+def test_a_database_that_another_process_has_locked_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "study.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    monkeypatch.setattr(study_storage.time, "sleep", lambda _: other.rollback())
+    storage = study_storage.open_shared(f"sqlite:///{path}?timeout=0.1")
+    assert storage.get_all_studies() == []
+    other.close()
+
+
+def test_a_database_that_stays_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "study.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    waits: list[float] = []
+    monkeypatch.setattr(study_storage.time, "sleep", waits.append)
+    with pytest.raises(OutputError, match=r"study\.db\?timeout=0\.01 can't be opened: .*database is locked"):
+        study_storage.open_shared(f"sqlite:///{path}?timeout=0.01")
+    assert len(waits) == 9
+    other.close()

@@ -26,6 +26,8 @@ RECIPE = [
     "trainer.channels_last=true",
 ]
 EVERY = 3
+CONFIDENCE = 0.9
+"""Below it, a pixel is void. It is no option, because records of runs don't hold it."""
 VOID = 11
 """CamVid's id of void."""
 ARMS = {
@@ -41,7 +43,6 @@ def main() -> None:
     parser.add_argument("--root", type=Path, required=True, help="the folder of CamVid, see data/README.md")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="what is trained")
-    parser.add_argument("--confidence", type=float, default=0.9, help="below it, a pixel is void")
     parser.add_argument("--runs", type=Path, default=Path("runs/pseudo_labels"), help="the folder for the runs")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results"), help="the folder for the table")
     arguments = parser.parse_args()
@@ -58,11 +59,11 @@ def main() -> None:
             teacher = runs / f"labelled-seed{seed}" / "checkpoints" / "last.ckpt"
             if not teacher.exists():
                 raise SystemExit(f"error: {teacher} is not there: delete {place(records, 'labelled', seed)}")
-            both = label_rest(runs / f"third_and_pseudo{seed}", root, frames, teacher, arguments.confidence)
+            both = label_rest(runs / f"third_and_pseudo{seed}", root, frames, teacher)
             train("pseudo", RECIPE, settings, both, runs, records)
         if "all" in arguments.arms:
             train_once("all", settings, root, runs, records)
-    report(records, arguments.seeds, arguments.confidence, len(frames), arguments.results)
+    report(records, arguments.seeds, len(frames), arguments.results)
 
 
 def train_once(arm: str, settings: dict[str, Any], root: Path, runs: Path, records: Path) -> None:
@@ -85,14 +86,14 @@ def write_tree(folder: Path, root: Path, frames: list[str]) -> Path:
     return folder
 
 
-def label_rest(folder: Path, root: Path, frames: list[str], teacher: Path, confidence: float) -> Path:
+def label_rest(folder: Path, root: Path, frames: list[str], teacher: Path) -> Path:
     """Make a tree with a third of the true labels and with a network's labels for all other frames."""
     write_tree(folder, root, frames)
     rest, pseudo = folder / "rest", folder / "pseudo"
     rest.mkdir()
     for name in set(frames) - set(frames[::EVERY]):
         shutil.copy(root / "train" / name, rest / name)
-    ask = [f"ckpt={teacher}", f"input={rest}", f"output={pseudo}", "format=pseudo", f"confidence={confidence}"]
+    ask = [f"ckpt={teacher}", f"input={rest}", f"output={pseudo}", "format=pseudo", f"confidence={CONFIDENCE}"]
     subprocess.run([sys.executable, "-m", "segrnn.predict", *ask], check=True)
     for path in (pseudo / "masks").rglob("*.png"):
         ids = np.array(Image.open(path))
@@ -102,7 +103,7 @@ def label_rest(folder: Path, root: Path, frames: list[str], teacher: Path, confi
     return folder
 
 
-def report(records: Path, seeds: list[int], confidence: float, frames: int, results: Path) -> None:
+def report(records: Path, seeds: list[int], frames: int, results: Path) -> None:
     """Write the table."""
     rows = []
     for arm, what in ARMS.items():
@@ -120,7 +121,7 @@ def report(records: Path, seeds: list[int], confidence: float, frames: int, resu
     lines = [
         f"CamVid, the validation frames at 360 x 480, in percent, with the seeds {seeds}.",
         f"{kept} of {frames} training frames keep their labels. Pixels of the others are void below a confidence of",
-        f"{confidence}.",
+        f"{CONFIDENCE}.",
         "",
         f"`{' '.join(RECIPE)}`",
         "",

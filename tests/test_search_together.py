@@ -5,7 +5,8 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from multiprocessing import get_context
 from pathlib import Path
@@ -120,25 +121,26 @@ def test_storages_that_cannot_be_are_explained(storage: str, message: str, run: 
     assert "secret" not in err
 
 
+@pytest.fixture
+def lock(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Another connection to study.db, which has locked it."""
+    with closing(sqlite3.connect(tmp_path / "study.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        yield other
+
+
 def test_a_database_that_another_process_has_locked_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lock: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "study.db"
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    monkeypatch.setattr(study_storage.time, "sleep", lambda _: other.rollback())
-    storage = study_storage.open_shared(f"sqlite:///{path}?timeout=0.1")
+    monkeypatch.setattr(study_storage.time, "sleep", lambda _: lock.rollback())
+    storage = study_storage.open_shared(f"sqlite:///{tmp_path}/study.db?timeout=0.1")
     assert storage.get_all_studies() == []
-    other.close()
 
 
+@pytest.mark.usefixtures("lock")
 def test_a_database_that_stays_locked_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "study.db"
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
     waits: list[float] = []
     monkeypatch.setattr(study_storage.time, "sleep", waits.append)
     with pytest.raises(OutputError, match=r"study\.db\?timeout=0\.01 can't be opened: .*database is locked"):
-        study_storage.open_shared(f"sqlite:///{path}?timeout=0.01")
+        study_storage.open_shared(f"sqlite:///{tmp_path}/study.db?timeout=0.01")
     assert len(waits) == 9
-    other.close()
